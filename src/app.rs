@@ -1,0 +1,1 @@
+//! Builds, wires and closes every part of the appliance.

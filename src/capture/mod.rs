@@ -1,0 +1,1 @@
+//! What is kept of the screen: video, result screens, the live picture.

@@ -1,0 +1,30 @@
+//! The one clock. Everything that decides is handed a time; only shells ask here.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// Wall-clock time, for records and people.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A clock that started at zero and never goes back, for everything that is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// The instant at which this clock will show `at`, for tokio's timers.
+    pub fn instant(&self, at: Duration) -> tokio::time::Instant {
+        (self.0 + at).into()
+    }
+}

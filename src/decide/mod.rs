@@ -1,0 +1,1 @@
+//! Pure choices: given the time and the facts, they return what to do.

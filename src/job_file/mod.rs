@@ -1,0 +1,1 @@
+//! Definition text to model, with an explanation when it is wrong.

@@ -1,0 +1,46 @@
+//! Sutler: drop a job file into a folder, and it is run on a virtual machine, watched, judged and
+//! shown on a local page.
+//!
+//! This is the map of the house. A room imports only from rooms above its own line, and not from
+//! its neighbours on the same line; `tests/layers.rs` holds us to it.
+//!
+//! ```text
+//! model                                    words everyone shares
+//! clock  tasks  config                     the one clock; where work runs; checked settings
+//! proto  decide                            bytes to messages; pure choices
+//! picture                                  frames, damage, image files
+//! vm  vision  capture  console  store      each the only one to touch its resource
+//! deploy                                   images made ready for a guest
+//! engine                                   one job, in a process of its own
+//! supervise  job_file                      engine processes; definition text to model
+//! schedule  intake                         the queue; the inbox and what is submitted
+//! web                                      pages and the JSON API
+//! cli                                      commands
+//! app                                      builds, wires and closes every part of the appliance
+//! ```
+//!
+//! Data flows one way: a job file is read by [`job_file`], made durable by [`store`], started by
+//! [`schedule`] through [`supervise`], carried out by [`engine`] in a process of its own. Events
+//! come back through a file in the job's folder; pages read snapshots.
+
+pub mod app;
+pub mod capture;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod decide;
+pub mod deploy;
+pub mod engine;
+pub mod intake;
+pub mod job_file;
+pub mod model;
+pub mod picture;
+pub mod proto;
+pub mod schedule;
+pub mod store;
+pub mod supervise;
+pub mod tasks;
+pub mod vision;
+pub mod vm;
+pub mod web;

@@ -1,0 +1,218 @@
+//! A job's record: all that is kept of it once it is accepted.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Cause, Digest, JobId, Verdict};
+
+/// How far a job has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum JobState {
+    Waiting = 0,
+    Preparing = 1,
+    Running = 2,
+    Collecting = 3,
+    Ended = 4,
+}
+
+impl JobState {
+    pub const ALL: [Self; 5] =
+        [Self::Waiting, Self::Preparing, Self::Running, Self::Collecting, Self::Ended];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Preparing => "preparing",
+            Self::Running => "running",
+            Self::Collecting => "collecting",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Has an engine: started and not ended.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Preparing | Self::Running | Self::Collecting)
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// 0 (low) to 100 (high); 50 when a job says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Priority(pub u8);
+
+impl Priority {
+    pub const LOW: Self = Self(0);
+    pub const MEDIUM: Self = Self(50);
+    pub const HIGH: Self = Self(100);
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::MEDIUM
+    }
+}
+
+/// The door a job came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayIn {
+    Inbox,
+    Command,
+}
+
+impl WayIn {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// Who sent a job: the owner of the file, or the peer of the socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitter {
+    pub uid: u32,
+    /// Account name at the time of submission; the number when the box knows no name.
+    pub name: String,
+}
+
+/// Who may see a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    Public,
+    Personal,
+    Group(Vec<String>),
+}
+
+/// Where a job comes from, when it is not the first of its kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    pub resubmitted_from: Option<JobId>,
+    pub retried_from: Option<JobId>,
+    /// Name of the rule that retried it.
+    pub retried_by: Option<String>,
+    pub cloned_from: Option<String>,
+    pub proxied_for: Option<String>,
+}
+
+/// What the queue must know to start a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    pub memory_mib: u32,
+    pub cores: u32,
+    /// The longest it may take, from its job timeout.
+    pub at_most: Duration,
+}
+
+/// Load of the host, as read from `/proc` when the job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HostLoad {
+    pub load1: f32,
+    pub memory_available_mib: u64,
+    /// Share of the last ten seconds in which some task waited for a processor, percent.
+    pub cpu_pressure10: Option<f32>,
+}
+
+/// How long one part of a job took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartDuration {
+    pub part: super::Part,
+    pub name: String,
+    pub millis: u64,
+}
+
+/// One job of this box.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    /// Version 7: sorts by time of submission.
+    pub uuid: Uuid,
+    pub name: String,
+    /// The definition, verbatim.
+    pub definition: String,
+    pub definition_hash: Digest,
+    /// The folder below `bundles/` that holds what came with it.
+    pub bundle: Digest,
+    pub submitter: Submitter,
+    pub way_in: WayIn,
+    pub submitted: Timestamp,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    pub priority: Priority,
+    pub device_type: String,
+    pub tags: Vec<String>,
+    pub settings: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
+    pub visibility: Visibility,
+    pub stream: Option<String>,
+    pub group: Option<String>,
+    /// A further place results are to be sent to.
+    pub server: Option<String>,
+    pub needs: Needs,
+    pub state: JobState,
+    /// Somebody asked for it to be stopped; the engine may still be at it.
+    pub cancel_asked: bool,
+    pub verdict: Option<Verdict>,
+    pub cause: Option<Cause>,
+    /// What the engine said of itself at the end: a JSON object.
+    pub backend: serde_json::Map<String, serde_json::Value>,
+    pub lineage: Lineage,
+    pub device: Option<String>,
+    pub parts: Vec<PartDuration>,
+    pub known_failure: Option<String>,
+    pub load_at_end: Option<HostLoad>,
+}
+
+impl Job {
+    /// From start to end, or to `now` while it runs.
+    pub fn running_time(&self, now: Timestamp) -> Option<Duration> {
+        let until = self.ended.unwrap_or(now);
+        self.started.map(|from| until.duration_since(from).try_into().unwrap_or_default())
+    }
+}
+
+/// A job that has been checked and copied but has no number yet; the store gives it one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    pub uuid: Uuid,
+    pub name: String,
+    pub definition: String,
+    pub definition_hash: Digest,
+    pub bundle: Digest,
+    pub submitter: Submitter,
+    pub way_in: WayIn,
+    pub submitted: Timestamp,
+    pub priority: Priority,
+    pub device_type: String,
+    pub tags: Vec<String>,
+    pub settings: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
+    pub visibility: Visibility,
+    pub stream: Option<String>,
+    pub needs: Needs,
+    /// What makes an inbox file one job however often it is seen; the command has none.
+    pub intake_key: Option<IntakeKey>,
+}
+
+/// The inbox file a job came from: committed with the job, so that a crash before the file is
+/// removed does not make a second one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntakeKey {
+    pub device: u64,
+    pub inode: u64,
+    pub ctime_ns: i128,
+    pub hash: Digest,
+}

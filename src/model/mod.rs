@@ -1,0 +1,20 @@
+//! The words everyone shares: plain types without behaviour that needs the outside world.
+//!
+//! Everything here is data that has already been checked. Text is turned into it at the edges
+//! (`job_file`, `store`, `web`), and nothing in here does I/O or asks for the time.
+
+mod definition;
+mod event;
+mod id;
+mod job;
+mod needle;
+mod run;
+mod verdict;
+
+pub use definition::*;
+pub use event::*;
+pub use id::*;
+pub use job::*;
+pub use needle::*;
+pub use run::*;
+pub use verdict::*;

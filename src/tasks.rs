@@ -1,0 +1,56 @@
+//! Where work runs: a tracker that awaits every task, tokens that stop them, and a gate for short
+//! blocking work.
+
+use std::{future::Future, sync::LazyLock, thread};
+
+use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The tasks of one owner. Nothing spawned here is detached: [`Tasks::close`] awaits all of it.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    /// Cancelled when the owner closes; children of it stop with it.
+    pub stop: CancellationToken,
+}
+
+impl Tasks {
+    pub fn new(stop: CancellationToken) -> Self {
+        Self { tracker: TaskTracker::new(), stop }
+    }
+
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tracker.spawn(task)
+    }
+
+    /// Asks every task to stop and waits until all have.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+static GATE: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(cores()));
+
+/// Processors this process may use.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Runs short blocking work (a match, a PNG, a store read) away from the async threads, at most as
+/// many at a time as there are cores. A panic in `work` goes on in the caller.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let _permit = GATE.acquire().await.expect("the gate is never closed");
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => unreachable!("blocking work is never cancelled: {error}"),
+        },
+    }
+}

@@ -1,0 +1,1 @@
+//! QEMU: arguments, processes, screen and monitor.

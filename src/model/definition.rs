@@ -55,7 +55,7 @@ pub struct Action {
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     Deploy(Deploy),
-    Boot(Boot),
+    Boot(Box<Boot>),
     Test(Test),
 }
 

@@ -120,7 +120,7 @@ impl Candidate {
         if id.is_some() && area.is_none() {
             return None;
         }
-        let area = area.or(self.areas.last())?;
+        let area = area.or_else(|| self.areas.last())?;
         Some(match area.click_point {
             Some(ClickPoint::At { x, y, .. }) => {
                 (area.x.saturating_add_unsigned(x), area.y.saturating_add_unsigned(y))

@@ -108,8 +108,6 @@ pub enum Code {
     NoMatch,
     /// Text that was expected on a serial console did not come.
     NoSerialMatch,
-    /// The screen did not come to rest.
-    NotStill,
     /// A needle that stands for a known workaround matched.
     Workaround,
     /// A step could not be carried out as written.
@@ -147,10 +145,9 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::NoMatch,
         Self::NoSerialMatch,
-        Self::NotStill,
         Self::Workaround,
         Self::BadStep,
         Self::NoNeedles,
@@ -174,7 +171,6 @@ impl Code {
         match self {
             Self::NoMatch => "no_match",
             Self::NoSerialMatch => "no_serial_match",
-            Self::NotStill => "not_still",
             Self::Workaround => "workaround",
             Self::BadStep => "bad_step",
             Self::NoNeedles => "no_needles",

@@ -1,0 +1,127 @@
+//! Why a run must end before its time, and who may say so.
+//!
+//! The first reason stands. A later one only makes the end faster: a second request to cancel, or
+//! a kill, takes away the grace everything else is given.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::model::{Cause, Code, Verdict, Who};
+
+/// Why the run must end.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Reason {
+    Canceled {
+        by: String,
+    },
+    JobTimeout {
+        limit: Duration,
+    },
+    /// The machine is no longer what the job needs.
+    Machine(Cause),
+}
+
+impl Reason {
+    pub(super) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Canceled { .. } => Verdict::Canceled,
+            Self::JobTimeout { .. } => Verdict::TimedOut,
+            Self::Machine(_) => Verdict::Incomplete,
+        }
+    }
+
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::Canceled { by } => {
+                Cause::new(Who::Author, Code::Canceled, format!("canceled by {by}"))
+            }
+            Self::JobTimeout { limit } => Cause::new(
+                Who::Author,
+                Code::JobTimeout,
+                format!("the job used up its {} (timeouts.job)", in_words(*limit)),
+            ),
+            Self::Machine(cause) => cause.clone(),
+        }
+    }
+}
+
+/// A duration as a person would write it in a job file.
+pub(super) fn in_words(limit: Duration) -> String {
+    let seconds = limit.as_secs();
+    match (seconds / 60, seconds % 60) {
+        (0, _) => format!("{} s", limit.as_secs_f64()),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Wanted {
+    reason: Option<Reason>,
+    at_once: bool,
+}
+
+/// Asks the run to end. Clones ask the same run.
+#[derive(Debug, Clone)]
+pub(super) struct Stopper(watch::Sender<Wanted>);
+
+impl Stopper {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(Wanted::default()))
+    }
+
+    /// Ends the run in good order; when it is ending already, at once.
+    pub(super) fn stop(&self, reason: Reason) {
+        self.0.send_modify(|wanted| {
+            let asked_again = matches!(reason, Reason::Canceled { .. });
+            match wanted.reason {
+                None => wanted.reason = Some(reason),
+                Some(_) => wanted.at_once |= asked_again,
+            }
+        });
+    }
+
+    /// Ends the run at once.
+    pub(super) fn kill(&self, by: &str) {
+        self.0.send_modify(|wanted| {
+            wanted.at_once = true;
+            wanted.reason.get_or_insert_with(|| Reason::Canceled { by: by.into() });
+        });
+    }
+
+    /// The reason, as soon as there is one.
+    pub(super) async fn wanted(&self) -> Reason {
+        let mut wanted = self.0.subscribe();
+        let found = wanted.wait_for(|wanted| wanted.reason.is_some()).await;
+        let reason = found.ok().and_then(|wanted| wanted.reason.clone());
+        reason.expect("the sender lives in self, and the condition was waited for")
+    }
+
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.0.borrow().reason.clone()
+    }
+
+    /// Returns when there is no time left for good order.
+    pub(super) async fn at_once(&self) {
+        let mut wanted = self.0.subscribe();
+        let _ = wanted.wait_for(|wanted| wanted.at_once).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_stands_and_a_second_cancel_hurries() {
+        let stopper = Stopper::new();
+        stopper.stop(Reason::JobTimeout { limit: Duration::from_secs(90) });
+        assert!(!stopper.0.borrow().at_once);
+        stopper.stop(Reason::Canceled { by: "ada".into() });
+        assert!(stopper.0.borrow().at_once);
+        let reason = stopper.reason().unwrap();
+        assert_eq!(reason.verdict(), Verdict::TimedOut);
+        assert_eq!(reason.cause().words, "the job used up its 1 min 30 s (timeouts.job)");
+    }
+}

@@ -1,1 +1,25 @@
-//! The one embedded store.
+//! The one file everything is kept in: jobs, their indexes and the counts of them.
+//!
+//! One named thread writes. It groups what waits into one transaction, commits, and only then
+//! answers, so an answer means durable. Readers get a snapshot each and never wait for it. A file
+//! has one owner: a second appliance on the same data folder is refused.
+//!
+//! ```text
+//! Store ──bounded channel──▶ writer thread ──one transaction──▶ store.redb
+//!   │                            └──after the commit──▶ answers, then `changes()`
+//!   └──tasks::blocking──▶ read transaction
+//! ```
+//!
+//! What a change may do to a job is decided in `change`; a job that has ended never changes again.
+
+mod change;
+mod counts;
+mod error;
+mod handle;
+mod history;
+
+pub use change::Change;
+pub use counts::Counts;
+pub use error::{Inconsistency, StoreError};
+pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
+pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};

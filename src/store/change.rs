@@ -1,0 +1,87 @@
+//! What may happen to a job once it is in the store, decided without the store.
+
+use jiff::Timestamp;
+
+use super::StoreError;
+use crate::model::{Cause, HostLoad, Job, JobState, PartDuration, Verdict};
+
+/// One thing that happened to a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// An engine is being started for a waiting job: it is `preparing` from here on.
+    Started { at: Timestamp, device: Option<String> },
+    /// A started job has come to another state that has an engine.
+    State(JobState),
+    /// Somebody asked for it to be stopped.
+    CancelAsked,
+    /// Its engine never started: it waits again, in its old place.
+    Requeued,
+    /// It is over. Nothing changes it after this.
+    Ended {
+        at: Timestamp,
+        verdict: Verdict,
+        cause: Option<Cause>,
+        backend: serde_json::Map<String, serde_json::Value>,
+        load: Option<HostLoad>,
+        parts: Vec<PartDuration>,
+    },
+}
+
+impl Change {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "start",
+            Self::State(_) => "change state",
+            Self::CancelAsked => "be canceled",
+            Self::Requeued => "wait again",
+            Self::Ended { .. } => "end",
+        }
+    }
+
+    /// Makes `job` what it is after this change, or leaves it as it was and says why not.
+    ///
+    /// # Errors
+    /// [`StoreError::Ended`] when the job is over, [`StoreError::NotAllowed`] when its state knows
+    /// no such change.
+    pub(super) fn apply(self, job: &mut Job) -> Result<(), StoreError> {
+        let refused = StoreError::NotAllowed { id: job.id, state: job.state, change: self.name() };
+        if job.state == JobState::Ended {
+            return Err(StoreError::Ended(job.id));
+        }
+        match self {
+            Self::Started { at, device } => {
+                if job.state != JobState::Waiting {
+                    return Err(refused);
+                }
+                job.state = JobState::Preparing;
+                job.started = Some(at);
+                job.device = device;
+            }
+            Self::State(state) => {
+                if !job.state.is_active() || !state.is_active() {
+                    return Err(refused);
+                }
+                job.state = state;
+            }
+            Self::CancelAsked => job.cancel_asked = true,
+            Self::Requeued => {
+                if !job.state.is_active() {
+                    return Err(refused);
+                }
+                job.state = JobState::Waiting;
+                job.started = None;
+                job.device = None;
+            }
+            Self::Ended { at, verdict, cause, backend, load, parts } => {
+                job.state = JobState::Ended;
+                job.ended = Some(at);
+                job.verdict = Some(verdict);
+                job.cause = cause;
+                job.backend = backend;
+                job.load_at_end = load;
+                job.parts = parts;
+            }
+        }
+        Ok(())
+    }
+}

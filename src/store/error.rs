@@ -1,0 +1,57 @@
+//! What can go wrong with the store, and who has to act.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::model::{JobId, JobState};
+
+/// Cheap to clone: one failed commit answers everyone who was in it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no job {0}")]
+    NoSuchJob(JobId),
+    #[error("job {0} has ended and never changes again")]
+    Ended(JobId),
+    #[error("job {id} is {state} and cannot {change}")]
+    NotAllowed { id: JobId, state: JobState, change: &'static str },
+    #[error("another sutler serve uses this data folder ({} is open)", path.display())]
+    AlreadyOpen { path: PathBuf },
+    #[error(
+        "{} has layout {found}, this sutler knows layouts up to {known}: \
+         a newer sutler wrote it",
+        path.display()
+    )]
+    NewerLayout { path: PathBuf, found: u64, known: u64 },
+    /// The disk refused (full, gone, read-only). What was asked is not known to be durable; the
+    /// same may be asked again, and the file is opened anew for it.
+    #[error("the store could not be {doing}")]
+    Disk { doing: &'static str, source: Arc<redb::Error> },
+    #[error("record of {what} in the store is damaged")]
+    Damaged { what: String, source: Option<Arc<dyn std::error::Error + Send + Sync>> },
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// The same request may succeed later without anybody changing it.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Disk { .. } => true,
+            Self::NoSuchJob(_)
+            | Self::Ended(_)
+            | Self::NotAllowed { .. }
+            | Self::AlreadyOpen { .. }
+            | Self::NewerLayout { .. }
+            | Self::Damaged { .. }
+            | Self::Closed => false,
+        }
+    }
+}
+
+/// Two tables that do not agree: a fault of ours, or of the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Inconsistency {
+    #[error("{table} does not agree with the jobs: {what}")]
+    Table { table: &'static str, what: String },
+    #[error("the tables could not be read")]
+    Unreadable { source: StoreError },
+}

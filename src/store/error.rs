@@ -55,3 +55,8 @@ pub enum Inconsistency {
     #[error("the tables could not be read")]
     Unreadable { source: StoreError },
 }
+
+/// Turns redb's refusal into ours.
+pub(super) fn disk<E: Into<redb::Error>>(doing: &'static str) -> impl Fn(E) -> StoreError {
+    move |error| StoreError::Disk { doing, source: Arc::new(error.into()) }
+}

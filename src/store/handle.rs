@@ -1,12 +1,35 @@
 //! How everyone else uses the store.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
-use tokio::sync::broadcast;
+use redb::ReadTransaction;
+use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Change, Counts, HistoryKey, HistoryPage, Inconsistency, StoreError};
-use crate::model::{Job, JobId, JobState, NewJob, Verdict};
+use super::{
+    Change, Counts, HistoryKey, HistoryPage, Inconsistency, StoreError, check,
+    file::{Open, StoreFile},
+    read,
+    writer::{Command, Outcome, Work, WriterThread},
+};
+use crate::{
+    model::{Job, JobId, JobState, NewJob, Verdict},
+    tasks,
+};
+
+/// Requests that may wait for the writer; the next one waits outside.
+const WAITING: usize = 256;
+
+/// Changes a listener may lag behind before it misses some.
+const UNHEARD: usize = 1024;
 
 /// How the file is opened.
 #[derive(Debug, Clone, Copy)]
@@ -42,29 +65,58 @@ pub struct Changed {
 /// Sends to the writer and reads by itself. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    file: Arc<StoreFile>,
+    commands: mpsc::Sender<Command>,
     changes: broadcast::Sender<Changed>,
+    commit_us: Arc<AtomicU64>,
 }
 
 /// The writer thread, for the one who closes it.
 #[derive(Debug)]
-pub struct Writer;
+pub struct Writer {
+    commands: mpsc::Sender<Command>,
+    thread: JoinHandle<()>,
+}
 
 impl Store {
     /// Opens the file, or makes it, and starts the writer thread. Blocks.
     ///
     /// # Errors
     /// [`StoreError::AlreadyOpen`], [`StoreError::NewerLayout`], or the disk's refusal.
-    pub fn open(_path: &Path, _settings: StoreSettings) -> Result<(Self, Writer), StoreError> {
-        Err(StoreError::Closed)
+    pub fn open(path: &Path, settings: StoreSettings) -> Result<(Self, Writer), StoreError> {
+        let file = path.to_path_buf();
+        let open = move || redb::Builder::new().set_cache_size(settings.cache_bytes).create(&file);
+        Self::open_with(path, Box::new(open))
+    }
+
+    pub(super) fn open_with(path: &Path, open: Open) -> Result<(Self, Writer), StoreError> {
+        let file = Arc::new(StoreFile::open(path, open)?);
+        let (sender, commands) = mpsc::channel(WAITING);
+        let (changes, _) = broadcast::channel(UNHEARD);
+        let commit_us = Arc::new(AtomicU64::new(0));
+        let store = Self { file, commands: sender.clone(), changes, commit_us };
+        let writer = WriterThread {
+            file: store.file.clone(),
+            commands,
+            changes: store.changes.clone(),
+            commit_us: store.commit_us.clone(),
+        };
+        let thread = thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|error| super::error::disk("opened")(redb::Error::Io(error)))?;
+        Ok((store, Writer { commands: sender, thread }))
     }
 
     /// Makes a checked job durable and gives it a number. Asked twice with the same inbox file or
     /// uuid, it is one job.
     ///
     /// # Errors
-    /// [`StoreError::Disk`] or [`StoreError::Closed`]; the job is then not known to be kept.
-    pub async fn submit(&self, _job: NewJob) -> Result<Submitted, StoreError> {
-        Err(StoreError::Closed)
+    /// [`StoreError::Disk`] or [`StoreError::Closed`]; the job is then not known to be kept, and
+    /// the same may be asked again.
+    pub async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
+        let Outcome { job, new } = self.ask(Work::Submit(job)).await?;
+        Ok(Submitted { id: job.id, uuid: job.uuid, fresh: new })
     }
 
     /// Changes a job and returns it as it is then.
@@ -72,37 +124,48 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchJob`], [`StoreError::Ended`], [`StoreError::NotAllowed`] when the change
     /// does not fit, or the disk's refusal.
-    pub async fn change(&self, _id: JobId, _change: Change) -> Result<Job, StoreError> {
-        Err(StoreError::Closed)
+    pub async fn change(&self, id: JobId, change: Change) -> Result<Job, StoreError> {
+        Ok(self.ask(Work::Change(id, change)).await?.job)
     }
 
-    pub async fn job(&self, _id: JobId) -> Result<Option<Job>, StoreError> {
-        Err(StoreError::Closed)
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.read(move |txn| read::job(txn, id)).await
     }
 
-    pub async fn job_by_uuid(&self, _uuid: Uuid) -> Result<Option<Job>, StoreError> {
-        Err(StoreError::Closed)
+    pub async fn job_by_uuid(&self, uuid: Uuid) -> Result<Option<Job>, StoreError> {
+        self.read(move |txn| read::job_by_uuid(txn, uuid.as_u128())).await
     }
 
     /// At most `limit` jobs in `state`: higher priority first, then the older one.
-    pub async fn jobs_in(&self, _state: JobState, _limit: usize) -> Result<Vec<Job>, StoreError> {
-        Err(StoreError::Closed)
+    pub async fn jobs_in(&self, state: JobState, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.pick_in(state, limit, |job| job).await
+    }
+
+    /// As [`Store::jobs_in`], keeping of each job only what `pick` takes: a hundred thousand
+    /// waiting jobs need not be in memory with their definitions.
+    pub async fn pick_in<T: Send + 'static>(
+        &self,
+        state: JobState,
+        limit: usize,
+        pick: impl Fn(Job) -> T + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        self.read(move |txn| read::jobs_in(txn, state, limit, pick)).await
     }
 
     /// At most `limit` ended jobs, newest end first, from `before` on backwards.
     pub async fn history(
         &self,
-        _before: Option<HistoryKey>,
-        _limit: usize,
+        before: Option<HistoryKey>,
+        limit: usize,
     ) -> Result<HistoryPage, StoreError> {
-        Err(StoreError::Closed)
+        self.read(move |txn| read::history(txn, before, limit)).await
     }
 
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        Err(StoreError::Closed)
+        self.read(read::counts).await
     }
 
-    /// Told after each commit. A reader that lags misses some and reads the store again.
+    /// Told after each commit. A listener that lags misses some and reads the store again.
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
         self.changes.subscribe()
     }
@@ -113,16 +176,44 @@ impl Store {
     /// # Errors
     /// The first disagreement found.
     pub fn check_consistent(&self) -> Result<(), Inconsistency> {
-        Ok(())
+        let mut found = Ok(());
+        self.file.with(|database| {
+            found = check::consistent(&read::begin(database)?);
+            Ok(())
+        })?;
+        found
     }
 
     /// How long the last commit took, nearly all of it the disk's flush. Zero before the first.
     pub fn commit_time(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_micros(self.commit_us.load(Ordering::Relaxed))
+    }
+
+    async fn ask(&self, work: Work) -> Result<Outcome, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Do(Box::new(work), answer);
+        self.commands.send(command).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&ReadTransaction) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let file = self.file.clone();
+        tasks::blocking(move || file.with(|database| ask(&read::begin(database)?))).await
     }
 }
 
 impl Writer {
-    /// Answers what is in the channel, closes the file and ends the thread.
-    pub async fn close(self) {}
+    /// Carries out what has been asked so far, closes the file and ends the thread. Everyone who
+    /// asks later is told [`StoreError::Closed`].
+    ///
+    /// # Panics
+    /// When the thread has.
+    pub async fn close(self) {
+        // A thread that is gone already has closed the file.
+        let _ = self.commands.send(Command::Close).await;
+        tasks::blocking(|| self.thread.join()).await.expect("the writer does not panic");
+    }
 }

@@ -13,10 +13,19 @@
 //! What a change may do to a job is decided in `change`; a job that has ended never changes again.
 
 mod change;
+mod check;
 mod counts;
 mod error;
+mod file;
 mod handle;
 mod history;
+mod migrate;
+mod read;
+mod record;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 pub use change::Change;
 pub use counts::Counts;

@@ -1,0 +1,6 @@
+//! The store as its users see it, against a model, and after power cuts.
+
+mod behaviour;
+mod crash;
+mod model;
+mod sample;

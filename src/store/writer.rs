@@ -1,0 +1,183 @@
+//! The thread that writes: takes what waits, makes it one transaction, commits, then answers.
+//!
+//! What is refused (the job has ended) is found out before anything of it is written, so one
+//! refusal never spoils its neighbours. What the disk refuses fails the whole group, and everyone
+//! in it hears so.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use redb::Database;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::{
+    Change, Changed, StoreError, error::disk, file::StoreFile, record::Stored, tables::Tables,
+};
+use crate::{
+    clock::Stopwatch,
+    model::{Job, JobId, JobState, Lineage, NewJob},
+};
+
+/// Requests that share one commit at most: bounds how long the first of them waits.
+const GROUP: usize = 256;
+
+pub(super) enum Command {
+    /// Whoever drops the other end of the answer gets what was asked all the same.
+    Do(Box<Work>, oneshot::Sender<Result<Outcome, StoreError>>),
+    Close,
+}
+
+pub(super) enum Work {
+    Submit(NewJob),
+    Change(JobId, Change),
+}
+
+/// The job as it is after a request.
+pub(super) struct Outcome {
+    pub job: Job,
+    /// False when it was so before.
+    pub new: bool,
+}
+
+pub(super) struct WriterThread {
+    pub file: Arc<StoreFile>,
+    pub commands: mpsc::Receiver<Command>,
+    pub changes: broadcast::Sender<Changed>,
+    pub commit_us: Arc<AtomicU64>,
+}
+
+impl WriterThread {
+    /// Until it is closed or every handle is gone. What is in the channel by then is carried out.
+    pub(super) fn run(mut self) {
+        while let Some(first) = self.commands.blocking_recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(command) = next {
+                match command {
+                    Command::Do(work, answer) => group.push((*work, answer)),
+                    Command::Close => self.commands.close(),
+                }
+                next = if group.len() < GROUP { self.commands.try_recv().ok() } else { None };
+            }
+            if !group.is_empty() {
+                self.carry_out(group);
+            }
+        }
+        self.file.close();
+    }
+
+    fn carry_out(&self, group: Vec<(Work, oneshot::Sender<Result<Outcome, StoreError>>)>) {
+        let (work, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let since = Stopwatch::start();
+        let outcomes = match self.file.with(|database| write(database, work)) {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "nothing was written");
+                answers.iter().map(|_| Err(error.clone())).collect()
+            }
+        };
+        let took = since.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        self.commit_us.store(took, Ordering::Relaxed);
+        // Nobody may be listening, to the changes or for the answer: that is fine.
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            if let Ok(Outcome { job, new: true }) = &outcome {
+                let changed = Changed { id: job.id, state: job.state, verdict: job.verdict };
+                let _ = self.changes.send(changed);
+            }
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// # Errors
+/// What the disk refused; then it is not known whether any of it is durable.
+fn write(
+    database: &Database,
+    work: Vec<Work>,
+) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    let mut txn = database.begin_write().map_err(disk("written"))?;
+    txn.set_quick_repair(true);
+    let mut tables = Tables::open(&txn)?;
+    let mut outcomes = Vec::with_capacity(work.len());
+    for one in work {
+        outcomes.push(match carry_out(&mut tables, one) {
+            Err(error @ StoreError::Disk { .. }) => return Err(error),
+            outcome => outcome,
+        });
+    }
+    drop(tables);
+    if outcomes.iter().any(|outcome| matches!(outcome, Ok(Outcome { new: true, .. }))) {
+        txn.commit().map_err(disk("written"))?;
+    } else {
+        txn.abort().map_err(disk("written"))?;
+    }
+    Ok(outcomes)
+}
+
+fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError> {
+    match work {
+        Work::Submit(new) => submit(tables, new),
+        Work::Change(id, change) => {
+            let before = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+            let mut now = before.clone();
+            change.apply(&mut now.job)?;
+            now.round();
+            let new = now != before;
+            if new {
+                tables.put(Some(&before.job), &now)?;
+            }
+            Ok(Outcome { job: now.job, new })
+        }
+    }
+}
+
+fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
+    if let Some(id) = tables.known(new.uuid.as_u128(), new.intake_key.as_ref())? {
+        let known = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+        return Ok(Outcome { job: known.job, new: false });
+    }
+    let intake_key = new.intake_key;
+    let mut stored = Stored { job: waiting(tables.next_id()?, new), intake_key };
+    stored.round();
+    tables.put(None, &stored)?;
+    Ok(Outcome { job: stored.job, new: true })
+}
+
+/// A new job as its record begins.
+fn waiting(id: JobId, new: NewJob) -> Job {
+    Job {
+        id,
+        uuid: new.uuid,
+        name: new.name,
+        definition: new.definition,
+        definition_hash: new.definition_hash,
+        bundle: new.bundle,
+        submitter: new.submitter,
+        way_in: new.way_in,
+        submitted: new.submitted,
+        started: None,
+        ended: None,
+        priority: new.priority,
+        device_type: new.device_type,
+        tags: new.tags,
+        settings: new.settings,
+        metadata: new.metadata,
+        visibility: new.visibility,
+        stream: new.stream,
+        group: None,
+        server: None,
+        needs: new.needs,
+        state: JobState::Waiting,
+        cancel_asked: false,
+        verdict: None,
+        cause: None,
+        backend: serde_json::Map::new(),
+        lineage: Lineage::default(),
+        device: None,
+        parts: Vec::new(),
+        known_failure: None,
+        load_at_end: None,
+    }
+}

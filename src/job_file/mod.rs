@@ -1,1 +1,33 @@
 //! Definition text to model, with an explanation when it is wrong.
+//!
+//! [`read()`] is pure: text in, [`Definition`](crate::model::Definition) or [`Problems`] out, all of
+//! them at once, each with its line. `node` parses YAML or JSON into a tree that knows its places,
+//! `reader` walks it, and one file for each block says what may stand there. Nobody else names a
+//! key of the job file.
+
+mod actions;
+mod guest;
+mod keys;
+mod node;
+mod problem;
+pub mod qemu_arguments;
+mod read;
+mod reader;
+mod screen;
+mod steps;
+mod value;
+mod variables;
+mod words;
+
+pub use keys::valid_keys;
+pub use node::MAX_TEXT;
+pub use problem::{Explained, Place, Problem, Problems, Severity};
+pub use read::{
+    ACTION_TIMEOUT, DEVICE_TYPE, JOB_TIMEOUT, Options, Read, VISIBILITY, read, read_bytes,
+};
+pub use screen::MOST_STEPS;
+pub use steps::{
+    ASSERT_TIMEOUT, CHECK_TIMEOUT, SERIAL_TIMEOUT, SIMILARITY_DB, STILL, STILL_TIMEOUT,
+    TYPE_INTERVAL,
+};
+pub use value::LONGEST;

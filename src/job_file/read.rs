@@ -1,0 +1,309 @@
+//! The whole file: from text to a [`Definition`], or to everything that is wrong with it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::model::{Definition, Priority, Timeouts, Visibility};
+
+use super::{
+    Place, Problem, Problems,
+    actions::{Actions, within_job},
+    guest,
+    node::{self, Node, Value, excerpt},
+    reader::{Block, Report, Spot},
+    value::Bare,
+    variables::{LONGEST_TEXT, Variables, is_name},
+};
+
+/// Device type of a job that names none.
+pub const DEVICE_TYPE: &str = "qemu-x86_64";
+/// Who sees a job that does not say.
+pub const VISIBILITY: Visibility = Visibility::Public;
+/// How long a job may take that does not say.
+pub const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// How long an action may take that does not say; never more than its job.
+pub const ACTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+const LONGEST_NAME: usize = 200;
+const MOST_TAGS: usize = 50;
+const MOST_ENTRIES: usize = 1_000;
+
+/// How to read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Unknown keys in LAVA's blocks are errors, too.
+    pub strict: bool,
+}
+
+/// A job file that can be run.
+#[derive(Debug, Clone)]
+pub struct Read {
+    pub definition: Definition,
+    pub warnings: Vec<Problem>,
+}
+
+/// As [`read`], for bytes nobody has looked at.
+pub fn read_bytes(bytes: &[u8], name: &str, options: Options) -> Result<Read, Box<Problems>> {
+    if bytes.len() > node::MAX_TEXT {
+        let found = format!("a file of {} bytes", bytes.len());
+        let problem = Problem::new(Place::start(), "", found, "at most 1 MiB");
+        return Err(Box::new(Problems::one(name, "", problem)));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => read(text, name, options),
+        Err(error) => {
+            let text = String::from_utf8_lossy(bytes);
+            let at = Place::at(&text, error.valid_up_to());
+            let found = format!("the byte {:#04x}", bytes[error.valid_up_to()]);
+            let problem = Problem::new(at, "", found, "text in UTF-8")
+                .help("save the file as UTF-8, or convert it with `iconv -t UTF-8`");
+            Err(Box::new(Problems::one(name, &text, problem)))
+        }
+    }
+}
+
+/// Reads `text`, which its author calls `name`; a name that ends in `.json` is held to JSON.
+pub fn read(text: &str, name: &str, options: Options) -> Result<Read, Box<Problems>> {
+    let node = node::parse(text, name.ends_with(".json"))
+        .map_err(|problem| Box::new(Problems::one(name, shown(text), *problem)))?;
+    let mut report = Report { strict: options.strict, ..Report::default() };
+    let definition = definition(&mut report, &node);
+    match definition {
+        Some(definition) if report.errors.is_empty() => {
+            Ok(Read { definition, warnings: report.warnings })
+        }
+        _ => {
+            if report.errors.is_empty() {
+                report.add(Problem::new(node.at, "", "a file we cannot read", "a job"));
+            }
+            let mut list = report.errors;
+            list.extend(report.warnings);
+            list.sort_by_key(|problem| problem.place.offset);
+            let text: Arc<str> = text.into();
+            Err(Box::new(Problems { name: name.into(), text, list, omitted: report.omitted }))
+        }
+    }
+}
+
+/// What is kept of a text that was refused for its size.
+fn shown(text: &str) -> &str {
+    if text.len() > node::MAX_TEXT { "" } else { text }
+}
+
+fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
+    let spot = Spot::root(node);
+    let mut fields = spot.fields(report, "`job_name:` and `actions:`")?;
+    let name = fields.need(report, "job_name", "a line that says what the job is for");
+    let name = name.and_then(|spot| spot.line(report, LONGEST_NAME));
+    let device_type = fields
+        .take("device_type")
+        .map_or_else(|| Some(DEVICE_TYPE.into()), |spot| spot.name(report, LONGEST_NAME));
+    let priority =
+        fields.take("priority").map_or(Some(Priority::MEDIUM), |spot| priority(report, &spot));
+    let tags = fields.take("tags").map_or_else(|| Some(Vec::new()), |spot| tags(report, &spot));
+    let visibility =
+        fields.take("visibility").map_or(Some(VISIBILITY), |spot| visibility(report, &spot));
+    let timeouts = fields.take("timeouts").map_or_else(
+        || Some(Timeouts { job: JOB_TIMEOUT, action: ACTION_TIMEOUT }),
+        |spot| timeouts(report, &spot),
+    );
+    let metadata = fields.take("metadata").map(|spot| metadata(report, &spot));
+    let settings = fields
+        .take("settings")
+        .map_or_else(|| Some(BTreeMap::new()), |spot| settings(report, &spot));
+    let stream = match fields.take("stream") {
+        Some(spot) => stream(report, &spot).map(Some),
+        None => Some(None),
+    };
+    let asked = fields.take("context").map(|spot| guest::context(report, &spot));
+    let actions = fields.need(report, "actions", "a list of deploy, boot and test");
+    fields.refuse(
+        report,
+        &[
+            ("server", "this version keeps results on this box and sends them nowhere"),
+            ("protocols", "this version runs jobs of one machine"),
+            ("device", "ask for a device by its `tags:`"),
+            ("worker", "every job runs on this box"),
+        ],
+    );
+    const FOR_SHELLS: &str = "it is for shell tests, which this version does not run";
+    fields.ignore(
+        report,
+        &[
+            ("notify", "this version tells nobody when a job ends"),
+            ("secrets", FOR_SHELLS),
+            ("environment", FOR_SHELLS),
+            ("reboot_to_fastboot", "there is no fastboot on a virtual machine"),
+        ],
+    );
+    fields.finish(report, Block::Lava);
+    // Without its settings or timeouts every action would be wrong as well.
+    let (settings, timeouts) = (settings?, timeouts?);
+    let mut variables = Variables::new(&settings);
+    let actions =
+        Actions::new(&mut variables, timeouts, asked.unwrap_or_default()).read(report, &actions?);
+    Some(Definition {
+        name: name?,
+        device_type: device_type?,
+        priority: priority?,
+        tags: tags?,
+        visibility: visibility?,
+        timeouts,
+        metadata: metadata.unwrap_or_default(),
+        settings,
+        stream: stream?,
+        actions: actions?,
+    })
+}
+
+fn priority(report: &mut Report, spot: &Spot<'_>) -> Option<Priority> {
+    let names = [("low", Priority::LOW), ("medium", Priority::MEDIUM), ("high", Priority::HIGH)];
+    let number = matches!(&spot.node.value, Value::Scalar { text, .. }
+        if text.starts_with(|c: char| c.is_ascii_digit() || c == '-'));
+    if !number {
+        return spot.choice(report, &names);
+    }
+    let number = spot.number(report, 0..=100)?;
+    u8::try_from(number).ok().map(Priority)
+}
+
+fn tags(report: &mut Report, spot: &Spot<'_>) -> Option<Vec<String>> {
+    let list = spot.list(report, "tags")?;
+    if list.len() > MOST_TAGS {
+        report.add(spot.problem(format!("at most {MOST_TAGS} tags")));
+        return None;
+    }
+    let mut tags: Vec<_> = list.iter().filter_map(|spot| spot.name(report, LONGEST_NAME)).collect();
+    let complete = tags.len() == list.len();
+    let mut seen = std::collections::BTreeSet::new();
+    tags.retain(|tag| seen.insert(tag.clone()));
+    complete.then_some(tags)
+}
+
+fn visibility(report: &mut Report, spot: &Spot<'_>) -> Option<Visibility> {
+    if !matches!(spot.node.value, Value::Map(_)) {
+        let known = [("public", true), ("personal", false)];
+        let public = spot.choice(report, &known)?;
+        return Some(if public { Visibility::Public } else { Visibility::Personal });
+    }
+    let mut fields = spot.fields(report, "{group: [names]}")?;
+    let group = fields.need(report, "group", "the groups that may see the job");
+    fields.finish(report, Block::Ours);
+    let group = group?;
+    let names = match group.node.value {
+        Value::List(_) => group.list(report, "groups")?,
+        Value::Null | Value::Scalar { .. } | Value::Map(_) => vec![group.clone()],
+    };
+    let groups: Vec<_> = names.iter().filter_map(|spot| spot.name(report, LONGEST_NAME)).collect();
+    if names.is_empty() {
+        report.add(group.problem("at least one group"));
+    }
+    (groups.len() == names.len() && !groups.is_empty()).then_some(Visibility::Group(groups))
+}
+
+fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timeouts> {
+    let mut fields = spot.fields(report, "{job: 1h, action: 10m}")?;
+    let job =
+        fields.take("job").map_or(Some(JOB_TIMEOUT), |spot| spot.timeout(report, Bare::Refused));
+    let action_at = fields.take("action");
+    let one_each = "an action has one timeout, its `timeout:`";
+    let no_queue = "a job waits in the queue until it runs or is canceled";
+    fields.ignore(
+        report,
+        &[
+            ("actions", one_each),
+            ("connection", one_each),
+            ("connections", one_each),
+            ("queue", no_queue),
+        ],
+    );
+    fields.finish(report, Block::Lava);
+    let action = match action_at {
+        Some(spot) => {
+            let timeout = spot.timeout(report, Bare::Refused);
+            let job = job?;
+            within_job(report, &spot, timeout?, job)?
+        }
+        None => ACTION_TIMEOUT.min(job?),
+    };
+    Some(Timeouts { job: job?, action })
+}
+
+/// Free: what is no text is kept as JSON.
+fn metadata(report: &mut Report, spot: &Spot<'_>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let Some(mut fields) = spot.fields(report, "names and values") else { return found };
+    for (name, at, spot) in limited(report, spot, fields.rest()) {
+        let text = match &spot.node.value {
+            Value::Scalar { text, .. } => text.clone(),
+            Value::Null => String::new(),
+            Value::List(_) | Value::Map(_) => json(spot.node).to_string(),
+        };
+        if name.len() > LONGEST_NAME || text.len() > LONGEST_TEXT {
+            let found = format!("{} bytes named `{}`", text.len(), excerpt(name));
+            let expected = format!("at most {LONGEST_TEXT} bytes");
+            report.add(Problem::new(at, spot.path, found, expected));
+            continue;
+        }
+        found.insert(name.to_owned(), text);
+    }
+    found
+}
+
+fn settings(report: &mut Report, spot: &Spot<'_>) -> Option<BTreeMap<String, String>> {
+    let mut fields = spot.fields(report, "names and values")?;
+    let all = limited(report, spot, fields.rest());
+    let expected = all.len();
+    let mut found = BTreeMap::new();
+    for (name, at, spot) in all {
+        if !is_name(name) || name.len() > LONGEST_NAME {
+            let found = format!("the setting `{}`", excerpt(name));
+            let expected = "a name of letters, digits and `_`, as LANG_ROW";
+            report.add(Problem::new(at, spot.path, found, expected));
+            continue;
+        }
+        if let Some(text) = spot.text(report, LONGEST_TEXT) {
+            found.insert(name.to_owned(), text);
+        }
+    }
+    (found.len() == expected).then_some(found)
+}
+
+type Entries<'n> = Vec<(&'n str, Place, Spot<'n>)>;
+
+fn limited<'n>(report: &mut Report, spot: &Spot<'_>, mut entries: Entries<'n>) -> Entries<'n> {
+    if entries.len() > MOST_ENTRIES {
+        report.add(spot.problem(format!("at most {MOST_ENTRIES} entries")));
+        entries.truncate(MOST_ENTRIES);
+    }
+    entries
+}
+
+fn stream(report: &mut Report, spot: &Spot<'_>) -> Option<String> {
+    let text = spot.line(report, LONGEST_NAME)?;
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+    };
+    let inner = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    if inner.is_some_and(|inner| inner.split('/').all(part)) {
+        return Some(text);
+    }
+    report.add(spot.problem("a stream, as /public/team/installer/"));
+    None
+}
+
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Scalar { text, .. } => text.as_str().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => {
+            let key = |node: &Node| match &node.value {
+                Value::Scalar { text, .. } => text.clone(),
+                Value::Null | Value::List(_) | Value::Map(_) => node.describe(),
+            };
+            entries.iter().map(|(name, value)| (key(name), json(value))).collect()
+        }
+    }
+}

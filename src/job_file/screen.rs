@@ -1,0 +1,149 @@
+//! Our `screen:` block: needles, steps, and steps grouped as modules.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::model::{Item, Module, ModuleFlags, ScreenTest};
+
+use super::{
+    Problem,
+    node::Value,
+    reader::{Block, Report, Spot},
+    steps,
+    variables::Variables,
+};
+
+/// Steps of one job.
+pub const MOST_STEPS: usize = 10_000;
+/// Longest path, bytes, as Linux has it.
+pub(super) const LONGEST_PATH: usize = 4_095;
+const LONGEST_NAME: usize = 200;
+
+pub(super) fn read(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+    steps_left: &mut usize,
+) -> Option<ScreenTest> {
+    let mut fields = spot.fields(report, "`needles:` and `steps:`")?;
+    let needles = fields.take("needles").and_then(|spot| {
+        let text = variables.line(report, &spot)?;
+        path(report, &spot, &text)
+    });
+    let list = fields.need(report, "steps", "a list of steps");
+    fields.finish(report, Block::Ours);
+    let list = list?.list(report, "steps")?;
+    if list.is_empty() {
+        report.add(spot.problem("at least one step"));
+        return None;
+    }
+    let items: Vec<_> =
+        list.iter().filter_map(|spot| item(report, spot, variables, steps_left)).collect();
+    (items.len() == list.len()).then_some(ScreenTest { needles, items })
+}
+
+fn item(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+    steps_left: &mut usize,
+) -> Option<Item> {
+    if !is_module(spot) {
+        count(report, spot, steps_left)?;
+        return steps::read(report, spot, variables).map(Item::Step);
+    }
+    let mut fields = spot.fields(report, "a module")?;
+    let name = fields.take("module").and_then(|spot| spot.line(report, LONGEST_NAME));
+    let flags = fields
+        .take("flags")
+        .map_or_else(|| Some(ModuleFlags::default()), |spot| flags(report, &spot));
+    let list = fields.need(report, "steps", "the steps of the module");
+    fields.finish(report, Block::Ours);
+    let list = list?.list(report, "steps")?;
+    if list.is_empty() {
+        report.add(spot.problem("a module with at least one step"));
+        return None;
+    }
+    let mut read = Vec::with_capacity(list.len());
+    for spot in &list {
+        if is_module(spot) {
+            let problem = spot.problem("a step: modules do not hold modules");
+            report.add(problem);
+            continue;
+        }
+        count(report, spot, steps_left)?;
+        read.extend(steps::read(report, spot, variables));
+    }
+    let steps = (read.len() == list.len()).then_some(read);
+    Some(Item::Module(Module { name: name?, flags: flags?, steps: steps? }))
+}
+
+fn is_module(spot: &Spot<'_>) -> bool {
+    let Value::Map(entries) = &spot.node.value else { return false };
+    entries
+        .iter()
+        .any(|(key, _)| matches!(&key.value, Value::Scalar { text, .. } if text == "module"))
+}
+
+/// One step more; only the first that is too many is reported.
+fn count(report: &mut Report, spot: &Spot<'_>, left: &mut usize) -> Option<()> {
+    if *left == 1 {
+        *left = 0;
+        let expected = format!("at most {MOST_STEPS} steps in a job");
+        report.add(Problem::new(spot.place(), &spot.path, "one step more", expected));
+    }
+    *left = left.checked_sub(1)?;
+    Some(())
+}
+
+fn flags(report: &mut Report, spot: &Spot<'_>) -> Option<ModuleFlags> {
+    let mut fields = spot.fields(report, "flags, as {fatal: true}")?;
+    let fatal = fields.take("fatal").map_or(Some(false), |spot| flag(report, &spot));
+    let ignore_failure =
+        fields.take("ignore_failure").map_or(Some(false), |spot| flag(report, &spot));
+    let why = "this version keeps no snapshots to go back to";
+    fields.refuse(report, &[("always_rollback", why)]);
+    fields.ignore(report, &[("milestone", why), ("no_rollback", why)]);
+    fields.ignore(report, &[("important", "every module counts, as os-autoinst has it now")]);
+    fields.finish(report, Block::Ours);
+    Some(ModuleFlags { fatal: fatal?, ignore_failure: ignore_failure? })
+}
+
+/// A switch; os-autoinst's authors write 1 and 0.
+fn flag(report: &mut Report, spot: &Spot<'_>) -> Option<bool> {
+    match &spot.node.value {
+        Value::Scalar { text, plain: true } if text == "1" => Some(true),
+        Value::Scalar { text, plain: true } if text == "0" => Some(false),
+        _ => spot.switch(report),
+    }
+}
+
+/// A path that stays below the bundle, or an absolute one without `..`, without needless parts.
+pub(super) fn path(report: &mut Report, spot: &Spot<'_>, text: &str) -> Option<PathBuf> {
+    let refuse = |report: &mut Report, expected: &str| {
+        report.add(spot.problem(expected));
+        None
+    };
+    if text.len() > LONGEST_PATH {
+        return refuse(report, "a path of at most 4095 bytes");
+    }
+    if text.starts_with('~') {
+        return refuse(report, "a path: `~` is not expanded, write it out");
+    }
+    let mut clean = PathBuf::new();
+    for component in Path::new(text).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                return refuse(report, "a path below the job's folder, without `..`");
+            }
+            Component::RootDir | Component::Normal(_) | Component::Prefix(_) => {
+                clean.push(component);
+            }
+        }
+    }
+    if clean.as_os_str().is_empty() {
+        // `needles: .` is the job's own folder.
+        clean.push(".");
+    }
+    Some(clean)
+}

@@ -1,0 +1,360 @@
+//! One step of a screen test: its short and its long form.
+
+use std::time::Duration;
+
+use crate::model::{Button, PowerAction, Step, TagQuery};
+
+use super::{
+    Problem,
+    keys::{key_names, valid_keys},
+    node::Value,
+    reader::{Block, Fields, Report, Spot, listed, nearest},
+    value::Bare,
+    variables::Variables,
+};
+
+/// How long `assert_screen` and `assert_and_click` wait when a step does not say.
+pub const ASSERT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long `check_screen` waits: not at all.
+pub const CHECK_TIMEOUT: Duration = Duration::ZERO;
+/// How long a screen stays unchanged to be still.
+pub const STILL: Duration = Duration::from_secs(7);
+/// How long `wait_still_screen` waits.
+pub const STILL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How alike two screens are that count as unchanged, dB.
+pub const SIMILARITY_DB: f64 = 47.0;
+/// How long `wait_serial` waits.
+pub const SERIAL_TIMEOUT: Duration = Duration::from_secs(90);
+/// Between two characters of `type_string`.
+pub const TYPE_INTERVAL: Duration = Duration::from_millis(30);
+
+const VERBS: [&str; 9] = [
+    "assert_screen",
+    "check_screen",
+    "assert_and_click",
+    "send_key",
+    "type_string",
+    "wait_still_screen",
+    "wait_serial",
+    "save_screenshot",
+    "power",
+];
+/// Compiled size of an expression, bytes.
+const LARGEST_REGEX: usize = 1 << 20;
+/// Needles are chosen by a few tags, not by a catalogue.
+const MOST_TAGS: usize = 64;
+const MOST_CHARACTERS: usize = 16 << 10;
+
+/// Reads the step here. Other keys in its map are for the caller to have taken.
+pub(super) fn read(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    match &spot.node.value {
+        Value::Scalar { text, .. } => match text.as_str() {
+            "save_screenshot" => Some(Step::SaveScreenshot),
+            "wait_still_screen" => Some(still(STILL)),
+            verb => {
+                let problem = spot.problem("a step, as `assert_screen: tag`");
+                report.add(if VERBS.contains(&verb) {
+                    problem.help(format!("`{verb}` needs a value: `{verb}: …`"))
+                } else {
+                    unknown_verb(problem, verb)
+                });
+                None
+            }
+        },
+        Value::Map(entries) => {
+            let mut fields = spot.fields(report, "one step")?;
+            let verb = VERBS.iter().find_map(|verb| fields.take(verb).map(|spot| (*verb, spot)));
+            let step = match verb {
+                Some((verb, argument)) => one(report, verb, &argument, variables),
+                None => {
+                    let name = entries.first().and_then(|(key, _)| match &key.value {
+                        Value::Scalar { text, .. } => Some(text.as_str()),
+                        Value::Null | Value::List(_) | Value::Map(_) => None,
+                    });
+                    let expected = format!("a step: one of {}", listed(VERBS.into_iter()));
+                    report.add(unknown_verb(spot.problem(expected), name.unwrap_or_default()));
+                    return None;
+                }
+            };
+            for (name, at, other) in fields.rest() {
+                let found = format!("`{name}` beside the step");
+                let problem = Problem::new(at, other.path, found, "one step in each list item");
+                report.add(problem.help("options are indented below the step's name"));
+            }
+            step
+        }
+        Value::Null | Value::List(_) => {
+            report.add(spot.problem("a step, as `assert_screen: tag`"));
+            None
+        }
+    }
+}
+
+fn unknown_verb(problem: Problem, verb: &str) -> Problem {
+    let meant = match verb {
+        "assert_and_dclick" => Some("write `assert_and_click: {tags: …, double: true}`".into()),
+        "type_password" => Some("write `type_string: {text: …, secret: true}`".into()),
+        "sleep" | "wait" => Some("wait for what comes next with `assert_screen`".into()),
+        verb => nearest(verb, VERBS),
+    };
+    match meant {
+        Some(help) => problem.help(help),
+        None => problem,
+    }
+}
+
+fn one(
+    report: &mut Report,
+    verb: &str,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    match verb {
+        "assert_screen" => {
+            let (tags, timeout) = look(report, spot, variables, ASSERT_TIMEOUT)?;
+            Some(Step::AssertScreen { tags, timeout })
+        }
+        "check_screen" => {
+            let (tags, timeout) = look(report, spot, variables, CHECK_TIMEOUT)?;
+            Some(Step::CheckScreen { tags, timeout })
+        }
+        "assert_and_click" => click(report, spot, variables),
+        "send_key" => send_key(report, spot, variables),
+        "type_string" => type_string(report, spot, variables),
+        "wait_still_screen" => wait_still(report, spot),
+        "wait_serial" => wait_serial(report, spot, variables),
+        "save_screenshot" => save_screenshot(report, spot),
+        _ => power(report, spot),
+    }
+}
+
+fn long<'n>(report: &mut Report, spot: &Spot<'n>) -> Option<Fields<'n>> {
+    matches!(spot.node.value, Value::Map(_)).then(|| spot.fields(report, "options"))?
+}
+
+/// A step whose only argument may be written without its name.
+fn argument<'n>(
+    report: &mut Report,
+    spot: &Spot<'n>,
+    fields: &mut Option<Fields<'n>>,
+    name: &'static str,
+    expected: &str,
+) -> Option<Spot<'n>> {
+    match fields {
+        Some(fields) => fields.need(report, name, expected),
+        None => Some(spot.clone()),
+    }
+}
+
+fn finish(report: &mut Report, fields: Option<Fields<'_>>) {
+    if let Some(fields) = fields {
+        fields.finish(report, Block::Ours);
+    }
+}
+
+fn timeout(report: &mut Report, fields: &mut Option<Fields<'_>>, default: Duration) -> Duration {
+    let spot = fields.as_mut().and_then(|fields| fields.take("timeout"));
+    spot.and_then(|spot| spot.duration(report, Bare::Seconds)).unwrap_or(default)
+}
+
+fn look(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+    default: Duration,
+) -> Option<(TagQuery, Duration)> {
+    let mut fields = long(report, spot);
+    let wanted = argument(report, spot, &mut fields, "tags", "the tags to look for");
+    let tags = wanted.and_then(|wanted| tags(report, &wanted, variables));
+    let timeout = timeout(report, &mut fields, default);
+    finish(report, fields);
+    Some((tags?, timeout))
+}
+
+/// Text: all of its words. A list: any of its entries.
+fn tags(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> Option<TagQuery> {
+    let groups = match &spot.node.value {
+        Value::List(_) => spot.list(report, "tags")?,
+        Value::Null | Value::Scalar { .. } | Value::Map(_) => vec![spot.clone()],
+    };
+    if groups.is_empty() || groups.len() > MOST_TAGS {
+        report.add(spot.problem(format!("1 to {MOST_TAGS} tags")));
+        return None;
+    }
+    let mut query = Vec::with_capacity(groups.len());
+    for group in &groups {
+        let words = variables.line(report, group);
+        query.extend(words.map(|words| TagQuery::all_of(&words).0).unwrap_or_default());
+    }
+    (query.len() == groups.len()).then_some(TagQuery(query))
+}
+
+fn click(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> Option<Step> {
+    let mut fields = long(report, spot);
+    let wanted = argument(report, spot, &mut fields, "tags", "the tags to look for");
+    let tags = wanted.and_then(|wanted| tags(report, &wanted, variables));
+    let timeout = timeout(report, &mut fields, ASSERT_TIMEOUT);
+    let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
+    let (button, double, point) = (option("button"), option("double"), option("point"));
+    let buttons = [("left", Button::Left), ("middle", Button::Middle), ("right", Button::Right)];
+    let button = button.map_or(Some(Button::Left), |spot| spot.choice(report, &buttons));
+    let double = double.map_or(Some(false), |spot| spot.switch(report));
+    let point = match point {
+        Some(spot) => Some(variables.line(report, &spot)?),
+        None => None,
+    };
+    finish(report, fields);
+    Some(Step::AssertAndClick { tags: tags?, timeout, button: button?, double: double?, point })
+}
+
+fn send_key(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> Option<Step> {
+    let mut fields = long(report, spot);
+    let wanted = argument(report, spot, &mut fields, "keys", "the keys to press");
+    finish(report, fields);
+    let wanted = wanted?;
+    if matches!(wanted.node.value, Value::List(_)) {
+        let problem = wanted.problem("one key or several held together, as ctrl-alt-f2");
+        report.add(problem.help("write one `send_key` for each"));
+        return None;
+    }
+    // A space is a key, so that `line` would refuse too much.
+    let keys = variables.text(report, &wanted)?;
+    match valid_keys(&keys) {
+        Ok(()) => Some(Step::SendKey { keys }),
+        Err(unknown) => {
+            let expected = "a key as ret, esc, tab, f2, a, ctrl-alt-delete";
+            let last = keys.rsplit('-').next().unwrap_or_default();
+            let mut problem = Problem::new(wanted.place(), wanted.path, unknown, expected);
+            problem.help = match last {
+                "enter" | "return" => Some("did you mean `ret`?".into()),
+                "space" => Some("did you mean `spc`?".into()),
+                "escape" => Some("did you mean `esc`?".into()),
+                last => nearest(last, key_names()),
+            };
+            report.add(problem);
+            None
+        }
+    }
+}
+
+fn type_string(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    let mut fields = long(report, spot);
+    let wanted = argument(report, spot, &mut fields, "text", "the text to type");
+    let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
+    let (secret, interval) = (option("secret"), option("interval"));
+    let secret = secret.map_or(Some(false), |spot| spot.switch(report));
+    let interval =
+        interval.map_or(Some(TYPE_INTERVAL), |spot| spot.duration(report, Bare::Refused));
+    finish(report, fields);
+    let wanted = wanted?;
+    let text = variables.text(report, &wanted)?;
+    let typed = |char: char| matches!(char, ' '..='~' | '\n' | '\t');
+    if let Some(char) = text.chars().find(|char| !typed(*char)) {
+        let found = format!("the character {char:?}");
+        let expected = "characters of a US keyboard, \\n and \\t";
+        report.add(Problem::new(wanted.place(), wanted.path, found, expected));
+        return None;
+    }
+    if text.is_empty() || text.len() > MOST_CHARACTERS {
+        let expected = format!("1 to {MOST_CHARACTERS} characters");
+        let found = format!("{} characters", text.len());
+        report.add(Problem::new(wanted.place(), wanted.path, found, expected));
+        return None;
+    }
+    Some(Step::TypeString { text, secret: secret?, interval: interval? })
+}
+
+const fn still(still: Duration) -> Step {
+    Step::WaitStillScreen { still, timeout: STILL_TIMEOUT, similarity_db: SIMILARITY_DB }
+}
+
+fn wait_still(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
+    if matches!(spot.node.value, Value::Null) {
+        return Some(still(STILL));
+    }
+    let Some(mut fields) = long(report, spot) else {
+        return spot.timeout(report, Bare::Seconds).map(still);
+    };
+    let stilltime = fields.take("stilltime");
+    let limit = fields.take("timeout");
+    let similarity = fields.take("similarity");
+    let quiet = stilltime.as_ref().map_or(Some(STILL), |spot| spot.timeout(report, Bare::Seconds));
+    let timeout =
+        limit.as_ref().map_or(Some(STILL_TIMEOUT), |spot| spot.timeout(report, Bare::Seconds));
+    let similarity_db =
+        similarity.map_or(Some(SIMILARITY_DB), |spot| spot.real(report, 0.0..=1_000_000.0));
+    fields.finish(report, Block::Ours);
+    let (still, timeout) = (quiet?, timeout?);
+    if still > timeout {
+        let spot = limit.or(stilltime).unwrap_or_else(|| spot.clone());
+        let found =
+            format!("{} s of stillness in {} s", still.as_secs_f64(), timeout.as_secs_f64());
+        let expected = "a timeout not below stilltime";
+        report.add(Problem::new(spot.place(), spot.path, found, expected));
+        return None;
+    }
+    Some(Step::WaitStillScreen { still, timeout, similarity_db: similarity_db? })
+}
+
+fn wait_serial(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    let mut fields = long(report, spot);
+    let wanted = argument(report, spot, &mut fields, "regex", "the expression to wait for");
+    let timeout = timeout(report, &mut fields, SERIAL_TIMEOUT);
+    finish(report, fields);
+    let wanted = wanted?;
+    let regex = variables.text(report, &wanted)?;
+    match regex::RegexBuilder::new(&regex).size_limit(LARGEST_REGEX).build() {
+        Ok(_) if !regex.is_empty() => Some(Step::WaitSerial { regex, timeout }),
+        Ok(_) => {
+            report.add(wanted.problem("a regular expression, not empty"));
+            None
+        }
+        Err(error) => {
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let problem = wanted.problem(format!("a regular expression ({why})"));
+            report.add(
+                if regex.contains("(?=") || regex.contains("(?!") || regex.contains("(?<") {
+                    problem.help("look-around is not supported")
+                } else {
+                    problem
+                },
+            );
+            None
+        }
+    }
+}
+
+fn save_screenshot(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
+    if !matches!(spot.node.value, Value::Null) {
+        let fields = spot.fields(report, "nothing, or {}")?;
+        fields.finish(report, Block::Ours);
+    }
+    Some(Step::SaveScreenshot)
+}
+
+fn power(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
+    let mut fields = long(report, spot);
+    let wanted = argument(report, spot, &mut fields, "action", "off, reset or acpi");
+    finish(report, fields);
+    let known = [PowerAction::Off, PowerAction::Reset, PowerAction::Acpi]
+        .map(|action| (action.name(), action));
+    let wanted = wanted?;
+    // Programs that write YAML or JSON make `false` of a plain `off`.
+    if matches!(&wanted.node.value, Value::Scalar { text, plain: true } if text == "false") {
+        return Some(Step::Power { action: PowerAction::Off });
+    }
+    wanted.choice(report, &known).map(|action| Step::Power { action })
+}

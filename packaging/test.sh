@@ -1,0 +1,86 @@
+#!/bin/bash
+# Sets this machine up and runs everything that must be true before a change is good.
+#
+#   packaging/test.sh             all of it
+#   packaging/test.sh FILTER...   only the tests whose names hold one of these words
+#
+# Works on a bare Debian 12, as root or through sudo, and can be run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. packaging/setup.sh
+
+case ${1:-} in -h | --help)
+    sed -n 's/^# \{0,1\}//p' "$0" | sed 1d
+    exit 0
+    ;;
+esac
+
+install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+install_rust
+install_rust_components
+
+passed=0
+skipped=()
+started=$SECONDS
+
+# check NAME COMMAND...: the first that fails ends this.
+check() {
+    local name=$1
+    shift
+    say "$name"
+    "$@" || die "$name: not good" "Again, by itself: $*"
+    passed=$((passed + 1))
+}
+
+skip() {
+    say "$1: left out"
+    note "$2"
+    skipped+=("$1")
+}
+
+counts=$(mktemp)
+trap 'rm -f "$counts"' EXIT
+
+run_tests() {
+    if cargo nextest --version > /dev/null 2>&1; then
+        cargo nextest run --locked --all-targets "$@" 2>&1 | tee "$counts"
+        return
+    fi
+    note "cargo-nextest is not installed: with plain cargo test, one at a time"
+    # Real guests must not share a core, and cargo test has no groups.
+    local filter
+    for filter in "${@:-}"; do
+        # shellcheck disable=SC2086 # no filter is no argument
+        cargo test --locked --all-targets $filter -- --test-threads 1 2>&1 | tee -a "$counts"
+    done
+}
+
+# Tests that passed: nextest says it once, cargo test once for each binary.
+tests_passed() { grep -Eo '[0-9]+ passed' "$counts" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+if [ $# -eq 0 ]; then
+    check "Format" cargo fmt --check
+    check "Lints" cargo clippy --locked --all-targets -- -D warnings
+    check "Documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+    if command -v shellcheck > /dev/null; then
+        check "Scripts" shellcheck -x packaging/demo.sh packaging/test.sh packaging/setup.sh .ci/run
+    fi
+    if cargo deny --version > /dev/null 2>&1; then
+        check "Licences, bans and sources" cargo deny --config .deny.toml check licenses bans sources
+        # The list of advisories is a repository; without the network to it that is no fault of ours.
+        if cargo deny --config .deny.toml fetch db > /dev/null 2>&1; then
+            check "Advisories" cargo deny --config .deny.toml check --disable-fetch advisories
+        else
+            skip "Advisories" "The advisory database cannot be reached from here."
+        fi
+    else
+        skip "Licences, bans, sources and advisories" "cargo-deny is not installed: cargo install cargo-deny --locked"
+    fi
+fi
+check "Tests" run_tests "$@"
+
+summary="$passed checks and $(tests_passed) tests passed"
+[ ${#skipped[@]} -eq 0 ] || summary+=", ${#skipped[@]} left out"
+minutes=$(((SECONDS - started) / 60))
+say "$summary, in $minutes min $(((SECONDS - started) % 60)) s"
+[ ${#skipped[@]} -eq 0 ] || for name in "${skipped[@]}"; do note "left out: $name"; done

@@ -1,1 +1,6 @@
-//! The guest's serial console: kept, and searched.
+//! Serial consoles: what the guest says, kept and searched.
+
+mod ansi;
+mod serial;
+
+pub use serial::{Found, Growth, Pattern, Position, Serial, SerialError};

@@ -1,8 +1,8 @@
 //! Whether this host runs guests under KVM: proved by one that does.
 //!
 //! `/dev/kvm` that opens, and QEMU that says KVM is enabled, prove nothing: there are hosts where
-//! no guest instruction ever runs. So a ROM of eight bytes of program has to end QEMU with a number
-//! of its own.
+//! a guest gets through a handful of instructions and no further. So the machine our guests get, with
+//! its firmware, has to boot a disk whose first sector ends QEMU with a number of its own.
 
 use std::{
     io,
@@ -14,12 +14,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{fs, process::Command, time::timeout};
 
+use super::with_file;
 use crate::model::Acceleration;
 
-/// A guest that runs at all needs a few milliseconds.
+/// A guest that runs at all has its firmware behind it in half of this.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The smallest BIOS QEMU takes. The processor starts 16 bytes before its end.
-const ROM_SIZE: usize = 64 << 10;
+/// A boot sector, and room behind it so that firmware takes it for a disk.
+const DISK_SIZE: usize = 64 << 10;
 /// `mov dx, 0xf4; mov al, 0x2a; out dx, al; hlt; jmp $-1`
 const PROGRAM: [u8; 9] = [0xba, 0xf4, 0x00, 0xb0, 0x2a, 0xee, 0xf4, 0xeb, 0xfd];
 /// What `isa-debug-exit` makes of 0x2a.
@@ -59,7 +60,7 @@ pub async fn probe(qemu: &Path, cache: &Path) -> Proof {
     let proof = match run(qemu, "kvm", cache).await {
         Ok(Ran::Answered) => Proof {
             acceleration: Acceleration::Kvm,
-            why: "a guest of a few instructions ran under KVM".into(),
+            why: "a guest booted under KVM".into(),
         },
         Ok(Ran::Silent) => Proof::tcg(format!(
             "/dev/kvm opens, but a guest under KVM made no progress within {} s",
@@ -101,23 +102,27 @@ enum Ran {
 }
 
 async fn run(qemu: &Path, accelerator: &str, cache: &Path) -> io::Result<Ran> {
-    let mut rom = vec![0xf4; ROM_SIZE];
-    rom[ROM_SIZE - 16..][..PROGRAM.len()].copy_from_slice(&PROGRAM);
-    let path = beside(cache, "rom");
-    fs::write(&path, rom).await?;
-    let ran = run_rom(qemu, accelerator, &path).await;
+    let mut disk = vec![0; DISK_SIZE];
+    disk[..PROGRAM.len()].copy_from_slice(&PROGRAM);
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let path = beside(cache, "disk");
+    fs::write(&path, disk).await?;
+    let ran = boot(qemu, accelerator, &path).await;
     fs::remove_file(&path).await?;
     ran
 }
 
-async fn run_rom(qemu: &Path, accelerator: &str, rom: &Path) -> io::Result<Ran> {
+async fn boot(qemu: &Path, accelerator: &str, disk: &Path) -> io::Result<Ran> {
     let child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--"])
         .arg(qemu)
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-m", "16M"])
-        .args(["-machine", "pc", "-accel", accelerator])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-bios"])
-        .arg(rom)
+        // What `arguments` gives every guest.
+        .args(["-machine", "q35", "-accel", accelerator])
+        .args(["-cpu", if accelerator == "kvm" { "host" } else { "max" }])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
+        .args(["-device", "virtio-blk-pci,drive=disk", "-drive"])
+        .arg(with_file("if=none,id=disk,format=raw,file={disk}", "disk", disk))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -151,7 +156,7 @@ mod tests {
             panic!("there is no such accelerator")
         };
         assert!(words.contains("hope"), "{words}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no ROM is left");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no disk is left");
     }
 
     #[tokio::test]

@@ -27,6 +27,15 @@ impl Tasks {
         self.tracker.spawn(task)
     }
 
+    /// The same for a task that stays on this thread, which runs a `LocalSet`. It is dropped at its
+    /// next `.await` when the owner closes.
+    pub fn spawn_local(&self, task: impl Future<Output = ()> + 'static) {
+        let stop = self.stop.clone();
+        self.tracker.spawn_local(async move {
+            stop.run_until_cancelled_owned(task).await;
+        });
+    }
+
     /// Asks every task to stop and waits until all have.
     pub async fn close(&self) {
         self.stop.cancel();

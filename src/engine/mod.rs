@@ -1,7 +1,76 @@
 //! One job, in a process of its own.
+//!
+//! An engine is started by the appliance or by `sutler run` in the job's folder, reads `order.json`,
+//! and tells everything it does in `events.jsonl`, from `hello` to `ended`. It outlives the
+//! appliance; a newer one finds it by its lock (held through standard input) and its mark in the
+//! environment. A crash, a leak or a hang in here ends one job and nothing else.
+//!
+//! It runs on one thread, the process's first: children are bound to the life of the thread that
+//! started them, and this one lives as long as the engine. Matching, pictures and files go through
+//! [`tasks::blocking`](crate::tasks::blocking); video is encoded by a process of its own.
+//!
+//! ```text
+//! run       actions in order, then putting away      stop      why a run must end
+//! guest     machine, recording, surprises            outcome   what results add up to
+//! steps     the verbs of a screen test               narrator  what is open, told as it happens
+//! commands  what the engine is told                  journal   events.jsonl; socket: engine.sock
+//! ```
 
+mod commands;
+mod guest;
 mod host;
 mod journal;
+mod narrator;
 mod outcome;
+mod run;
 mod socket;
+mod steps;
 mod stop;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use rustix::process::Signal;
+
+use crate::model::EngineOrder;
+
+/// Why an engine could not even begin to tell.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("could not enter the job's folder {}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("could not read order.json")]
+    Order { source: io::Error },
+    #[error("could not begin events.jsonl; an engine runs a job only once")]
+    Journal { source: io::Error },
+    #[error("could not listen at engine.sock")]
+    Socket { source: io::Error },
+    #[error("could not start the async runtime")]
+    Runtime { source: io::Error },
+}
+
+/// Carries out the order in `folder`. Returns when the last event is durable and nothing is left
+/// running. Must be called on the process's first thread.
+pub fn main(folder: &Path) -> Result<(), EngineError> {
+    std::env::set_current_dir(folder)
+        .map_err(|source| EngineError::Folder { path: folder.into(), source })?;
+    // A session of its own: a signal to whoever started us (Ctrl-C) is not for us. It fails when
+    // we lead one already.
+    let _ = rustix::process::setsid();
+    // What a child leaves behind comes to us, not to a distant init.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let order = fs::read("order.json").map_err(|source| EngineError::Order { source })?;
+    let order: EngineOrder = serde_json::from_slice(&order)
+        .map_err(|error| EngineError::Order { source: io::Error::other(error) })?;
+    if order.bound_to_parent {
+        // `sutler run` was killed: end in good order.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| EngineError::Runtime { source })?;
+    tokio::task::LocalSet::new().block_on(&runtime, run::run(order))
+}

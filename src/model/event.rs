@@ -210,8 +210,6 @@ pub enum Command {
     Input {
         input: Input,
     },
-    /// Read the needle folder again.
-    ReloadNeedles,
     #[serde(other)]
     Unknown,
 }

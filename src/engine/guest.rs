@@ -1,0 +1,298 @@
+//! The guest while it runs: its machine, what is kept of its screen, and who is told what it does.
+//!
+//! ```text
+//! machine ── frames ──┬─ recorder   (video; drops frames rather than wait)
+//!                     ├─ live       (last.png, only while watched)
+//!                     └─ steps      (newest frame only)
+//!         ── events ──── stopper    (the machine is no longer what the job needs)
+//! ```
+
+use std::{
+    cell::Cell,
+    future::Future,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use super::{
+    journal::Journal,
+    stop::{Reason, Stopper},
+};
+use crate::{
+    capture::{LivePicture, Recorder, VIDEO_FILE},
+    console::Serial,
+    model::{Cause, Code, Evidence, Fact, Level, PowerAction, Who},
+    picture::Frame,
+    tasks::Tasks,
+    vm::{By, Machine, MachineEvent, MachineSpec, Monitor, ScreenHandle, VmError},
+};
+
+/// The first serial port's log, in the job's folder.
+pub(super) const SERIAL_FILE: &str = "serial0.txt";
+/// The encoder may take this long to write what it still has.
+const RECORDER_GRACE: Duration = Duration::from_secs(20);
+
+/// A started guest.
+pub(super) struct Guest {
+    machine: Machine,
+    serial: Serial,
+    recorder: Option<Recorder>,
+    frames: watch::Receiver<Option<Arc<Frame>>>,
+    off_expected: Rc<Cell<bool>>,
+}
+
+/// The hands of somebody who is not a step.
+#[derive(Clone)]
+pub(super) struct Controls {
+    pub(super) screen: ScreenHandle,
+    monitor: Monitor,
+    off_expected: Rc<Cell<bool>>,
+}
+
+impl Controls {
+    pub(super) async fn pause(&self) -> Result<(), VmError> {
+        self.monitor.stop().await
+    }
+
+    pub(super) async fn resume(&self) -> Result<(), VmError> {
+        self.monitor.cont().await
+    }
+
+    /// Switches the machine. Going off is then no surprise.
+    pub(super) async fn power(&self, action: PowerAction) -> Result<(), VmError> {
+        if action != PowerAction::Reset {
+            self.off_expected.set(true);
+        }
+        self.monitor.power(action).await
+    }
+}
+
+/// The screen is waited for as long as this lives.
+pub(super) struct Attention(ScreenHandle);
+
+impl Drop for Attention {
+    fn drop(&mut self) {
+        self.0.attention(false);
+    }
+}
+
+impl Guest {
+    /// Starts the machine and its recording in the current folder. Must be called on the engine's
+    /// first thread: children die with the thread that started them.
+    pub(super) async fn start(
+        spec: &MachineSpec,
+        journal: &Journal,
+        tasks: &Tasks,
+    ) -> Result<Self, VmError> {
+        let folder = std::env::current_dir()
+            .map_err(|source| VmError::Folder { path: ".".into(), source })?;
+        let mut machine = Machine::start(spec, &folder, journal.clock(), tasks).await?;
+        let stream = machine.take_serial().expect("the machine is new, nobody has taken it");
+        let serial = Serial::start(stream, Path::new(SERIAL_FILE), tasks)
+            .await
+            .map_err(|error| VmError::Folder {
+                path: SERIAL_FILE.into(),
+                source: std::io::Error::other(error),
+            })?;
+        let recorder = match Recorder::start(&folder, Path::new("/proc/self/exe"), tasks) {
+            Ok(recorder) => Some(recorder),
+            Err(error) => {
+                journal.log(Level::Warning, format!("there will be no video: {error}"));
+                None
+            }
+        };
+        let frames = machine.frames.clone();
+        machine.cont().await?;
+        Ok(Self { machine, serial, recorder, frames, off_expected: Rc::default() })
+    }
+
+    pub(super) fn controls(&self) -> Controls {
+        Controls {
+            screen: self.machine.screen.clone(),
+            monitor: self.machine.monitor.clone(),
+            off_expected: self.off_expected.clone(),
+        }
+    }
+
+    pub(super) fn screen(&self) -> &ScreenHandle {
+        &self.machine.screen
+    }
+
+    pub(super) const fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// The newest frame; `None` before the first.
+    pub(super) fn frames(&self) -> watch::Receiver<Option<Arc<Frame>>> {
+        self.frames.clone()
+    }
+
+    /// Keeps QEMU looking at the screen as long as the answer lives.
+    pub(super) fn attention(&self) -> Attention {
+        self.machine.screen.attention(true);
+        Attention(self.machine.screen.clone())
+    }
+
+    /// Everything that goes on beside the steps, for as long as it is awaited: frames go to their
+    /// takers, the console's growth is told, surprises stop the run.
+    pub(super) fn background(
+        &mut self,
+        journal: Journal,
+        stopper: Stopper,
+        live: LivePicture,
+    ) -> impl Future<Output = ()> + use<> {
+        let (_, closed) = mpsc::channel(1);
+        let events = std::mem::replace(&mut self.machine.events, closed);
+        let show = show(self.frames(), self.recorder.clone(), live);
+        let off_expected = self.off_expected.clone();
+        let surprises = surprises(events, journal.clone(), stopper, off_expected);
+        let listen = listen(self.serial.clone(), journal);
+        async move {
+            tokio::join!(show, surprises, listen);
+        }
+    }
+
+    /// Ends the machine and its recording; what they say of themselves goes into `backend`. When
+    /// `at_once` comes true, nothing is waited for.
+    pub(super) async fn close(
+        self,
+        backend: &mut Map<String, Value>,
+        journal: &Journal,
+        at_once: impl Future<Output = ()>,
+    ) {
+        let Self { machine, serial, recorder, .. } = self;
+        let close = async {
+            let closed = machine.close().await;
+            let said = serial.growth().borrow().received;
+            let report = match recorder {
+                Some(recorder) => Some(recorder.close(RECORDER_GRACE).await),
+                None => None,
+            };
+            (closed, said, report)
+        };
+        // Dropped halfway, both kill what they have started.
+        let Some((closed, said, report)) = first(close, at_once).await else {
+            journal.log(Level::Warning, "ended at once: the end of the video may be missing");
+            return;
+        };
+        backend.insert("serial_bytes".into(), said.into());
+        backend.insert("qemu".into(), format!("{closed:?}").into());
+        if let Some(report) = report {
+            let video = json!({
+                "file": VIDEO_FILE,
+                "frames_offered": report.offered,
+                "frames_encoded": report.encoded,
+                "frames_dropped": report.dropped,
+                "bytes": report.bytes,
+                "encoder_cpu_ms": report.encoder_cpu.map(super::narrator::millis),
+            });
+            backend.insert("video".into(), video);
+        }
+    }
+}
+
+async fn first<T>(work: impl Future<Output = T>, instead: impl Future<Output = ()>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = instead => None,
+    }
+}
+
+/// Hands every newest frame to those who keep it. Neither makes the other, or the guest, wait.
+async fn show(
+    mut frames: watch::Receiver<Option<Arc<Frame>>>,
+    recorder: Option<Recorder>,
+    live: LivePicture,
+) {
+    loop {
+        if let Some(frame) = frames.borrow_and_update().clone() {
+            if let Some(recorder) = &recorder {
+                recorder.offer(&frame);
+            }
+            live.show(&frame);
+        }
+        if frames.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the growth of the console, at most a few times a second.
+async fn listen(serial: Serial, journal: Journal) {
+    const BETWEEN: Duration = Duration::from_millis(500);
+    let mut growth = serial.growth();
+    loop {
+        let offset = growth.borrow_and_update().kept;
+        if offset > 0 {
+            let (stream, file) = ("serial0".into(), SERIAL_FILE.into());
+            journal.tell(Fact::Console { stream, file, offset });
+        }
+        // A flooding guest must not flood the log: the sleep is the rate limit.
+        tokio::time::sleep(BETWEEN).await;
+        if growth.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Watches for what the job did not ask for.
+async fn surprises(
+    mut events: mpsc::Receiver<MachineEvent>,
+    journal: Journal,
+    stopper: Stopper,
+    off_expected: Rc<Cell<bool>>,
+) {
+    while let Some(event) = events.recv().await {
+        let cause = match event {
+            MachineEvent::GuestOff { by: By::Guest } if !off_expected.get() => {
+                let words = "the guest powered itself off while the job still needed it";
+                Cause::new(Who::Guest, Code::GuestOff, words)
+            }
+            MachineEvent::Panicked { info } => {
+                let words = format!("the guest's kernel panicked {info}");
+                Cause::new(Who::Guest, Code::GuestPanicked, words.trim_end())
+            }
+            MachineEvent::QemuExited { status, last_lines } if !off_expected.get() => {
+                let words = format!("qemu ended while the job still needed it ({status})");
+                let mut cause = Cause::new(Who::Host, Code::QemuDied, words);
+                cause.evidence = Evidence { lines: last_lines, ..Evidence::default() };
+                cause
+            }
+            MachineEvent::ScreenLost { why } => {
+                Cause::new(Who::Sutler, Code::QemuDied, format!("the screen was lost: {why}"))
+            }
+            MachineEvent::GuestReset { by } => {
+                journal.log(Level::Info, format!("the machine was reset by {by:?}"));
+                continue;
+            }
+            MachineEvent::GuestOff { .. } | MachineEvent::QemuExited { .. } => {
+                journal.log(Level::Info, "the machine is off, as the job wanted");
+                continue;
+            }
+            MachineEvent::Stopped | MachineEvent::Resumed => continue,
+        };
+        // QEMU's end explains a lost screen: it follows within moments when it is the reason.
+        if cause.code == Code::QemuDied && cause.who == Who::Sutler {
+            let next = timeout(Duration::from_secs(1), events.recv()).await;
+            if let Ok(Some(MachineEvent::QemuExited { status, last_lines })) = next {
+                if off_expected.get() {
+                    continue;
+                }
+                let words = format!("qemu ended while the job still needed it ({status})");
+                let mut cause = Cause::new(Who::Host, Code::QemuDied, words);
+                cause.evidence.lines = last_lines;
+                stopper.stop(Reason::Machine(cause));
+                continue;
+            }
+        }
+        stopper.stop(Reason::Machine(cause));
+    }
+}

@@ -1,0 +1,290 @@
+//! The owner of the engines: starts what the queue wishes, follows each to its end, and writes what
+//! became of it into the store.
+//!
+//! ```text
+//! store: started ── launch ── follow ──────────── processes gone ── store: ended
+//!                      └ cannot ─────────────────────────────────── store: ended (incomplete)
+//! appliance restarts:  engine lives ── follow …
+//!                      engine gone, never began ── store: waiting again
+//!                      engine gone ── processes ended ── store: ended
+//! ```
+//!
+//! A job is ended in the store only when none of its processes is left, so what the queue believes
+//! to be free is free.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Ending, Engine, Follower, JobFolder, close_log, find_engine, launch, launch::LaunchError,
+    settle,
+};
+use crate::{
+    clock,
+    model::{Cause, Code, Command, EngineOrder, Job, JobId, JobState, Verdict, Who},
+    store::{Change, Store, StoreError},
+};
+
+/// Commands that may wait for one engine; whoever sends more waits.
+const COMMANDS: usize = 16;
+/// Between tries to write an end into a store that refuses (a full disk).
+const STORE_AGAIN: Duration = Duration::from_secs(2);
+
+/// What the queue wants done.
+#[derive(Debug)]
+pub enum Wish {
+    /// Start this job, which the store has as started.
+    Start { job: Box<Job> },
+    /// End this job, which the store has as to be canceled.
+    Cancel { job: JobId, by: String },
+}
+
+/// Makes the order for a job from its record, or says why there can be none.
+pub type Prepare = Arc<dyn Fn(&Job) -> Result<EngineOrder, Cause> + Send + Sync>;
+
+#[derive(Debug, Clone)]
+struct LiveJob {
+    commands: mpsc::Sender<Command>,
+    seq: watch::Receiver<u64>,
+}
+
+type Live = BTreeMap<JobId, LiveJob>;
+
+/// Speaks to running engines.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    live: watch::Receiver<Live>,
+}
+
+impl Handle {
+    /// The number of a running job's newest event, to be waited on.
+    pub fn activity(&self, job: JobId) -> Option<watch::Receiver<u64>> {
+        self.live.borrow().get(&job).map(|live| live.seq.clone())
+    }
+
+    /// Sends a command to a running job's engine. A job without an engine hears nothing.
+    pub async fn send(&self, job: JobId, command: Command) {
+        let commands = self.live.borrow().get(&job).map(|live| live.commands.clone());
+        if let Some(commands) = commands {
+            // Closed: the engine has ended meanwhile.
+            let _ = commands.send(command).await;
+        }
+    }
+}
+
+/// Owns every engine of this appliance.
+pub struct Supervisor {
+    data: PathBuf,
+    store: Store,
+    prepare: Prepare,
+    live: watch::Sender<Live>,
+    followers: JoinSet<JobId>,
+}
+
+impl Supervisor {
+    pub fn new(data: PathBuf, store: Store, prepare: Prepare) -> (Self, Handle) {
+        let (live, seen) = watch::channel(Live::new());
+        let supervisor = Self { data, store, prepare, live, followers: JoinSet::new() };
+        (supervisor, Handle { live: seen })
+    }
+
+    /// Finds the engines an earlier appliance started, and settles the jobs whose engine is gone.
+    /// The queue must not start anything before this is done.
+    pub async fn reattach(&mut self) -> Result<(), StoreError> {
+        for state in [JobState::Preparing, JobState::Running, JobState::Collecting] {
+            for job in self.store.jobs_in(state, usize::MAX).await? {
+                let folder = JobFolder::new(&self.data, job.id);
+                let found = find_engine(&folder, job.uuid).await;
+                match found {
+                    Ok(Some(engine)) => {
+                        tracing::info!(job = %job.id, "found its engine again");
+                        self.follow(job, folder, engine);
+                    }
+                    Ok(None) => self.settle(&job, &folder).await,
+                    Err(error) => {
+                        tracing::error!(job = %job.id, %error, "lost its engine");
+                        self.settle(&job, &folder).await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out wishes until told to stop. Engines go on when this returns.
+    pub async fn run(mut self, mut wishes: mpsc::Receiver<Wish>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                wish = wishes.recv() => match wish {
+                    Some(Wish::Start { job }) => self.start(*job).await,
+                    Some(Wish::Cancel { job, by }) => self.cancel(job, by).await,
+                    None => return,
+                },
+                Some(ended) = self.followers.join_next() => match ended {
+                    Ok(job) => {
+                        self.live.send_modify(|live| drop(live.remove(&job)));
+                    }
+                    Err(error) => tracing::error!(%error, "the follower of a job failed"),
+                },
+            }
+        }
+    }
+
+    async fn start(&mut self, job: Job) {
+        let folder = JobFolder::new(&self.data, job.id);
+        let launched = (self.prepare)(&job)
+            .and_then(|order| launch(&folder, &order).map_err(|error| not_started(&error)));
+        match launched {
+            Ok(child) => self.follow(job, folder, Engine::Child(child)),
+            Err(cause) => {
+                let ended = Change::Ended {
+                    at: clock::now(),
+                    verdict: Verdict::Incomplete,
+                    cause: Some(cause),
+                    backend: serde_json::Map::new(),
+                    load: None,
+                    parts: Vec::new(),
+                };
+                write_end(&self.store, job.id, ended).await;
+            }
+        }
+    }
+
+    async fn cancel(&self, job: JobId, by: String) {
+        let commands = self.live.borrow().get(&job).map(|live| live.commands.clone());
+        if let Some(commands) = commands {
+            let _ = commands.send(Command::Cancel { by }).await;
+        }
+    }
+
+    fn follow(&mut self, job: Job, folder: JobFolder, engine: Engine) {
+        let (commands, heard) = mpsc::channel(COMMANDS);
+        let (seq, seq_seen) = watch::channel(0);
+        let (state, states) = watch::channel(job.state);
+        if job.cancel_asked {
+            // Asked of an earlier appliance, which may not have passed it on.
+            let again = Command::Cancel { by: "an earlier request".into() };
+            commands.try_send(again).expect("the channel is new and empty");
+        }
+        let live = LiveJob { commands, seq: seq_seen };
+        self.live.send_modify(|all| drop(all.insert(job.id, live)));
+        let follower =
+            Follower { folder: folder.clone(), uuid: job.uuid, commands: heard, seq, state };
+        let store = self.store.clone();
+        self.followers.spawn(async move {
+            let ending = follow_states(&store, job.id, follower, engine, states).await;
+            let ending = match ending {
+                Ok(ending) => ending,
+                Err(error) => Ending {
+                    verdict: Verdict::Incomplete,
+                    cause: Some(Cause::new(
+                        Who::Host,
+                        Code::EngineDied,
+                        format!("the engine could not be followed: {error}"),
+                    )),
+                    run: folder.run().unwrap_or_default(),
+                    never_began: false,
+                },
+            };
+            end(&store, job.id, &folder, ending).await;
+            job.id
+        });
+    }
+
+    /// Ends a job whose engine is gone, or lets it wait again when it never began.
+    async fn settle(&self, job: &Job, folder: &JobFolder) {
+        let ending = match settle(folder, job.uuid).await {
+            Ok(ending) => ending,
+            Err(error) => {
+                tracing::error!(job = %job.id, %error, "could not settle the job");
+                return;
+            }
+        };
+        if ending.never_began && !job.cancel_asked {
+            if let Err(error) = fs::remove_dir_all(folder.path())
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(job = %job.id, %error, "could not remove the unused folder");
+            }
+            if let Err(error) = self.store.change(job.id, Change::Requeued).await {
+                tracing::error!(job = %job.id, %error, "could not put it back into the queue");
+            }
+            return;
+        }
+        end(&self.store, job.id, folder, ending).await;
+    }
+}
+
+async fn follow_states(
+    store: &Store,
+    job: JobId,
+    follower: Follower,
+    engine: Engine,
+    mut states: watch::Receiver<JobState>,
+) -> std::io::Result<Ending> {
+    let follow = follower.follow(engine);
+    tokio::pin!(follow);
+    loop {
+        tokio::select! {
+            ending = &mut follow => return ending,
+            Ok(()) = states.changed() => {
+                let state = *states.borrow_and_update();
+                if let Err(error) = store.change(job, Change::State(state)).await {
+                    tracing::warn!(%job, %error, "could not record the state");
+                }
+            }
+        }
+    }
+}
+
+async fn end(store: &Store, job: JobId, folder: &JobFolder, mut ending: Ending) {
+    let canceled = store.job(job).await.ok().flatten().is_some_and(|job| job.cancel_asked);
+    if ending.run.end.is_none() && canceled {
+        // The engine did not get to say it, but this is why it is gone.
+        let words = "canceled; the engine did not end by itself and was killed";
+        ending.verdict = Verdict::Canceled;
+        ending.cause = Some(Cause::new(Who::Author, Code::Canceled, words));
+    }
+    if let Err(error) = close_log(folder, &ending) {
+        tracing::warn!(%job, %error, "could not close the event log");
+    }
+    let parts = ending.run.part_durations();
+    let (at, backend, load) = match ending.run.end {
+        Some(end) => (end.wall, end.backend, end.load),
+        None => (clock::now(), serde_json::Map::new(), None),
+    };
+    let (verdict, cause) = (ending.verdict, ending.cause);
+    write_end(store, job, Change::Ended { at, verdict, cause, backend, load, parts }).await;
+}
+
+/// Tries until the store has it: an end is never lost.
+async fn write_end(store: &Store, job: JobId, ended: Change) {
+    loop {
+        match store.change(job, ended.clone()).await {
+            Ok(_) | Err(StoreError::Ended(_)) => return,
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::error!(%job, %error, "could not record the end, trying again"),
+        }
+        sleep(STORE_AGAIN).await;
+    }
+}
+
+fn not_started(error: &LaunchError) -> Cause {
+    let who = match error {
+        LaunchError::Folder { .. } | LaunchError::Spawn { .. } => Who::Host,
+        LaunchError::Running { .. } => Who::Sutler,
+    };
+    let mut words = error.to_string();
+    let source = std::error::Error::source(error);
+    if let Some(source) = source {
+        words += &format!(": {source}");
+    }
+    Cause::new(who, Code::EngineNotStarted, words)
+}

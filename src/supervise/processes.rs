@@ -1,0 +1,123 @@
+//! The processes of a job, found by what they carry: every engine is started with the job's UUID
+//! in its environment, and its children inherit it. A bare process number says nothing, since
+//! numbers are used again; the environment of a living process cannot be somebody else's.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::{io::unix::AsyncFd, time::timeout};
+use uuid::Uuid;
+
+/// The variable that marks every process of a job.
+pub const MARK: &str = "SUTLER_JOB_UUID";
+
+/// After this long a killed process is stuck in the kernel (a dead disk, say) and is reported.
+const KILLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A process of a job, held by a descriptor that can never mean another one.
+#[derive(Debug)]
+pub struct JobProcess {
+    pub pid: i32,
+    /// The program's arguments.
+    pub arguments: Vec<String>,
+    handle: OwnedFd,
+}
+
+impl JobProcess {
+    pub fn name(&self) -> String {
+        let program = self.arguments.first().map_or("?", String::as_str);
+        program.rsplit('/').next().unwrap_or(program).to_owned()
+    }
+
+    /// `sutler engine`, as opposed to what it started.
+    pub fn is_engine(&self) -> bool {
+        self.arguments.get(1).is_some_and(|verb| verb == "engine")
+    }
+
+    /// Returns when the process has ended.
+    #[expect(deprecated, reason = "sound here: the descriptor is owned and outlives the call")]
+    pub async fn ended(&self) -> io::Result<()> {
+        AsyncFd::new(self.handle.as_fd())?.readable().await.map(|_| ())
+    }
+}
+
+/// Every living process of a job. Zombies have no environment and are not among them.
+pub(super) fn of_job(uuid: Uuid) -> io::Result<Vec<JobProcess>> {
+    let mark = format!("{MARK}={uuid}");
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // Other users' processes are closed to us, and a process may end while it is looked at.
+        let Some(handle) = Pid::from_raw(pid)
+            .filter(|_| is_marked(pid, &mark))
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok())
+        else {
+            continue;
+        };
+        // Asked again with the descriptor in hand: now the number cannot be another's.
+        if !is_marked(pid, &mark) {
+            continue;
+        }
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        let arguments = arguments.map(String::from).filter(|argument| !argument.is_empty());
+        found.push(JobProcess { pid, arguments: arguments.collect(), handle });
+    }
+    Ok(found)
+}
+
+fn is_marked(pid: i32, mark: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes()))
+}
+
+/// Kills whatever a job has left and waits until it is gone. Returns the names of what was found.
+/// Looks again until nothing is found, for a process may have been starting another.
+pub async fn end_all(uuid: Uuid) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    loop {
+        let found = crate::tasks::blocking(move || of_job(uuid)).await?;
+        if found.is_empty() {
+            return Ok(names);
+        }
+        for process in &found {
+            // It may have ended by itself meanwhile: that is as good.
+            let _ = pidfd_send_signal(&process.handle, Signal::KILL);
+        }
+        for process in found {
+            let gone = timeout(KILLED_WITHIN, process.ended()).await;
+            gone.map_err(|_| io::Error::other(format!("process {} does not die", process.pid)))??;
+            names.push(process.name());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_job_left_is_found_by_its_mark_and_ended() {
+        let (ours, other) = (Uuid::now_v7(), Uuid::now_v7());
+        let sleep = |uuid: Uuid| {
+            let mut command = Command::new("sleep");
+            command.arg("60").env(MARK, uuid.to_string()).spawn().unwrap()
+        };
+        let (mut left, mut kept) = (sleep(ours), sleep(other));
+        // `spawn` returns after the exec, so both carry their mark already.
+        assert_eq!(end_all(ours).await.unwrap(), ["sleep"]);
+        assert!(!left.wait().unwrap().success());
+        assert_eq!(of_job(other).unwrap().len(), 1);
+        kept.kill().unwrap();
+        kept.wait().unwrap();
+        assert!(end_all(ours).await.unwrap().is_empty());
+    }
+}

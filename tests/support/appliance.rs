@@ -1,0 +1,181 @@
+//! The built binary driven as a user would: its own data folder, port 0, an inbox to drop into.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// The binary under test.
+pub const SUTLER: &str = env!("CARGO_BIN_EXE_sutler");
+
+/// How long a test waits for something that should happen before it says that it did not.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running `sutler serve`. Dropping it kills it, as `SIGKILL` would.
+pub struct Appliance {
+    pub data: PathBuf,
+    pub address: String,
+    child: Option<Child>,
+}
+
+impl Appliance {
+    /// Starts one on `data` and returns when its page can be asked for.
+    pub fn start(data: &Path) -> Self {
+        Self::start_as(Path::new(SUTLER), data)
+    }
+
+    /// The same with another binary, as after an upgrade.
+    pub fn start_as(binary: &Path, data: &Path) -> Self {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(data.with_extension("serve.log"))
+            .unwrap();
+        let mut child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .find_map(|line| Some(line.ok()?.split_once("http://")?.1.trim_end_matches('/').into()))
+            .unwrap_or_else(|| {
+                let log = fs::read_to_string(data.with_extension("serve.log"));
+                panic!("sutler serve did not name its address: {}", log.unwrap_or_default())
+            });
+        Self { data: data.into(), address, child: Some(child) }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Ends it without a word, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end(rustix::process::Signal::KILL);
+    }
+
+    /// Ends it in good order.
+    pub fn stop(mut self) {
+        self.end(rustix::process::Signal::TERM);
+    }
+
+    fn end(&mut self, signal: rustix::process::Signal) {
+        if let Some(mut child) = self.child.take() {
+            let pid = rustix::process::Pid::from_child(&child);
+            let _ = rustix::process::kill_process(pid, signal);
+            child.wait().unwrap();
+        }
+    }
+
+    /// Drops a folder into the inbox as a careful user would: under a hidden name first.
+    pub fn drop_folder(&self, folder: &Path, name: &str) {
+        let inbox = self.data.join("inbox");
+        let hidden = inbox.join(format!(".{name}"));
+        copy_folder(folder, &hidden);
+        fs::rename(hidden, inbox.join(name)).unwrap();
+    }
+
+    /// `GET` a path and return the body.
+    pub fn get(&self, path: &str) -> String {
+        try_get(&self.address, path).unwrap()
+    }
+
+    pub fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path)).unwrap()
+    }
+
+    /// Waits until job `id` has ended and returns what the API says of it.
+    pub fn wait_ended(&self, id: u64) -> Value {
+        wait_for(&format!("job {id} to end"), || {
+            let job = self.json(&format!("/api/jobs/{id}"));
+            (job["state"] == "ended").then_some(job)
+        })
+    }
+
+    /// Runs a `sutler` command against this appliance.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(SUTLER).args(arguments).arg("--data").arg(&self.data).output().unwrap()
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        self.end(rustix::process::Signal::KILL);
+    }
+}
+
+/// Looks again and again until there is an answer. Tests look at another process from outside,
+/// where nothing can wake them.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn try_get(address: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return Ok(unchunk(body));
+    }
+    Ok(body.into())
+}
+
+fn unchunk(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let Ok(length @ 1..) = usize::from_str_radix(length.trim(), 16) else { break };
+        whole.push_str(&rest[..length]);
+        body = rest[length..].trim_start_matches("\r\n");
+    }
+    whole
+}
+
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The living processes that belong to a job of `data`, by their mark and their open folder.
+/// Zombies do not count: they hold nothing.
+pub fn processes_in(data: &Path) -> Vec<String> {
+    let data = data.canonicalize().unwrap();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let proc = entry.path();
+        let Ok(cwd) = fs::read_link(proc.join("cwd")) else { continue };
+        let cmdline = fs::read(proc.join("cmdline")).unwrap_or_default();
+        if cwd.starts_with(&data) && !cmdline.is_empty() {
+            let cmdline = String::from_utf8_lossy(&cmdline).replace('\0', " ");
+            found.push(format!("{} {cmdline}", entry.file_name().to_string_lossy()));
+        }
+    }
+    found
+}

@@ -1,8 +1,10 @@
 //! Needles, and where they are on a screen.
 //!
-//! os-autoinst's needle files and its verdicts: a set is read from a folder ([`NeedleSet`]), and a
-//! screen is searched for some of them ([`search`]).
+//! os-autoinst's needle files and its verdicts: a set is read from a folder ([`NeedleSet`]), a
+//! screen is searched for some of them ([`search`]), and a waiting step asks [`Lookout`] which
+//! frames are worth a search, and how wide a one.
 
+mod lookout;
 mod matcher;
 mod needle_file;
 mod needle_set;
@@ -10,6 +12,7 @@ mod needle_set;
 mod properties;
 mod screen;
 
+pub use lookout::{Look, Lookout, NARROW};
 pub use needle_file::{NeedleFileError, NeedleNote};
 pub use needle_set::{LoadedNeedle, NeedleSet, Refused, VisionError, Warning};
 pub use screen::{PreparedScreen, search};

@@ -7,6 +7,7 @@ use crate::model::{Cause, HostLoad, Job, JobState, PartDuration, Verdict};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "each is moved once and none is kept")]
 pub enum Change {
     /// An engine is being started for a waiting job: it is `preparing` from here on.
     Started { at: Timestamp, device: Option<String> },

@@ -81,11 +81,12 @@ impl StoreFile {
         }
         // Two of them on one file would refuse each other.
         drop(database.take());
-        let opened = (self.open)().map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => {
+        let opened = (self.open)().map_err(|error| {
+            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
                 StoreError::AlreadyOpen { path: self.path.clone() }
+            } else {
+                disk("opened")(error)
             }
-            error => disk("opened")(error),
         })?;
         migrate::prepare(&opened, &self.path)?;
         *database = Some(opened);

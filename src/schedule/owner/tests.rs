@@ -1,0 +1,212 @@
+use std::collections::BTreeMap;
+
+use tempfile::{TempDir, tempdir};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    decide::DeviceType,
+    model::{Digest, Needs, NewJob, Priority, Submitter, Visibility, WayIn},
+    store::{StoreSettings, Writer},
+    tasks::Tasks,
+};
+
+/// A store with an owner on a box of 4 GiB.
+struct Lab {
+    store: Store,
+    writer: Writer,
+    handle: Handle,
+    wishes: mpsc::Receiver<Wish>,
+    hold: watch::Sender<Option<String>>,
+    stop: CancellationToken,
+    owner: JoinHandle<()>,
+    folder: TempDir,
+}
+
+impl Lab {
+    async fn open(hold: Option<&str>) -> Self {
+        Self::reopen(tempdir().unwrap(), hold).await
+    }
+
+    async fn reopen(folder: TempDir, hold: Option<&str>) -> Self {
+        let settings = StoreSettings { cache_bytes: 1 << 20 };
+        let (store, writer) = Store::open(&folder.path().join("store"), settings).unwrap();
+        let lends = Lends {
+            memory_mib: 4096,
+            cores: 4,
+            machines: 4,
+            device_types: vec![DeviceType { name: "qemu".into(), tags: vec![], machines: 4 }],
+        };
+        let (wished, wishes) = mpsc::channel(2);
+        let (hold, held) = watch::channel(hold.map(String::from));
+        let stop = CancellationToken::new();
+        let (owner, handle) = Owner::new(store.clone(), lends, wished, held).await.unwrap();
+        let owner = Tasks::new(stop.clone()).spawn(owner.run(stop.clone()));
+        Self { store, writer, handle, wishes, hold, stop, owner, folder }
+    }
+
+    async fn close(self) -> TempDir {
+        self.stop.cancel();
+        self.owner.await.unwrap();
+        self.store.check_consistent().unwrap();
+        self.writer.close().await;
+        self.folder
+    }
+
+    async fn submit(&self, memory_mib: u32) -> JobId {
+        self.store.submit(job(memory_mib)).await.unwrap().id
+    }
+
+    async fn next(&mut self) -> Wish {
+        let wish = tokio::time::timeout(Duration::from_secs(20), self.wishes.recv());
+        wish.await.expect("a wish in time").unwrap()
+    }
+
+    async fn next_start(&mut self) -> JobId {
+        match self.next().await {
+            Wish::Start { job } => {
+                assert_eq!(job.state, JobState::Preparing);
+                job.id
+            }
+            wish @ Wish::Cancel { .. } => panic!("{wish:?}"),
+        }
+    }
+
+    async fn end(&self, id: JobId) {
+        let change = Change::Ended {
+            at: clock::now(),
+            verdict: Verdict::Passed,
+            cause: None,
+            backend: serde_json::Map::new(),
+            load: None,
+            parts: Vec::new(),
+        };
+        self.store.change(id, change).await.unwrap();
+    }
+
+    /// Waits until the job says so.
+    async fn says(&self, id: JobId, words: &str) {
+        let mut reasons = self.handle.reasons.clone();
+        let said = reasons.wait_for(|all| all.get(&id).is_some_and(|why| why.contains(words)));
+        let in_time = tokio::time::timeout(Duration::from_secs(20), said).await.is_ok();
+        assert!(in_time, "{:?}", self.handle.reasons());
+    }
+}
+
+fn job(memory_mib: u32) -> NewJob {
+    NewJob {
+        uuid: Uuid::now_v7(),
+        name: "job".into(),
+        definition: "x".into(),
+        definition_hash: Digest::of(b"x"),
+        bundle: Digest::of(b"x"),
+        submitter: Submitter { uid: 1000, name: "ada".into() },
+        way_in: WayIn::Command,
+        submitted: clock::now(),
+        priority: Priority::MEDIUM,
+        device_type: "qemu".into(),
+        tags: vec![],
+        settings: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        visibility: Visibility::Public,
+        stream: None,
+        needs: Needs { memory_mib, cores: 1, at_most: Duration::from_secs(600) },
+        intake_key: None,
+    }
+}
+
+#[tokio::test]
+async fn a_job_starts_when_it_comes_and_the_next_when_it_ends() {
+    let mut lab = Lab::open(None).await;
+    let first = lab.submit(3000).await;
+    assert_eq!(lab.next_start().await, first);
+    let second = lab.submit(3000).await;
+    lab.says(second, "next: needs 2.9 GiB, 1.1 GiB free").await;
+
+    lab.store.change(first, Change::State(JobState::Running)).await.unwrap();
+    lab.end(first).await;
+    assert_eq!(lab.next_start().await, second);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn what_an_engine_never_took_starts_again() {
+    let mut lab = Lab::open(None).await;
+    let id = lab.submit(512).await;
+    assert_eq!(lab.next_start().await, id);
+    lab.store.change(id, Change::Requeued).await.unwrap();
+    assert_eq!(lab.next_start().await, id);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn while_it_is_held_nothing_starts_and_everyone_says_why() {
+    let mut lab = Lab::open(Some("qemu is not installed")).await;
+    let id = lab.submit(512).await;
+    lab.says(id, "qemu is not installed").await;
+    assert!(lab.wishes.try_recv().is_err());
+    lab.hold.send_replace(None);
+    assert_eq!(lab.next_start().await, id);
+    assert_eq!(lab.store.job(id).await.unwrap().unwrap().state, JobState::Preparing);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn canceling_ends_who_waits_and_tells_who_runs() {
+    let mut lab = Lab::open(None).await;
+    let running = lab.submit(4096).await;
+    lab.next_start().await;
+    let waiting = lab.submit(4096).await;
+
+    lab.handle.cancel(waiting, "ada".into()).await.unwrap();
+    let ended = lab.store.job(waiting).await.unwrap().unwrap();
+    assert_eq!(ended.verdict, Some(Verdict::Canceled));
+    assert_eq!(ended.cause.unwrap().words, "canceled by ada before it started");
+
+    lab.handle.cancel(running, "ada".into()).await.unwrap();
+    assert_eq!(lab.next().await, Wish::Cancel { job: running, by: "ada".into() });
+    assert!(lab.store.job(running).await.unwrap().unwrap().cancel_asked);
+
+    assert_eq!(lab.handle.cancel(waiting, "ada".into()).await, Err(Refused::Ended(waiting)));
+    let nobody = JobId(99);
+    assert_eq!(lab.handle.cancel(nobody, "ada".into()).await, Err(Refused::NoSuchJob(nobody)));
+    let handle = lab.handle.clone();
+    lab.close().await;
+    assert_eq!(handle.cancel(running, "ada".into()).await, Err(Refused::Closing));
+}
+
+#[tokio::test]
+async fn a_restart_remembers_who_runs_and_who_was_canceled() {
+    let mut lab = Lab::open(None).await;
+    let running = lab.submit(4096).await;
+    lab.next_start().await;
+    let waiting = lab.submit(4096).await;
+    lab.store.change(running, Change::CancelAsked).await.unwrap();
+    let folder = lab.close().await;
+
+    let mut lab = Lab::reopen(folder, None).await;
+    assert!(matches!(lab.next().await, Wish::Cancel { job, .. } if job == running));
+    lab.says(waiting, "next").await;
+    lab.end(running).await;
+    assert_eq!(lab.next_start().await, waiting);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_crowd_larger_than_the_owner_can_hear_loses_nobody() {
+    let mut lab = Lab::open(None).await;
+    let blocker = lab.submit(4096).await;
+    lab.next_start().await;
+    let crowd = (0..1500).map(|_| lab.submit(1024));
+    futures_util::future::join_all(crowd).await;
+    lab.end(blocker).await;
+    let mut started = Vec::new();
+    for _ in 0..20 {
+        let id = lab.next_start().await;
+        started.push(id.0);
+        lab.end(id).await;
+    }
+    assert_eq!(started, (2..22).collect::<Vec<_>>(), "oldest first, each once");
+    lab.close().await;
+}

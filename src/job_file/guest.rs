@@ -88,7 +88,7 @@ pub(super) fn read(
             Value::Scalar { text, plain: true } if super::value::switch(text) == Some(false) => {
                 Some(Network::None)
             }
-            _ => spot.choice(report, &networks),
+            Value::Scalar { .. } | Value::List(_) | Value::Map(_) => spot.choice(report, &networks),
         });
     let mut file = |report: &mut Report, name| match fields.take(name) {
         Some(spot) => source(report, &spot, variables).map(Some),

@@ -6,6 +6,7 @@
 //! key of the job file.
 
 mod actions;
+pub mod bundle;
 mod guest;
 mod keys;
 mod node;

@@ -21,7 +21,10 @@ impl Place {
 
     /// The place of the byte at `offset`, which is clamped to the text.
     pub fn at(text: &str, offset: usize) -> Self {
-        let offset = text.floor_char_boundary(offset);
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
         let before = &text[..offset];
         let line = before.matches('\n').count() + 1;
         let last = before.rsplit('\n').next().unwrap_or_default();

@@ -113,7 +113,7 @@ fn flag(report: &mut Report, spot: &Spot<'_>) -> Option<bool> {
     match &spot.node.value {
         Value::Scalar { text, plain: true } if text == "1" => Some(true),
         Value::Scalar { text, plain: true } if text == "0" => Some(false),
-        _ => spot.switch(report),
+        Value::Null | Value::Scalar { .. } | Value::List(_) | Value::Map(_) => spot.switch(report),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Action, Boot, Deploy, Image, Test, Timeouts, Work};
+use crate::model::{Action, Boot, Deploy, Image, Source, Test, Timeouts, Work};
 
 use super::{
     Problem,
@@ -148,7 +148,7 @@ impl<'v, 's> Actions<'v, 's> {
     fn image(&mut self, report: &mut Report, name: &str, spot: &Spot<'_>) -> Option<Image> {
         let mut fields = spot.fields(report, "`url:` and `image_arg:`")?;
         let url = fields.need(report, "url", "the file's path or URL");
-        let path = url.and_then(|spot| guest::url(report, &spot, self.variables));
+        let path = url.as_ref().and_then(|spot| guest::url(report, spot, self.variables));
         let sha256 = fields.take("sha256sum");
         let sha256 = sha256.map_or(Some(None), |spot| guest::digest(report, &spot).map(Some));
         let compression = fields.take("compression");
@@ -175,7 +175,8 @@ impl<'v, 's> Actions<'v, 's> {
             let expected = "`image_arg:` with `{NAME}` in it".replace("NAME", name);
             let problem = Problem::new(spot.place(), &spot.path, "no `image_arg`", expected);
             report.add(problem.warning().help("nothing tells QEMU about this image"));
-            let source = crate::model::Source { path: path?, sha256: sha256? };
+            let source = Source { path: path?, sha256: sha256? };
+            let source = guest::named(report, &url?, source);
             return Some(Image { name: name.into(), source, arguments: Vec::new() });
         };
         fields.finish(report, Block::Lava);
@@ -194,7 +195,8 @@ impl<'v, 's> Actions<'v, 's> {
             report.add(argument.problem(expected).warning());
         }
         self.asked.take(&arguments);
-        let source = crate::model::Source { path: path?, sha256: sha256? };
+        let source = Source { path: path?, sha256: sha256? };
+        let source = guest::named(report, &url?, source);
         Some(Image { name: name.into(), source, arguments: arguments.words })
     }
 

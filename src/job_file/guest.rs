@@ -12,7 +12,7 @@ use super::{
     Problem,
     node::Value,
     qemu_arguments::{self, Arguments},
-    reader::{Block, Report, Spot},
+    reader::{Block, FileUse, Report, Spot},
     screen::path,
     variables::Variables,
 };
@@ -136,7 +136,8 @@ pub(super) fn source(
     variables: &mut Variables<'_>,
 ) -> Option<Source> {
     if !matches!(spot.node.value, Value::Map(_)) {
-        return url(report, spot, variables).map(|path| Source { path, sha256: None });
+        let path = url(report, spot, variables)?;
+        return Some(named(report, spot, Source { path, sha256: None }));
     }
     let mut fields = spot.fields(report, "a file")?;
     let found = fields.need(report, "url", "the file's path");
@@ -144,7 +145,19 @@ pub(super) fn source(
     let sha256 = fields.take("sha256sum");
     let sha256 = sha256.map_or(Some(None), |spot| digest(report, &spot).map(Some));
     fields.finish(report, Block::Ours);
-    Some(Source { path: path?, sha256: sha256? })
+    Some(named(report, spot, Source { path: path?, sha256: sha256? }))
+}
+
+/// Remembers the file for whoever can look at it.
+pub(super) fn named(report: &mut Report, spot: &Spot<'_>, source: Source) -> Source {
+    report.files.push(FileUse {
+        place: spot.place(),
+        path: spot.path.clone(),
+        file: source.path.clone(),
+        sha256: source.sha256,
+        needles: false,
+    });
+    source
 }
 
 pub(super) fn digest(report: &mut Report, spot: &Spot<'_>) -> Option<Digest> {

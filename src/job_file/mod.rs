@@ -7,8 +7,11 @@
 
 mod actions;
 pub mod bundle;
+pub mod check;
 mod guest;
 mod keys;
+mod needle_tags;
+mod new_job;
 mod node;
 mod problem;
 pub mod qemu_arguments;
@@ -21,6 +24,7 @@ mod variables;
 mod words;
 
 pub use keys::valid_keys;
+pub use new_job::{Arrival, needs, to_new_job};
 pub use node::MAX_TEXT;
 pub use problem::{Explained, Place, Problem, Problems, Severity};
 pub use read::{

@@ -9,7 +9,7 @@ use super::{
     actions::{Actions, within_job},
     guest,
     node::{self, Node, Value, excerpt},
-    reader::{Block, Report, Spot},
+    reader::{Block, FileUse, Report, Spot, TagUse},
     value::Bare,
     variables::{LONGEST_TEXT, Variables, is_name},
 };
@@ -39,6 +39,10 @@ pub struct Options {
 pub struct Read {
     pub definition: Definition,
     pub warnings: Vec<Problem>,
+    pub(super) name: String,
+    pub(super) text: Arc<str>,
+    pub(super) files: Vec<FileUse>,
+    pub(super) looks: Vec<TagUse>,
 }
 
 /// As [`read`], for bytes nobody has looked at.
@@ -69,7 +73,8 @@ pub fn read(text: &str, name: &str, options: Options) -> Result<Read, Box<Proble
     let definition = definition(&mut report, &node);
     match definition {
         Some(definition) if report.errors.is_empty() => {
-            Ok(Read { definition, warnings: report.warnings })
+            let Report { warnings, files, looks, .. } = report;
+            Ok(Read { definition, warnings, name: name.into(), text: text.into(), files, looks })
         }
         _ => {
             if report.errors.is_empty() {

@@ -4,6 +4,10 @@
 //! keys somebody asked for. What nobody asked for is an unknown key: an error in our blocks, a
 //! warning in LAVA's unless the reading is strict.
 
+use std::path::PathBuf;
+
+use crate::model::{Digest, TagQuery};
+
 use super::{
     Place, Problem, Severity,
     node::{Node, Value, excerpt},
@@ -19,6 +23,10 @@ pub(super) struct Report {
     pub(super) errors: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     pub(super) omitted: usize,
+    /// Files the job names, for whoever can look at them.
+    pub(super) files: Vec<FileUse>,
+    /// Tags its steps look for.
+    pub(super) looks: Vec<TagUse>,
 }
 
 impl Report {
@@ -33,6 +41,27 @@ impl Report {
             self.omitted += 1;
         }
     }
+}
+
+/// A file or folder that a job names, and where.
+#[derive(Debug, Clone)]
+pub(super) struct FileUse {
+    pub(super) place: Place,
+    pub(super) path: String,
+    pub(super) file: PathBuf,
+    pub(super) sha256: Option<Digest>,
+    /// A folder of needles.
+    pub(super) needles: bool,
+}
+
+/// Tags that a step looks for, and where.
+#[derive(Debug, Clone)]
+pub(super) struct TagUse {
+    pub(super) place: Place,
+    pub(super) path: String,
+    pub(super) tags: TagQuery,
+    /// The needles to find them in: an index into the files.
+    pub(super) needles: Option<usize>,
 }
 
 /// Whose block a map is.

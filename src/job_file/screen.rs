@@ -7,7 +7,7 @@ use crate::model::{Item, Module, ModuleFlags, ScreenTest};
 use super::{
     Problem,
     node::Value,
-    reader::{Block, Report, Spot},
+    reader::{Block, FileUse, Report, Spot},
     steps,
     variables::Variables,
 };
@@ -27,8 +27,13 @@ pub(super) fn read(
     let mut fields = spot.fields(report, "`needles:` and `steps:`")?;
     let needles = fields.take("needles").and_then(|spot| {
         let text = variables.line(report, &spot)?;
-        path(report, &spot, &text)
+        let file = path(report, &spot, &text)?;
+        let (place, path) = (spot.place(), spot.path);
+        let named = FileUse { place, path, file: file.clone(), sha256: None, needles: true };
+        report.files.push(named);
+        Some((file, report.files.len() - 1))
     });
+    let asked = fields.take("needles").is_some();
     let list = fields.need(report, "steps", "a list of steps");
     fields.finish(report, Block::Ours);
     let list = list?.list(report, "steps")?;
@@ -36,8 +41,18 @@ pub(super) fn read(
         report.add(spot.problem("at least one step"));
         return None;
     }
+    let before = report.looks.len();
     let items: Vec<_> =
         list.iter().filter_map(|spot| item(report, spot, variables, steps_left)).collect();
+    for index in before..report.looks.len() {
+        report.looks[index].needles = needles.as_ref().map(|(_, index)| *index);
+    }
+    if let (false, Some(look)) = (asked, report.looks.get(before)) {
+        let found = "a step that looks for needles, and no `needles:`";
+        let expected = "`needles:` with the folder they are in";
+        report.add(Problem::new(look.place, &look.path, found, expected));
+    }
+    let needles = needles.map(|(file, _)| file);
     (items.len() == list.len()).then_some(ScreenTest { needles, items })
 }
 

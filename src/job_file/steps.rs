@@ -8,7 +8,7 @@ use super::{
     Problem,
     keys::{key_names, valid_keys},
     node::Value,
-    reader::{Block, Fields, Report, Spot, listed, nearest},
+    reader::{Block, Fields, Report, Spot, TagUse, listed, nearest},
     value::Bare,
     variables::Variables,
 };
@@ -190,7 +190,13 @@ fn tags(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> 
         let words = variables.line(report, group);
         query.extend(words.map(|words| TagQuery::all_of(&words).0).unwrap_or_default());
     }
-    (query.len() == groups.len()).then_some(TagQuery(query))
+    if query.len() < groups.len() {
+        return None;
+    }
+    let tags = TagQuery(query);
+    let path = spot.path.clone();
+    report.looks.push(TagUse { place: spot.place(), path, tags: tags.clone(), needles: None });
+    Some(tags)
 }
 
 fn click(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> Option<Step> {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -105,10 +105,17 @@ impl Staged {
 
     fn fill(&mut self, source: Source) -> Result<(), BundleError> {
         match source {
-            Source::File { file, name } => {
+            Source::File { mut file, name } => {
+                file.rewind().map_err(|error| unread(&name, error))?;
                 let stat = fstat(&file).map_err(|error| unread(&name, error.into()))?;
                 if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
                     return Err(BundleError::Kind { path: name, kind: "what is no file" });
+                }
+                match u64::try_from(stat.st_size) {
+                    Ok(bytes) if bytes > MAX_TEXT as u64 => {
+                        return Err(BundleError::LongJobFile { bytes });
+                    }
+                    Ok(_) | Err(_) => {}
                 }
                 let json = name.to_ascii_lowercase().ends_with(".json");
                 let inside = if json { JOB_FILES[2] } else { JOB_FILES[0] };
@@ -163,6 +170,9 @@ impl Staged {
             io::ErrorKind::AlreadyExists
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::IsADirectory => BundleError::Twice { path: path.into() },
+            io::ErrorKind::InvalidFilename => {
+                BundleError::LongPath { path: path.into(), limit: 255 }
+            }
             _ => BundleError::Keep { path: place.clone(), source },
         };
         if let Some(parent) = place.parent() {
@@ -229,5 +239,24 @@ impl Drop for Staged {
             }
             Ok(()) | Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.yaml");
+        fs::write(&path, "x").unwrap();
+        let open = || File::open(&path).unwrap();
+        let before = fstat(open()).unwrap();
+        let source = Source::of_file(open(), "job.yaml");
+        let mut staged = Staged::new(source, folder.path(), Limits::default()).unwrap();
+        fs::write(&path, "longer").unwrap();
+        let error = staged.copy_opened("again", open(), &before);
+        assert!(matches!(error, Err(BundleError::Changed { .. })), "{error:?}");
     }
 }

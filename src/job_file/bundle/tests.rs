@@ -197,19 +197,6 @@ fn hostile_folders_are_refused_by_name() {
 }
 
 #[test]
-fn a_file_that_grows_while_it_is_read_is_refused() {
-    let bundles = tempfile::tempdir().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("job.yaml");
-    fs::write(&path, "x").unwrap();
-    // Read from its second byte on, it looks as if it had been cut.
-    let mut file = File::open(&path).unwrap();
-    io::Seek::seek(&mut file, io::SeekFrom::Start(1)).unwrap();
-    let error = accept(Source::of_file(file, "job.yaml"), bundles.path(), Limits::default());
-    assert!(matches!(error, Err(BundleError::Changed { .. })), "{error:?}");
-}
-
-#[test]
 fn what_a_crash_left_is_cleaned() {
     let bundles = tempfile::tempdir().unwrap();
     fs::create_dir_all(bundles.path().join(".staging-1/needles")).unwrap();

@@ -1,2 +1,6 @@
 mod layers;
 mod needles;
+mod machine;
+mod support {
+    pub(crate) mod tiny_guest;
+}

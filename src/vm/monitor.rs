@@ -50,7 +50,8 @@ pub enum MachineEvent {
     GuestOff {
         by: By,
     },
-    /// The machine starts anew.
+    /// The machine starts anew. One reboot may come as more than one: SeaBIOS resets once more
+    /// after a reset it did not expect, and that counts as the guest's.
     GuestReset {
         by: By,
     },

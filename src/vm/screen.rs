@@ -274,10 +274,10 @@ impl Owner {
             self.due = self.clock.instant(self.clock.elapsed() + after);
         }
         // The time after the last act passes before the next request, not before this answer.
-        if forsaken || request.beats.is_empty() {
-            if let Some(request) = self.playing.take() {
-                let _ = request.done.send(());
-            }
+        if (forsaken || request.beats.is_empty())
+            && let Some(request) = self.playing.take()
+        {
+            let _ = request.done.send(());
         }
     }
 }

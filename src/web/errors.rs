@@ -1,0 +1,171 @@
+//! What goes wrong with a request, as a page for people and as problem details for programs.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{Html, IntoResponse, Response},
+};
+use maud::html;
+use serde_json::{Value, json};
+
+use super::layout::{self, Frame, Tab};
+use crate::schedule::Refused;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("this address answers only on the appliance's own socket")]
+    SocketOnly,
+    #[error("this address is read with GET")]
+    Method,
+    #[error("this appliance does not answer to the name {0:?}")]
+    Host(String),
+    #[error("the bundle is larger than {limit_mib} MiB")]
+    TooLarge { limit_mib: u64 },
+    #[error("the part asked for lies outside the file of {length} bytes")]
+    Range { length: u64 },
+    #[error("the job was not accepted")]
+    Invalid { problems: Value },
+    #[error("{0}")]
+    Conflict(String),
+    #[error("the appliance cannot do this now: {0}")]
+    Unavailable(String),
+    #[error("could not read a file of the job")]
+    File(#[from] std::io::Error),
+    #[error("could not read the store")]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl WebError {
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::SocketOnly => StatusCode::FORBIDDEN,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::File(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The stable end of the problem's `type`.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not-found",
+            Self::BadRequest(_) => "bad-request",
+            Self::SocketOnly => "socket-only",
+            Self::Method => "method",
+            Self::Host(_) => "host",
+            Self::TooLarge { .. } => "too-large",
+            Self::Range { .. } => "range",
+            Self::Invalid { .. } => "invalid-job",
+            Self::Conflict(_) => "conflict",
+            Self::Unavailable(_) => "unavailable",
+            Self::File(_) | Self::Store(_) => "internal",
+        }
+    }
+
+    /// What a stranger's text never reaches: our own failures go to the operator's log.
+    fn log(&self) {
+        if self.status().is_server_error() {
+            tracing::error!(error = self as &dyn std::error::Error, "could not answer");
+        }
+    }
+
+    fn finish(&self, mut response: Response) -> Response {
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        if let Self::Method = self {
+            headers.insert("allow", HeaderValue::from_static("GET, HEAD"));
+        }
+        if let Self::Range { length } = self
+            && let Ok(value) = HeaderValue::try_from(format!("bytes */{length}"))
+        {
+            headers.insert("content-range", value);
+        }
+        response
+    }
+}
+
+impl From<Refused> for WebError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoSuchJob(_) => Self::NotFound("job"),
+            Refused::Ended(_) => Self::Conflict(refused.to_string()),
+            Refused::Closing | Refused::NotDurable => Self::Unavailable(refused.to_string()),
+        }
+    }
+}
+
+/// Answers with a page.
+#[derive(Debug)]
+pub(super) struct PageError(pub WebError);
+
+impl<E: Into<WebError>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        self.0.log();
+        let status = self.0.status();
+        let title = status.canonical_reason().unwrap_or("Error");
+        let content = html! {
+            section.notice {
+                p.code { (status.as_u16()) }
+                h1 { (title) }
+                p { (sentence(&self.0)) }
+                p { a href="/" { "To the queue" } " · " a href="/history" { "to the history" } }
+            }
+        };
+        let page = layout::page(&Frame::new(title, Tab::Neither), &content);
+        self.0.finish(Html(page.into_string()).into_response())
+    }
+}
+
+/// Answers with `application/problem+json`.
+#[derive(Debug)]
+pub(super) struct Problem(pub WebError);
+
+impl<E: Into<WebError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.0.log();
+        let status = self.0.status();
+        let mut body = json!({
+            "type": format!("urn:sutler:problem:{}", self.0.kind()),
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "detail": self.0.to_string(),
+        });
+        if let WebError::Invalid { problems } = &self.0 {
+            body["problems"] = problems.clone();
+        }
+        let mut response = body.to_string().into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        self.0.finish(response)
+    }
+}
+
+fn sentence(error: &WebError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}

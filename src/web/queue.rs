@@ -1,0 +1,166 @@
+//! `GET /`: what runs, what waits and why, what ended lately.
+
+use maud::{Markup, html};
+
+use super::{
+    history,
+    layout::{self, Frame, Tab},
+    moment::{Moment, span},
+    words,
+};
+use crate::model::{Job, JobState, Run, Verdict};
+
+/// All the page shows.
+pub(super) struct QueueView {
+    pub moment: Moment,
+    /// With their runs so far.
+    pub active: Vec<(Job, Run)>,
+    /// Best first, with the reason each waits.
+    pub waiting: Vec<(Job, Option<String>)>,
+    /// How many wait, shown or not.
+    pub waiting_in_all: u64,
+    /// Newest end first.
+    pub ended: Vec<Job>,
+    /// Where job files can be dropped.
+    pub inbox: String,
+}
+
+pub(super) fn render(view: &QueueView) -> Markup {
+    let mut frame = Frame::new("Queue", Tab::Queue);
+    frame.events = Some("/events".into());
+    frame.refresh = Some(10);
+    let content = html! {
+        h1.unseen { "Queue" }
+        section #running data-live {
+            h2 { "Running" span.tally { (view.active.len()) } }
+            (running(view))
+        }
+        section #waiting data-live {
+            h2 { "Waiting" span.tally { (view.waiting_in_all) } }
+            (waiting(view))
+        }
+        section #ended data-live {
+            h2 { "Ended lately" }
+            @if view.ended.is_empty() {
+                p.empty { "No job has ended yet." }
+            } @else {
+                (pulse(&view.ended, &view.moment))
+                (history::table(&view.ended, &view.moment, history::Ended::Ago))
+                p.more { a href="/history" { "All of the history" } }
+            }
+        }
+    };
+    layout::page(&frame, &content)
+}
+
+fn running(view: &QueueView) -> Markup {
+    html! {
+        @if view.active.is_empty() {
+            @if view.waiting.is_empty() && view.ended.is_empty() { (welcome(view)) }
+            @else { p.empty { "Nothing runs." } }
+        }
+        ul.cards {
+            @for (job, run) in &view.active { li { (card(job, run, &view.moment)) } }
+        }
+    }
+}
+
+/// What a new box says.
+fn welcome(view: &QueueView) -> Markup {
+    html! {
+        div.welcome {
+            p { "This box is ready for its first job. Drop a job file into" }
+            p { code { (view.inbox) } }
+            p { "or send one from a shell:" }
+            pre { "sutler new > job.yaml\nsutler submit job.yaml" }
+        }
+    }
+}
+
+fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
+    let last = run.steps().filter_map(|step| step.screens.last()).last();
+    html! {
+        article.card {
+            a.shot href=(format!("/jobs/{}/live", job.id)) aria-label=(format!("Watch job {}", job.id)) {
+                @match last {
+                    Some(shot) => (super::screen::picture(
+                        job.id, shot, None, None, super::screen::Scale::Thumbnail,
+                    )),
+                    None => span.noscreen { "no screen yet" },
+                }
+            }
+            div.what {
+                p { (layout::job_link(job)) }
+                p.status {
+                    (layout::state_badge(job.state))
+                    @if let Some(took) = job.running_time(moment.now) { span { (span(took)) } }
+                    span.hint { code { (words::shorten(&job.device_type, 40)) } }
+                }
+                @if let Some((done, total)) = run.progress { (layout::progress(done, total)) }
+                p.now.hint {
+                    @if job.cancel_asked { "Being stopped. " }
+                    @if let Some(step) = run.current_step() {
+                        code.verb { (step.verb) } " " bdi { (words::shorten(&step.subject, 80)) }
+                    } @else { (words::state(job.state)) }
+                }
+            }
+        }
+    }
+}
+
+fn waiting(view: &QueueView) -> Markup {
+    let hidden = view.waiting_in_all.saturating_sub(view.waiting.len() as u64);
+    html! {
+        @if view.waiting.is_empty() {
+            p.empty { "Nothing waits." }
+        } @else {
+            table.jobs {
+                thead { tr {
+                    th scope="col" { "Job" } th scope="col" { "Why it waits" }
+                    th scope="col" { "Device type" } th scope="col" { "By" }
+                    th.figure scope="col" { "Priority" } th scope="col" { "Since" }
+                } }
+                tbody { @for (job, reason) in &view.waiting { tr {
+                    td.main { (layout::state_badge(JobState::Waiting)) (layout::job_link(job)) }
+                    td data-label="Why" {
+                        bdi { (reason.as_deref().unwrap_or("not looked at yet")) }
+                    }
+                    td data-label="Device type" { code { (words::shorten(&job.device_type, 40)) } }
+                    td data-label="By" { bdi { (words::shorten(&job.submitter.name, 40)) } }
+                    td.figure data-label="Priority" { (job.priority.0) }
+                    td data-label="Since" { (view.moment.ago(job.submitted)) }
+                } } }
+            }
+            @if hidden > 0 { p.more { "and " (words::count(hidden, "more job")) } }
+        }
+    }
+}
+
+/// The last ends as a row of bars, oldest first: height is running time, colour and foot the
+/// verdict.
+fn pulse(ended: &[Job], moment: &Moment) -> Markup {
+    let took = |job: &Job| job.running_time(moment.now).unwrap_or_default().as_secs_f64();
+    let longest = ended.iter().map(took).fold(1.0, f64::max);
+    let width = ended.len() * 14;
+    html! {
+        svg.pulse width=(width) height="44" viewBox=(format!("0 0 {width} 44")) role="group"
+            aria-label="Running times and verdicts, newest last" {
+            @for (slot, job) in ended.iter().rev().enumerate() {
+                @let height = (took(job) / longest * 36.0).max(4.0);
+                @let verdict = job.verdict.map_or("", Verdict::name);
+                a href=(layout::job_url(job.id)) {
+                    title {
+                        "Job " (job.id) " " (verdict) ", " (words::shorten(&job.name, 60))
+                    }
+                    rect.hit x=(slot * 14) y="0" width="14" height="44" {}
+                    rect class=(format!("ran {verdict}")) x=(slot * 14 + 2)
+                        y=(format!("{:.1}", 40.0 - height)) width="10"
+                        height=(format!("{height:.1}")) {}
+                    @if job.verdict.is_none_or(|verdict| verdict.exit_code() != 0) {
+                        rect.lapse x=(slot * 14 + 2) y="41.5" width="10" height="2.5" {}
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A result screen with what was searched on it drawn over it.
+//!
+//! Drawn as SVG attributes over the untouched picture. A found area is a solid green frame with a
+//! tick, a missed one a dashed red frame, hatched, with a cross: shape and sign say the same as the
+//! colour.
+
+use maud::{Markup, html};
+
+use super::{layout::outcome_mark, words};
+use crate::model::{AreaKind, AreaMatch, Candidate, JobId, Outcome, ScreenRun};
+
+/// How large a screen is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// Frames without labels, which nobody could read.
+    Thumbnail,
+    Full,
+}
+
+/// Address of a result screen. Its name is its hash, so it may be kept for ever.
+pub(super) fn url(job: JobId, screen: &ScreenRun) -> String {
+    format!("/jobs/{job}/files/{}", screen.file)
+}
+
+/// The screen with one candidate drawn on it. `click` is where a click went.
+pub(super) fn picture(
+    job: JobId,
+    screen: &ScreenRun,
+    candidate: Option<&Candidate>,
+    click: Option<(i32, i32)>,
+    scale: Scale,
+) -> Markup {
+    let (width, height) = (screen.width, screen.height);
+    let is_small = scale == Scale::Thumbnail;
+    html! {
+        span.screen {
+            img src=(url(job, screen)) width=(width) height=(height)
+                loading=[is_small.then_some("lazy")] decoding=[is_small.then_some("async")]
+                alt=(alternative(screen, candidate));
+            @if let Some(candidate) = candidate {
+                svg viewBox=(format!("0 0 {width} {height}")) aria-hidden="true" focusable="false" {
+                    @for area in &candidate.areas { (frame(area)) }
+                    @if scale == Scale::Full {
+                        @for (number, area) in (1..).zip(&candidate.areas) {
+                            (label(number, area, width, height))
+                        }
+                    }
+                    @if let Some((x, y)) = click { (cross(x, y, height)) }
+                }
+            }
+        }
+    }
+}
+
+/// What the drawing says, for those who do not see it.
+fn alternative(screen: &ScreenRun, candidate: Option<&Candidate>) -> String {
+    let found = match candidate {
+        None => String::new(),
+        Some(best) => {
+            let missed = best.areas.iter().filter(|area| area.result == Outcome::Fail).count();
+            match missed {
+                0 => format!(", needle {} found", best.needle),
+                missed => {
+                    let areas = words::count(missed as u64, "area");
+                    format!(", {areas} of needle {} not found", best.needle)
+                }
+            }
+        }
+    };
+    format!("Screen of {} by {} pixels{found}", screen.width, screen.height)
+}
+
+fn class(area: &AreaMatch) -> &'static str {
+    match (area.kind, area.result) {
+        (AreaKind::Exclude, _) => "area exclude",
+        (AreaKind::Match | AreaKind::Ocr, Outcome::Fail) => "area fail",
+        (AreaKind::Match | AreaKind::Ocr, Outcome::Softfail) => "area softfail",
+        (AreaKind::Match | AreaKind::Ocr, Outcome::Ok | Outcome::Skip | Outcome::NotRun) => {
+            "area ok"
+        }
+    }
+}
+
+fn frame(area: &AreaMatch) -> Markup {
+    let AreaMatch { x, y, w, h, .. } = area;
+    html! {
+        // A light frame below the coloured one keeps it visible on any screen.
+        rect.area-edge x=(x) y=(y) width=(w.max(&0)) height=(h.max(&0)) {}
+        rect class=(class(area)) x=(x) y=(y) width=(w.max(&0)) height=(h.max(&0)) {}
+    }
+}
+
+/// The area's number, sign and similarity, on a plate above it, or inside when there is no room.
+fn label(number: usize, area: &AreaMatch, width: u32, height: u32) -> Markup {
+    let sign = if area.result == Outcome::Fail { "✗" } else { "✓" };
+    let text = match area.kind {
+        AreaKind::Exclude => format!("{number} left out"),
+        AreaKind::Match | AreaKind::Ocr => {
+            format!("{number} {sign} {} %", percent(area.similarity))
+        }
+    };
+    let size = f64::from(height) / 42.0;
+    let plate_width = size * 0.62 * (text.chars().count() as f64 + 1.0);
+    let plate_height = size * 1.5;
+    let room = (f64::from(width) - plate_width).max(0.0);
+    let x = f64::from(area.x).clamp(0.0, room);
+    let above = f64::from(area.y) - plate_height;
+    let y = if above >= 0.0 { above } else { f64::from(area.y).max(0.0) };
+    let plain = |number: f64| format!("{number:.1}");
+    html! {
+        rect class=(format!("{} plate", class(area))) x=(plain(x)) y=(plain(y))
+            width=(plain(plate_width)) height=(plain(plate_height)) {}
+        text.area-label x=(plain(x + size * 0.45)) y=(plain(y + size * 1.1))
+            font-size=(plain(size)) { (text) }
+    }
+}
+
+fn cross(x: i32, y: i32, height: u32) -> Markup {
+    let radius = (height / 48).cast_signed();
+    let path = format!(
+        "M{} {y}h{} M{x} {}v{}",
+        x.saturating_sub(radius * 2),
+        radius * 4,
+        y.saturating_sub(radius * 2),
+        radius * 4
+    );
+    html! {
+        circle.click-edge cx=(x) cy=(y) r=(radius) {}
+        path.click-edge d=(path) {}
+        circle.click cx=(x) cy=(y) r=(radius) {}
+        path.click d=(path) {}
+    }
+}
+
+/// What was searched, best first, each with its areas. Choosing one draws it on the screen.
+pub(super) fn candidates(
+    screen: &ScreenRun,
+    chosen: usize,
+    link: impl Fn(usize) -> Option<String>,
+) -> Markup {
+    html! {
+        table.candidates {
+            caption.unseen { "Needles searched on this screen, best first" }
+            thead { tr { th scope="col" { "Needle" } th scope="col" { "Areas" } } }
+            tbody {
+                @for (index, candidate) in screen.candidates.iter().enumerate() {
+                    tr.chosen[index == chosen] {
+                        th scope="row" { (needle_cell(index, candidate, link(index))) }
+                        td { ol.areas {
+                            @for area in &candidate.areas {
+                                li class=(area.result.name()) { (area_cell(area)) }
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn needle_cell(index: usize, candidate: &Candidate, link: Option<String>) -> Markup {
+    let result = if candidate.ok { Outcome::Ok } else { Outcome::Fail };
+    let name = html! { bdi { (candidate.needle) } };
+    html! {
+        (outcome_mark(Some(result))) " "
+        @match link {
+            Some(href) => a href=(href) title=(format!("Draw candidate {}", index + 1)) { (name) },
+            None => (name),
+        }
+        @if let Some(workaround) = &candidate.workaround {
+            span.hint { "workaround " bdi { (workaround) } }
+        }
+        @if !candidate.tags.is_empty() {
+            span.hint { "tags " bdi { (candidate.tags.join(" ")) } }
+        }
+    }
+}
+
+fn area_cell(area: &AreaMatch) -> Markup {
+    html! {
+        span.similarity { (percent(area.similarity)) " %" }
+        @if area.kind == AreaKind::Exclude { span.hint { "left out" } }
+        span.hint { (area.w) "×" (area.h) " at " (area.x) "," (area.y) }
+    }
+}
+
+/// Rounded down, so that only a perfect match reads 100.
+pub(super) fn percent(similarity: f64) -> String {
+    format!("{:.1}", (similarity * 1000.0).floor() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_perfect_match_reads_a_hundred() {
+        for (similarity, text) in [(1.0, "100.0"), (0.9999, "99.9"), (0.6234, "62.3"), (0.0, "0.0")]
+        {
+            assert_eq!(percent(similarity), text);
+        }
+    }
+}

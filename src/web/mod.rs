@@ -2,24 +2,46 @@
 //!
 //! A handler fetches one view and renders it; rendering is pure. Pages work as links without
 //! script, and the script only asks for them again when an event stream says so. Nothing here
-//! changes a job.
+//! changes a job: what may be asked for (submit, cancel) goes through the seams in [`Web`] and is
+//! asked for on the Unix socket only.
+//!
+//! ```text
+//! request -> guard (host, method, headers) -> handler -> Store, JobFolder -> view -> render
+//! ```
 
+mod api;
 mod assets;
 mod errors;
 mod facts;
+mod files;
+mod guard;
 mod history;
 mod job;
 mod layout;
 mod live;
 mod moment;
+mod pages;
+mod params;
 mod queue;
+mod ranged;
+mod records;
+mod router;
 mod screen;
+mod state;
 mod step;
 mod steps;
+mod submit;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod video;
+mod watching;
 mod words;
 
 pub use errors::WebError;
+pub use guard::Access;
+pub use router::router;
+pub use state::{
+    About, Activity, Queue, Submit, SubmitRefused, SubmitRequest, Submitted, Watch, Web,
+};
+pub use watching::Watchers;

@@ -1,4 +1,8 @@
-//! The web as its readers see it: whole pages rendered from fixed data.
+//! The web as its readers see it: whole pages rendered from fixed data, and the router as a browser
+//! or a program on the socket would use it.
 
+mod demo;
+mod http;
 mod pages;
 mod samples;
+mod site;

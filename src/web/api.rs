@@ -1,0 +1,141 @@
+//! The JSON API: lists, records, status, and asking for a job to end.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    errors::{Problem, WebError},
+    guard::Access,
+    params::{NoParams, Params, number},
+    records::{Record, Summary},
+    state::Web,
+};
+use crate::{
+    clock,
+    model::{Job, JobState, Verdict},
+    store::HistoryPage,
+    tasks,
+};
+
+const LIMIT: usize = 50;
+const MOST: usize = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    state: Option<JobState>,
+    limit: Option<usize>,
+    /// Where a page of ended jobs begins, as `next` of the page before says.
+    before: Option<String>,
+}
+
+/// `GET /api/jobs`: without a state, what has not ended, then the newest ends.
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    Params(asked): Params<List>,
+) -> Result<Response, Problem> {
+    let limit = asked.limit.unwrap_or(LIMIT).clamp(1, MOST);
+    let before = match asked.before.as_deref().map(str::parse) {
+        None => None,
+        Some(Ok(key)) => Some(key),
+        Some(Err(error)) => return Err(WebError::BadRequest(format!("before: {error}")).into()),
+    };
+    let mut jobs = Vec::new();
+    let states = match (asked.state, before) {
+        (Some(JobState::Ended), _) | (None, Some(_)) => vec![],
+        (Some(state), None) => vec![state],
+        (Some(_), Some(_)) => {
+            let words = "before: only ended jobs have pages".to_owned();
+            return Err(WebError::BadRequest(words).into());
+        }
+        (None, None) => JobState::ALL.into_iter().filter(|s| *s != JobState::Ended).collect(),
+    };
+    for state in states {
+        jobs.extend(web.store.jobs_in(state, limit).await?);
+    }
+    jobs.truncate(limit);
+    let mut next = None;
+    if asked.state.is_none_or(|state| state == JobState::Ended) && jobs.len() < limit {
+        let HistoryPage { jobs: ended, next: more } =
+            web.store.history(before, limit - jobs.len()).await?;
+        jobs.extend(ended);
+        next = more.map(|key| key.to_string());
+    }
+    let (reasons, now) = (web.schedule.reasons(), clock::now());
+    let summaries: Vec<_> = jobs
+        .iter()
+        .map(|job| Summary::new(job, reasons.get(&job.id).map(String::as_str), now))
+        .collect();
+    Ok(Json(json!({ "jobs": summaries, "next": next })).into_response())
+}
+
+/// `GET /api/jobs/{id|uuid}`
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let job = find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    let folder = web.folder(job.id);
+    let run = tasks::blocking(move || folder.run()).await?;
+    let reasons = web.schedule.reasons();
+    let reason = reasons.get(&job.id).map(String::as_str);
+    Ok(Json(Record::new(&job, reason, &run, clock::now())).into_response())
+}
+
+/// `POST /api/jobs/{id|uuid}/cancel`, on the socket.
+pub(super) async fn cancel(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let who = access.submitter()?;
+    let job = find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    web.schedule.cancel(job.id, who.name).await?;
+    let answer = json!({ "number": job.id, "uuid": job.uuid });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// `GET /api/status`
+pub(super) async fn status(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let counts = web.store.counts().await?;
+    let states: serde_json::Map<_, _> =
+        JobState::ALL.iter().map(|s| (s.name().into(), counts.state(*s).into())).collect();
+    let verdicts: serde_json::Map<_, _> =
+        Verdict::ALL.iter().map(|v| (v.name().into(), counts.verdict(*v).into())).collect();
+    let answer = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "states": states,
+        "verdicts": verdicts,
+        "acceleration": web.about.acceleration,
+        "data": web.data,
+        "inbox": web.inbox,
+        "listen": web.about.listen,
+    });
+    Ok(Json(answer).into_response())
+}
+
+/// A job by its number or uuid.
+pub(super) async fn find(web: &Web, name: &str) -> Result<Option<Job>, WebError> {
+    if let Ok(uuid) = name.parse() {
+        return Ok(web.store.job_by_uuid(uuid).await?);
+    }
+    Ok(web.store.job(number(name)?).await?)
+}
+
+/// An address below `/api` that is none.
+pub(super) async fn nothing() -> Problem {
+    WebError::NotFound("address").into()
+}

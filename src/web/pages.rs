@@ -1,0 +1,212 @@
+//! Handlers of the pages: fetch one view, render it.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{Html, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    api,
+    errors::{PageError, WebError},
+    files::{self, VIDEO},
+    history, job, live,
+    params::{NoParams, Params, number},
+    queue,
+    ranged::{self, Whole},
+    state::Web,
+    step,
+    video::Video,
+};
+use crate::{
+    model::{JobId, JobState, Run},
+    supervise::JobFolder,
+    tasks,
+};
+
+type Page = Result<Html<String>, PageError>;
+
+/// Jobs of each kind on the queue page.
+const WAITING: usize = 100;
+const ENDED: usize = 30;
+/// Jobs on a page of the history.
+const HISTORY: usize = 50;
+
+/// `GET /`
+pub(super) async fn queue(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Page {
+    let mut active = Vec::new();
+    for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
+        for job in web.store.jobs_in(state, WAITING).await? {
+            let folder = web.folder(job.id);
+            let run = tasks::blocking(move || folder.run()).await?;
+            active.push((job, run));
+        }
+    }
+    active.sort_by_key(|(job, _)| (job.started, job.id));
+    let reasons = web.schedule.reasons();
+    let waiting = web.store.jobs_in(JobState::Waiting, WAITING).await?;
+    let view = queue::QueueView {
+        moment: web.moment(),
+        active,
+        waiting: waiting
+            .into_iter()
+            .map(|job| {
+                let reason = reasons.get(&job.id).cloned();
+                (job, reason)
+            })
+            .collect(),
+        waiting_in_all: web.store.counts().await?.state(JobState::Waiting),
+        ended: web.store.history(None, ENDED).await?.jobs,
+        inbox: web.inbox.display().to_string(),
+    };
+    Ok(Html(queue::render(&view).into_string()))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Before {
+    before: Option<String>,
+}
+
+/// `GET /history`
+pub(super) async fn history(State(web): State<Arc<Web>>, Params(asked): Params<Before>) -> Page {
+    let before = match asked.before.as_deref().map(str::parse) {
+        None => None,
+        Some(Ok(key)) => Some(key),
+        Some(Err(error)) => return Err(WebError::BadRequest(format!("before: {error}")).into()),
+    };
+    let page = web.store.history(before, HISTORY).await?;
+    let view = history::HistoryView {
+        moment: web.moment(),
+        jobs: page.jobs,
+        in_all: web.store.counts().await?.state(JobState::Ended),
+        is_first: before.is_none(),
+        older: page.next.map(|key| key.to_string()),
+    };
+    Ok(Html(history::render(&view).into_string()))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Find {
+    job: String,
+}
+
+/// `GET /find`: leads to a job by number or uuid.
+pub(super) async fn find(
+    State(web): State<Arc<Web>>,
+    Params(Find { job }): Params<Find>,
+) -> Result<Redirect, PageError> {
+    let name = job.trim().trim_start_matches('#');
+    let job = api::find(&web, name).await?.ok_or(WebError::NotFound("job"))?;
+    Ok(Redirect::to(&super::layout::job_url(job.id)))
+}
+
+/// `GET /jobs/{id}`
+pub(super) async fn job(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Page {
+    Ok(Html(job::render(&job_view(&web, number(&id)?).await?).into_string()))
+}
+
+/// `GET /jobs/{id}/live`
+pub(super) async fn live(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Page {
+    Ok(Html(live::render(&job_view(&web, number(&id)?).await?).into_string()))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Chosen {
+    screen: Option<usize>,
+    candidate: Option<usize>,
+}
+
+/// `GET /jobs/{id}/steps/{path}`
+pub(super) async fn step(
+    State(web): State<Arc<Web>>,
+    Path((id, path)): Path<(String, String)>,
+    Params(asked): Params<Chosen>,
+) -> Page {
+    let id = number(&id)?;
+    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+    let folder = web.folder(id);
+    let run = tasks::blocking(move || folder.run()).await?;
+    let path = path.replace('-', "/");
+    let step = run.steps().find(|step| step.path == path).ok_or(WebError::NotFound("step"))?;
+    let chosen = asked.candidate.map(|candidate| (asked.screen.unwrap_or_default(), candidate));
+    let view = step::StepView { job: &job, run: &run, step, chosen };
+    Ok(Html(step::render(&view).into_string()))
+}
+
+async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
+    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+    let folder = web.folder(id);
+    let found = tasks::blocking(move || on_disk(id, &folder)).await?;
+    let reason = web.schedule.reasons().get(&id).cloned();
+    Ok(job::JobView {
+        moment: web.moment(),
+        job,
+        run: found.run,
+        reason,
+        video: found.video,
+        texts: found.texts,
+        files: found.files,
+    })
+}
+
+/// What a job's folder holds for its page.
+struct OnDisk {
+    run: Run,
+    files: Vec<(String, u64)>,
+    texts: Vec<job::TextTail>,
+    video: Option<Video>,
+}
+
+fn on_disk(job: JobId, folder: &JobFolder) -> io::Result<OnDisk> {
+    let run = folder.run()?;
+    let files = files::listed(folder)?;
+    let texts = files::tails(folder, &files)?;
+    // A page is worth more than its video.
+    let video = Video::find(job, &folder.file(VIDEO)).unwrap_or_else(|error| {
+        tracing::warn!(%job, error = &error as &dyn std::error::Error, "could not read the video");
+        None
+    });
+    Ok(OnDisk { run, files, texts, video })
+}
+
+/// `GET /jobs/{id}/live.png`: the screen as it is. Asking for it is watching.
+pub(super) async fn live_picture(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let id = number(&id)?;
+    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+    if !job.state.is_active() {
+        return Err(WebError::NotFound("screen").into());
+    }
+    web.watchers.lease(id, &web.tasks);
+    let path = web.folder(id).file(files::LAST);
+    let whole = tasks::blocking(move || files::open(&path).and_then(Whole::new)).await;
+    let whole = whole.map_err(files::missing)?;
+    let mut response = ranged::serve(&HeaderMap::new(), Arc::new(whole), "image/png")?;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// An address that is none.
+pub(super) async fn nothing() -> PageError {
+    PageError(WebError::NotFound("page"))
+}

@@ -1,0 +1,55 @@
+//! What a request's address says, checked: unknown parameters are refused by name.
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::request::Parts,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::errors::WebError;
+use crate::model::JobId;
+
+/// The query, as a type that denies unknown fields.
+pub(super) struct Params<T>(pub T);
+
+/// For an address that takes none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = BadParams;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, BadParams> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => {
+                let api = parts.uri.path().starts_with("/api");
+                Err(BadParams { words: rejection.body_text(), api })
+            }
+        }
+    }
+}
+
+/// Answers as the address it came to does.
+pub(super) struct BadParams {
+    words: String,
+    api: bool,
+}
+
+impl axum::response::IntoResponse for BadParams {
+    fn into_response(self) -> axum::response::Response {
+        let error = WebError::BadRequest(self.words);
+        if self.api {
+            super::errors::Problem(error).into_response()
+        } else {
+            super::errors::PageError(error).into_response()
+        }
+    }
+}
+
+/// A job's number in an address. What is none names no job.
+pub(super) fn number(text: &str) -> Result<JobId, WebError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or(WebError::NotFound("job"))
+}

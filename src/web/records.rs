@@ -1,0 +1,225 @@
+//! Jobs and runs as the JSON API tells them. Fields are added, never changed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::layout::job_url;
+use crate::model::{
+    Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Lineage, Outcome, PartDuration, Run,
+    ScreenRun, StepRun, Submitter, Verdict, Visibility,
+};
+
+/// A job in a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary<'a> {
+    number: JobId,
+    uuid: uuid::Uuid,
+    url: String,
+    name: &'a str,
+    state: &'static str,
+    verdict: Option<Verdict>,
+    cause: Option<&'a Cause>,
+    /// Why a waiting job waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    cancel_asked: bool,
+    priority: u8,
+    device_type: &'a str,
+    device: Option<&'a str>,
+    tags: &'a [String],
+    metadata: &'a BTreeMap<String, String>,
+    submitter: &'a Submitter,
+    way_in: &'static str,
+    submitted: Timestamp,
+    started: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    running_ms: Option<u64>,
+}
+
+impl<'a> Summary<'a> {
+    pub(super) fn new(job: &'a Job, reason: Option<&'a str>, now: Timestamp) -> Self {
+        Self {
+            number: job.id,
+            uuid: job.uuid,
+            url: job_url(job.id),
+            name: &job.name,
+            state: job.state.name(),
+            verdict: job.verdict,
+            cause: job.cause.as_ref(),
+            reason,
+            cancel_asked: job.cancel_asked,
+            priority: job.priority.0,
+            device_type: &job.device_type,
+            device: job.device.as_deref(),
+            tags: &job.tags,
+            metadata: &job.metadata,
+            submitter: &job.submitter,
+            way_in: job.way_in.name(),
+            submitted: job.submitted,
+            started: job.started,
+            ended: job.ended,
+            running_ms: job.running_time(now).map(millis),
+        }
+    }
+}
+
+/// All there is of one job.
+#[derive(Debug, Serialize)]
+pub(super) struct Record<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    definition: &'a str,
+    definition_hash: Digest,
+    bundle: Digest,
+    settings: &'a BTreeMap<String, String>,
+    visibility: &'a Visibility,
+    stream: Option<&'a str>,
+    group: Option<&'a str>,
+    server: Option<&'a str>,
+    needs: Value,
+    backend: &'a serde_json::Map<String, Value>,
+    lineage: &'a Lineage,
+    parts: &'a [PartDuration],
+    known_failure: Option<&'a str>,
+    load_at_end: Option<HostLoad>,
+    run: Value,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn new(job: &'a Job, reason: Option<&'a str>, run: &Run, now: Timestamp) -> Self {
+        Self {
+            summary: Summary::new(job, reason, now),
+            definition: &job.definition,
+            definition_hash: job.definition_hash,
+            bundle: job.bundle,
+            settings: &job.settings,
+            visibility: &job.visibility,
+            stream: job.stream.as_deref(),
+            group: job.group.as_deref(),
+            server: job.server.as_deref(),
+            needs: json!({
+                "memory_mib": job.needs.memory_mib,
+                "cores": job.needs.cores,
+                "at_most_ms": millis(job.needs.at_most),
+            }),
+            backend: &job.backend,
+            lineage: &job.lineage,
+            parts: &job.parts,
+            known_failure: job.known_failure.as_deref(),
+            load_at_end: job.load_at_end,
+            run: run_of(job.id, run),
+        }
+    }
+}
+
+fn run_of(job: JobId, run: &Run) -> Value {
+    let parts = run.parts.iter().map(|part| {
+        json!({
+            "part": part.part,
+            "name": part.name,
+            "started_ms": millis(part.started),
+            "took_ms": part.took.map(millis),
+            "result": part.result,
+        })
+    });
+    let consoles = run.consoles.iter().map(
+        |console| json!({ "stream": console.stream, "file": console.file, "bytes": console.bytes }),
+    );
+    let files = run
+        .files
+        .iter()
+        .map(|file| json!({ "path": file.path, "size": file.size, "sha256": file.sha256 }));
+    let infos = run
+        .infos
+        .iter()
+        .map(|info| json!({ "title": info.title, "text": info.text, "result": info.result }));
+    json!({
+        "seq": run.seq,
+        "version": run.version,
+        "started": run.started,
+        "progress": run.progress.map(|(done, total)| json!({ "done": done, "total": total })),
+        "parts": parts.collect::<Vec<_>>(),
+        "items": run.items.iter().map(|item| Item::new(job, item)).collect::<Vec<_>>(),
+        "consoles": consoles.collect::<Vec<_>>(),
+        "files": files.collect::<Vec<_>>(),
+        "infos": infos.collect::<Vec<_>>(),
+    })
+}
+
+/// A module with its steps, or a step that stands alone.
+#[derive(Debug, Serialize)]
+struct Item<'a> {
+    module: Option<Value>,
+    steps: Vec<Step<'a>>,
+}
+
+impl<'a> Item<'a> {
+    fn new(job: JobId, item: &'a ItemRun) -> Self {
+        let module = item.module.as_ref().map(
+            |module| json!({ "path": module.path, "name": module.name, "result": module.result }),
+        );
+        Self { module, steps: item.steps.iter().map(|step| Step::new(job, step)).collect() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Step<'a> {
+    path: &'a str,
+    verb: &'a str,
+    subject: &'a str,
+    started_ms: u64,
+    took_ms: Option<u64>,
+    /// None while it runs.
+    result: Option<Outcome>,
+    words: &'a str,
+    screens: Vec<Screen<'a>>,
+}
+
+impl<'a> Step<'a> {
+    fn new(job: JobId, step: &'a StepRun) -> Self {
+        Self {
+            path: &step.path,
+            verb: &step.verb,
+            subject: &step.subject,
+            started_ms: millis(step.started),
+            took_ms: step.took.map(millis),
+            result: step.result,
+            words: &step.words,
+            screens: step.screens.iter().map(|screen| Screen::new(job, screen)).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Screen<'a> {
+    frame: u64,
+    sha256: Digest,
+    file: &'a str,
+    url: String,
+    width: u32,
+    height: u32,
+    needle: Option<&'a str>,
+    candidates: &'a [Candidate],
+}
+
+impl<'a> Screen<'a> {
+    fn new(job: JobId, screen: &'a ScreenRun) -> Self {
+        Self {
+            frame: screen.frame,
+            sha256: screen.sha256,
+            file: &screen.file,
+            url: super::screen::url(job, screen),
+            width: screen.width,
+            height: screen.height,
+            needle: screen.needle.as_deref(),
+            candidates: &screen.candidates,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

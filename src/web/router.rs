@@ -1,0 +1,40 @@
+//! Which address is answered by whom.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+
+use super::{api, assets, files, guard, pages, state::Web, submit, video};
+
+/// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
+pub fn router(web: Web) -> Router {
+    let web = Arc::new(web);
+    let api = Router::new()
+        .route("/jobs", get(api::list).post(submit::create))
+        .route("/jobs/{id}", get(api::show))
+        .route("/jobs/{id}/cancel", post(api::cancel))
+        .route("/status", get(api::status))
+        .fallback(api::nothing);
+    Router::new()
+        .route("/", get(pages::queue))
+        .route("/history", get(pages::history))
+        .route("/find", get(pages::find))
+        .route("/jobs/{id}", get(pages::job))
+        .route("/jobs/{id}/steps/{path}", get(pages::step))
+        .route("/jobs/{id}/live", get(pages::live))
+        .route("/jobs/{id}/live.png", get(pages::live_picture))
+        .route("/jobs/{id}/video.mp4", get(video::show))
+        .route("/jobs/{id}/files/{*path}", get(files::show))
+        .route("/assets/{hash}/{name}", get(assets::show))
+        .nest("/api", api)
+        .fallback(pages::nothing)
+        // `submit` streams into a file and counts for itself; nothing else takes a body.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(web.clone(), guard::guard))
+        .with_state(web)
+}

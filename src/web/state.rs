@@ -1,0 +1,116 @@
+//! What the web is given: everything it reads, and the few things it may ask for.
+//!
+//! The web owns no job. It reads snapshots, and what it asks for goes through the seams here, which
+//! `app` fills; so pages can be tested without a queue or an engine.
+
+use std::{path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{moment::Moment, watching::Watchers};
+use crate::{
+    clock,
+    model::{Acceleration, JobId, Submitter},
+    schedule::{self, Refused, WaitReasons},
+    store::Store,
+    supervise::JobFolder,
+    tasks::Tasks,
+};
+
+/// What the web needs of the queue's owner.
+pub trait Queue: Send + Sync {
+    /// Why the waiting jobs wait.
+    fn reasons(&self) -> WaitReasons;
+    /// See [`schedule::Handle::cancel`].
+    fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>>;
+}
+
+impl Queue for schedule::Handle {
+    fn reasons(&self) -> WaitReasons {
+        Self::reasons(self)
+    }
+
+    fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
+        let handle = self.clone();
+        Box::pin(async move { Self::cancel(&handle, job, by).await })
+    }
+}
+
+/// Tells an engine that `last.png` is wanted (true) or no longer (false).
+pub type Watch = Arc<dyn Fn(JobId, bool) + Send + Sync>;
+
+/// Where to hear that a job's event log has grown; `None` when nobody follows that job here.
+pub type Activity = Arc<dyn Fn(JobId) -> Option<watch::Receiver<u64>> + Send + Sync>;
+
+/// Takes a bundle in.
+pub type Submit = Arc<
+    dyn Fn(SubmitRequest) -> BoxFuture<'static, Result<Submitted, SubmitRefused>> + Send + Sync,
+>;
+
+/// A bundle that has arrived whole.
+#[derive(Debug)]
+pub struct SubmitRequest {
+    /// A tar file below `staging/`. It is removed when the answer is there.
+    pub tar: PathBuf,
+    /// Who the socket says it is.
+    pub submitter: Submitter,
+    /// Warnings are errors.
+    pub strict: bool,
+}
+
+/// What a bundle has become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    pub id: JobId,
+    pub uuid: Uuid,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitRefused {
+    /// The job cannot be run as it is written. A JSON list, one entry a problem.
+    #[error("the job has problems")]
+    Invalid { problems: serde_json::Value },
+    /// The box cannot take it now.
+    #[error("the job could not be taken in: {why}")]
+    Unavailable { why: String },
+}
+
+/// What the box says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    pub acceleration: Acceleration,
+    /// Addresses it answers on.
+    pub listen: Vec<String>,
+}
+
+/// Everything a handler can reach.
+pub struct Web {
+    pub store: Store,
+    pub schedule: Arc<dyn Queue>,
+    /// The data folder; jobs are below `jobs/`.
+    pub data: PathBuf,
+    pub inbox: PathBuf,
+    pub watchers: Watchers,
+    pub submit: Submit,
+    pub activity: Activity,
+    /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
+    pub hosts: Vec<String>,
+    pub about: About,
+    /// Streams end when these stop.
+    pub tasks: Tasks,
+    /// In which times are told.
+    pub zone: TimeZone,
+}
+
+impl Web {
+    pub(super) fn folder(&self, job: JobId) -> JobFolder {
+        JobFolder::new(&self.data, job)
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment { now: clock::now(), zone: self.zone.clone() }
+    }
+}

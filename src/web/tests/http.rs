@@ -1,0 +1,242 @@
+//! What the router answers, and what it does not.
+
+use axum::body::Body;
+use hyper::{Method, Request};
+
+use super::{samples, site::Site};
+use crate::{model::Digest, web::Access};
+
+#[tokio::test]
+async fn every_page_is_served_with_strict_headers() {
+    let site = Site::furnished().await;
+    for path in [
+        "/",
+        "/history",
+        "/jobs/1",
+        "/jobs/2",
+        "/jobs/3",
+        "/jobs/4",
+        "/jobs/2/steps/1-2-1",
+        "/jobs/2/steps/1-2-1?screen=0&candidate=1",
+        "/jobs/3/live",
+    ] {
+        let page = site.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{path}");
+        assert!(page.header("content-security-policy").starts_with("default-src 'self'"));
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("x-frame-options"), "DENY");
+        assert_eq!(page.header("cache-control"), "no-cache");
+        for inline in [" style=", "<style", " onclick=", " onload="] {
+            assert!(!page.text().contains(inline), "{path} has {inline}");
+        }
+        check_links(&site, page.text()).await;
+    }
+    site.close().await;
+}
+
+/// Every address a page names leads somewhere.
+async fn check_links(site: &Site, page: &str) {
+    let links = regex::Regex::new(r##"(?:href|src)="(/[^"#]*)"##).unwrap();
+    for (_, [link]) in links.captures_iter(page).map(|found| found.extract()) {
+        let link = link.replace("&amp;", "&");
+        let status = site.get(&link).await.status;
+        assert!(status.is_success(), "{link}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_page_or_a_problem() {
+    let site = Site::furnished().await;
+    for path in [
+        "/nothing",
+        "/jobs/99",
+        "/jobs/0x1",
+        "/jobs/+1",
+        "/jobs/1/steps/9-9",
+        "/jobs/1/live.png",
+        "/jobs/1/video.mp4?fragments=3",
+        "/jobs/1/files/order.json",
+        "/jobs/1/files/../../store.redb",
+        "/jobs/1/files/%2e%2e/%2e%2e/store.redb",
+        "/jobs/1/files/screens/..%2f..%2fstore.redb",
+        "/jobs/%2e%2e/files/events.jsonl",
+        "/assets/0/sutler.css",
+        "/find?job=99",
+    ] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
+    }
+    for path in ["/api/nothing", "/api/jobs/99", "/api/jobs/x", "/api/jobs/99/events"] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        assert_eq!(answer.json()["status"], 404, "{path}");
+    }
+    site.close().await;
+}
+
+#[tokio::test]
+async fn unknown_parameters_are_refused_by_name() {
+    let site = Site::furnished().await;
+    for path in
+        ["/?colour=red", "/history?colour=red", "/api/jobs?colour=red", "/api/status?colour"]
+    {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.text().contains("colour"), "{path}: {}", answer.text());
+    }
+    for path in ["/history?before=x", "/api/jobs?before=x", "/api/jobs?state=asleep"] {
+        assert_eq!(site.get(path).await.status, 400, "{path}");
+    }
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_name_reads_nothing() {
+    let site = Site::furnished().await;
+    for (host, status) in
+        [("evil.example", 421), ("localhost", 200), ("lab.example:8080", 200), ("[::1]:1", 200)]
+    {
+        for path in ["/", "/api/status", "/jobs/1/files/events.jsonl", "/jobs/1"] {
+            let request = Request::get(path).header("host", host).body(Body::empty()).unwrap();
+            let answer = site.ask(Access::Page, request).await.read().await;
+            assert_eq!(answer.status, status, "{host} {path}");
+        }
+    }
+    site.close().await;
+}
+
+#[tokio::test]
+async fn only_the_socket_may_change_anything() {
+    let site = Site::furnished().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        for path in ["/api/jobs", "/api/jobs/3/cancel", "/jobs/1"] {
+            let request = Request::builder()
+                .method(&method)
+                .uri(path)
+                .header("host", "localhost")
+                .header("content-type", "application/x-tar")
+                .body(Body::from("tar"))
+                .unwrap();
+            let answer = site.ask(Access::Page, request).await.read().await;
+            assert_eq!(answer.status, 405, "{method} {path}");
+        }
+    }
+    assert!(site.asked.lock().unwrap().submit.is_empty());
+
+    let canceled = site.post("/api/jobs/3/cancel", "", Body::empty()).await;
+    assert_eq!(canceled.status, 202);
+    assert_eq!(site.post("/api/jobs/1/cancel", "", Body::empty()).await.status, 409);
+    assert_eq!(site.post("/api/jobs/77/cancel", "", Body::empty()).await.status, 404);
+    let asked = site.asked.lock().unwrap().cancel.clone();
+    assert_eq!(asked[0], (crate::model::JobId(3), "ada".into()));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_bundle_is_handed_over_and_leaves_nothing() {
+    let site = Site::new();
+    let tar = "application/x-tar";
+    let answer = site.post("/api/jobs?strict=true", tar, Body::from("good")).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("location"), "/jobs/5");
+    assert_eq!(answer.json()["number"], 5);
+    let refused = site.post("/api/jobs", tar, Body::from("bad")).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.json()["problems"][0]["line"], 3);
+    assert_eq!(site.post("/api/jobs", "text/yaml", Body::from("x")).await.status, 400);
+    {
+        let asked = site.asked.lock().unwrap();
+        assert_eq!(asked.submit.len(), 2);
+        let (bytes, submitter, strict) = &asked.submit[0];
+        assert_eq!(
+            (bytes.as_slice(), submitter.name.as_str(), *strict),
+            (&b"good"[..], "ada", true)
+        );
+    }
+    let staging = site.folder.path().join("staging");
+    assert_eq!(std::fs::read_dir(staging).unwrap().count(), 0);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn files_are_served_as_what_they_are() {
+    let site = Site::furnished().await;
+    let serial = site.get("/jobs/1/files/serial0.txt").await;
+    assert_eq!(serial.header("content-type"), "text/plain; charset=utf-8");
+    assert!(serial.header("content-security-policy").starts_with("sandbox"));
+    assert_eq!(serial.header("content-disposition"), "inline; filename=\"job-1-serial0.txt\"");
+    assert!(serial.text().starts_with("SeaBIOS"));
+
+    let screen = format!("/jobs/1/files/screens/{}.png", Digest::of(b"country"));
+    let screen = site.get(&screen).await;
+    assert_eq!(screen.header("content-type"), "image/png");
+    assert!(screen.header("cache-control").contains("immutable"));
+
+    let definition = site.get("/jobs/1/files/job.yaml").await;
+    assert!(definition.text().starts_with("job_name:"));
+
+    for (range, status, told, text) in [
+        ("bytes=0-6", 206, "bytes 0-6/67", "SeaBIOS"),
+        ("bytes=-3", 206, "bytes 64-66/67", "6.1"),
+        ("bytes=99-", 416, "bytes */67", ""),
+    ] {
+        let request = Request::get("/jobs/1/files/serial0.txt")
+            .header("host", "localhost")
+            .header("range", range)
+            .body(Body::empty())
+            .unwrap();
+        let part = site.ask(Access::Page, request).await.read().await;
+        assert_eq!(part.status, status, "{range}");
+        assert_eq!(part.header("content-range"), told, "{range}");
+        assert!(status == 416 || part.text() == text, "{range}: {}", part.text());
+    }
+    site.close().await;
+}
+
+#[tokio::test]
+async fn the_api_tells_lists_and_records() {
+    let site = Site::furnished().await;
+    let numbers = async |path: &str| {
+        let answer = site.get(path).await.json();
+        let jobs = answer["jobs"].as_array().unwrap().clone();
+        let numbers: Vec<_> = jobs.iter().map(|job| job["number"].as_u64().unwrap()).collect();
+        (numbers, answer)
+    };
+    assert_eq!(numbers("/api/jobs").await.0, [4, 3, 2, 1]);
+    let (waiting, answer) = numbers("/api/jobs?state=waiting").await;
+    assert_eq!(waiting, [4]);
+    assert_eq!(answer["jobs"][0]["reason"], "needs 4096 MiB, 2100 are free");
+    let (first, answer) = numbers("/api/jobs?state=ended&limit=1").await;
+    assert_eq!(first, [2]);
+    let next = format!("/api/jobs?limit=1&before={}", answer["next"].as_str().unwrap());
+    assert_eq!(numbers(&next).await.0, [1]);
+
+    let job = site.get("/api/jobs/2").await.json();
+    assert_eq!(job["verdict"], "failed");
+    assert_eq!(job["cause"]["code"], "no_match");
+    assert_eq!(job["run"]["items"][2]["module"]["name"], "country");
+    let step = &job["run"]["items"][2]["steps"][1];
+    assert_eq!(step["screens"][0]["candidates"][0]["needle"], "country-list");
+    let by_uuid = format!("/api/jobs/{}", samples::waiting(2, "", 0).uuid);
+    assert_eq!(site.get(&by_uuid).await.json()["number"], 2);
+
+    let status = site.get("/api/status").await.json();
+    assert_eq!(status["states"]["ended"], 2);
+    assert_eq!(status["verdicts"]["failed"], 1);
+    assert_eq!(status["acceleration"], "tcg");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn looking_at_a_screen_makes_the_engine_write_it() {
+    let site = Site::furnished().await;
+    let picture = site.get("/jobs/3/live.png").await;
+    assert_eq!(picture.header("content-type"), "image/png");
+    assert_eq!(site.asked.lock().unwrap().watch, [(crate::model::JobId(3), true)]);
+    let asked = site.asked.clone();
+    site.close().await;
+    assert_eq!(asked.lock().unwrap().watch.last(), Some(&(crate::model::JobId(3), false)));
+}

@@ -1,0 +1,224 @@
+//! A web with a store of its own, a queue and an engine that only write down what they are asked.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Extension, Router, body::Body};
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
+use hyper::{Request, Response, StatusCode, service::Service};
+use hyper_util::service::TowerToHyperService;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::samples;
+use crate::{
+    model::*,
+    schedule::{Refused, WaitReasons},
+    store::{Change, Store, StoreSettings, Writer},
+    tasks::Tasks,
+    web::{self, *},
+};
+
+/// What the web has asked of the rest.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub watch: Vec<(JobId, bool)>,
+    pub cancel: Vec<(JobId, String)>,
+    pub submit: Vec<(Vec<u8>, Submitter, bool)>,
+}
+
+pub(super) struct Site {
+    pub folder: tempfile::TempDir,
+    pub store: Store,
+    writer: Option<Writer>,
+    pub tasks: Tasks,
+    pub asked: Arc<Mutex<Asked>>,
+    /// Tells readers that event logs have grown.
+    pub grown: watch::Sender<u64>,
+    router: Router,
+}
+
+struct Queue(Arc<Mutex<Asked>>, WaitReasons);
+
+impl web::Queue for Queue {
+    fn reasons(&self) -> WaitReasons {
+        self.1.clone()
+    }
+
+    fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
+        self.0.lock().unwrap().cancel.push((job, by));
+        let answer = if job == JobId(1) { Err(Refused::Ended(job)) } else { Ok(()) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
+        let asked: Arc<Mutex<Asked>> = Arc::default();
+        let tasks = Tasks::new(CancellationToken::new());
+        let reasons = BTreeMap::from([(JobId(4), "needs 4096 MiB, 2100 are free".to_owned())]);
+        let watched = asked.clone();
+        let submitted = asked.clone();
+        let (grown, heard) = watch::channel(0);
+        let router = router(Web {
+            store: store.clone(),
+            schedule: Arc::new(Queue(asked.clone(), Arc::new(reasons))),
+            data: folder.path().into(),
+            inbox: folder.path().join("inbox"),
+            watchers: Watchers::new(Arc::new(move |job, on| {
+                watched.lock().unwrap().watch.push((job, on));
+            })),
+            submit: Arc::new(move |request| {
+                Box::pin(std::future::ready(take(&submitted, &request)))
+            }),
+            activity: Arc::new(move |_| Some(heard.clone())),
+            hosts: vec!["lab.example".into()],
+            about: About { acceleration: Acceleration::Tcg, listen: vec!["127.0.0.1:8080".into()] },
+            tasks: tasks.clone(),
+            zone: TimeZone::UTC,
+        });
+        Self { folder, store, writer: Some(writer), tasks, asked, grown, router }
+    }
+
+    /// A job that passed (1), one that failed (2), one that runs (3) and one that waits (4).
+    pub(super) async fn furnished() -> Self {
+        let site = Self::new();
+        let name = "debian installer asks the right questions";
+        for (id, verdict) in [(1, Verdict::Passed), (2, Verdict::Failed)] {
+            site.add(&samples::ended(id, name, verdict, 30 - id.cast_signed())).await;
+        }
+        site.add(&samples::running(3, "grub shows its menu")).await;
+        site.add(&samples::waiting(4, "memtest86+ finds no fault in an hour", 2)).await;
+        for (id, end) in [(1, Some(Outcome::Ok)), (2, Some(Outcome::Fail)), (3, None)] {
+            samples::write_folder(site.folder.path(), JobId(id), &samples::story(end));
+        }
+        site
+    }
+
+    /// Puts a job into the store by the way real ones take.
+    pub(super) async fn add(&self, job: &Job) {
+        let job = job.clone();
+        let given = self.store.submit(new_job(&job)).await.unwrap();
+        assert_eq!(given.id, job.id, "samples are added in the order of their numbers");
+        if let Some(at) = job.started {
+            let device = job.device.clone();
+            self.store.change(job.id, Change::Started { at, device }).await.unwrap();
+            let state = Change::State(JobState::Running);
+            self.store.change(job.id, state).await.unwrap();
+        }
+        if let (Some(at), Some(verdict)) = (job.ended, job.verdict) {
+            let Job { cause, backend, load_at_end: load, parts, .. } = job;
+            let end = Change::Ended { at, verdict, cause, backend, load, parts };
+            self.store.change(job.id, end).await.unwrap();
+        }
+    }
+
+    /// As a browser on this box.
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(path).header("host", "localhost:8080");
+        self.ask(Access::Page, request.body(Body::empty()).unwrap()).await.read().await
+    }
+
+    /// As a program on the socket.
+    pub(super) async fn post(&self, path: &str, kind: &str, body: Body) -> Answer {
+        let access = Access::Socket { uid: 1000, name: "ada".into() };
+        let request = Request::post(path).header("content-type", kind).body(body).unwrap();
+        self.ask(access, request).await.read().await
+    }
+
+    pub(super) async fn ask(&self, access: Access, request: Request<Body>) -> Open {
+        let router = self.router.clone().layer(Extension(access));
+        Open(TowerToHyperService::new(router).call(request).await.unwrap())
+    }
+
+    /// On a port of its own, until the test ends.
+    pub(super) fn router(&self) -> Router {
+        self.router.clone().layer(Extension(Access::Page))
+    }
+
+    pub(super) async fn close(mut self) {
+        self.tasks.close().await;
+        drop(self.router);
+        self.writer.take().expect("closed once").close().await;
+    }
+}
+
+fn take(asked: &Mutex<Asked>, request: &SubmitRequest) -> Result<Submitted, SubmitRefused> {
+    let bytes = std::fs::read(&request.tar).unwrap();
+    let answer = match bytes.as_slice() {
+        b"bad" => Err(SubmitRefused::Invalid {
+            problems: serde_json::json!([{"line": 3, "words": "no such device type"}]),
+        }),
+        _ => Ok(Submitted { id: JobId(5), uuid: uuid::Uuid::nil() }),
+    };
+    asked.lock().unwrap().submit.push((bytes, request.submitter.clone(), request.strict));
+    answer
+}
+
+fn new_job(job: &Job) -> NewJob {
+    let job = job.clone();
+    NewJob {
+        uuid: job.uuid,
+        name: job.name,
+        definition: job.definition,
+        definition_hash: job.definition_hash,
+        bundle: job.bundle,
+        submitter: job.submitter,
+        way_in: job.way_in,
+        submitted: job.submitted,
+        priority: job.priority,
+        device_type: job.device_type,
+        tags: job.tags,
+        settings: job.settings,
+        metadata: job.metadata,
+        visibility: job.visibility,
+        stream: job.stream,
+        needs: job.needs,
+        intake_key: None,
+    }
+}
+
+/// An answer whose body may go on.
+pub(super) struct Open(pub Response<Body>);
+
+impl Open {
+    pub(super) async fn read(self) -> Answer {
+        let (head, body) = self.0.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        Answer { status: head.status, headers: head.headers, bytes }
+    }
+
+    /// The next piece of the body as text.
+    pub(super) async fn piece(&mut self) -> Option<String> {
+        let frame = self.0.body_mut().frame().await?.unwrap();
+        Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
+    }
+}
+
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: hyper::HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap()
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}

@@ -12,8 +12,10 @@
 mod api;
 mod assets;
 mod errors;
+mod events;
 mod facts;
 mod files;
+mod follow;
 mod guard;
 mod history;
 mod job;
@@ -31,6 +33,7 @@ mod state;
 mod step;
 mod steps;
 mod submit;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod timeline;

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, assets, files, guard, pages, state::Web, submit, video};
+use super::{api, assets, events, files, guard, pages, state::Web, submit, video};
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
 pub fn router(web: Web) -> Router {
@@ -17,17 +17,21 @@ pub fn router(web: Web) -> Router {
     let api = Router::new()
         .route("/jobs", get(api::list).post(submit::create))
         .route("/jobs/{id}", get(api::show))
+        .route("/jobs/{id}/events", get(events::lines))
         .route("/jobs/{id}/cancel", post(api::cancel))
         .route("/status", get(api::status))
         .fallback(api::nothing);
     Router::new()
         .route("/", get(pages::queue))
+        .route("/events", get(events::queue))
         .route("/history", get(pages::history))
         .route("/find", get(pages::find))
         .route("/jobs/{id}", get(pages::job))
+        .route("/jobs/{id}/events", get(events::job))
         .route("/jobs/{id}/steps/{path}", get(pages::step))
         .route("/jobs/{id}/live", get(pages::live))
         .route("/jobs/{id}/live.png", get(pages::live_picture))
+        .route("/jobs/{id}/live/events", get(events::live))
         .route("/jobs/{id}/video.mp4", get(video::show))
         .route("/jobs/{id}/files/{*path}", get(files::show))
         .route("/assets/{hash}/{name}", get(assets::show))

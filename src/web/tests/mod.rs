@@ -6,3 +6,4 @@ mod http;
 mod pages;
 mod samples;
 mod site;
+mod streams;

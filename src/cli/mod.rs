@@ -1,1 +1,24 @@
 //! Commands.
+//!
+//! [`Cli`] is what a person writes; each command has a file of its own. Those about jobs ask the
+//! running appliance through its socket ([`client`]) and hand what it answers ([`answers`]) to pure
+//! functions that make text of it ([`render`]), so that what a person reads is tested without an
+//! appliance. Results go to standard output, progress and complaints to standard error.
+
+mod answers;
+mod args;
+mod cancel;
+mod client;
+mod doctor;
+mod error;
+mod follow;
+mod jobs;
+mod lines;
+mod logs;
+mod output;
+mod progress;
+mod render;
+mod show;
+mod wait;
+
+pub use args::Cli;

@@ -1,0 +1,121 @@
+//! What the appliance answers, as far as commands read it. More may be in it: answers grow.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::model::{Cause, JobId, JobState, Outcome, Submitter, Verdict};
+
+/// `GET /api/jobs`
+#[derive(Debug, Deserialize)]
+pub(super) struct JobList {
+    pub jobs: Vec<Job>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<String>,
+}
+
+/// A job in a list.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Job {
+    pub number: JobId,
+    pub uuid: Uuid,
+    /// Path of its page.
+    pub url: String,
+    pub name: String,
+    pub state: JobState,
+    pub verdict: Option<Verdict>,
+    pub cause: Option<Cause>,
+    /// Why it waits.
+    pub reason: Option<String>,
+    pub cancel_asked: bool,
+    pub submitter: Submitter,
+    pub way_in: String,
+    pub submitted: Timestamp,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    pub running_ms: Option<u64>,
+}
+
+impl Job {
+    pub(super) fn running(&self) -> Option<Duration> {
+        self.running_ms.map(Duration::from_millis)
+    }
+}
+
+/// `GET /api/jobs/{id}`
+#[derive(Debug, Deserialize)]
+pub(super) struct Record {
+    #[serde(flatten)]
+    pub job: Job,
+    pub run: Run,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    pub items: Vec<Item>,
+}
+
+/// A module with its steps, or a step that stands alone.
+#[derive(Debug, Deserialize)]
+pub(super) struct Item {
+    pub module: Option<Module>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Module {
+    pub name: String,
+    /// None while it runs.
+    pub result: Option<Outcome>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Step {
+    pub verb: String,
+    pub subject: String,
+    pub took_ms: Option<u64>,
+    pub result: Option<Outcome>,
+    /// Why, when it is not ok.
+    pub words: String,
+}
+
+/// `GET /api/status`
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    pub data: std::path::PathBuf,
+    /// Addresses its pages are at.
+    pub listen: Vec<String>,
+}
+
+impl Status {
+    /// The whole address of a page.
+    pub(super) fn page(&self, path: &str) -> Option<String> {
+        let at = self.listen.first()?;
+        let scheme = if at.contains("://") { "" } else { "http://" };
+        Some(format!("{scheme}{}{path}", at.trim_end_matches('/')))
+    }
+}
+
+/// Why a request was refused (RFC 9457).
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Problem {
+    pub status: u16,
+    pub detail: String,
+    /// One for each thing wrong with a job file.
+    #[serde(default)]
+    pub problems: Vec<Fault>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Fault {
+    pub line: usize,
+    pub column: usize,
+    #[serde(default)]
+    pub path: String,
+    pub found: String,
+    pub expected: String,
+    #[serde(default)]
+    pub help: Option<String>,
+}

@@ -1,0 +1,189 @@
+//! Speaks to the running appliance: HTTP over its Unix socket, one connection a request.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header,
+};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answers::{Problem, Status},
+    error::CliError,
+    lines::Lines,
+};
+use crate::{config::SOCKET, tasks::Tasks};
+
+/// Bytes a socket's address holds, without the one that ends it.
+const LONGEST_ADDRESS: usize = 107;
+
+pub(super) struct Client {
+    /// Best first; one of them answers.
+    sockets: Vec<PathBuf>,
+    tasks: Tasks,
+}
+
+/// A document, as it came and as this command reads it.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    pub raw: Value,
+    pub read: T,
+}
+
+impl Client {
+    /// Speaks to the first appliance that answers among those with these data folders.
+    pub(super) fn new(data: &[PathBuf]) -> Self {
+        let sockets = data.iter().map(|folder| folder.join(SOCKET)).collect();
+        Self { sockets, tasks: Tasks::new(CancellationToken::new()) }
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CliError> {
+        answer(self.send(Method::GET, path).await?).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Answer<T>, CliError> {
+        answer(self.send(Method::POST, path).await?).await
+    }
+
+    pub(super) async fn status(&self) -> Result<Status, CliError> {
+        Ok(self.get("/api/status").await?.read)
+    }
+
+    /// A document that comes line by line, perhaps for a long time.
+    pub(super) async fn lines(&self, path: &str) -> Result<LineStream, CliError> {
+        let body = accepted(self.send(Method::GET, path).await?).await?.into_body();
+        Ok(LineStream { body, lines: Lines::default() })
+    }
+
+    /// Ends what is left of connections.
+    pub(super) async fn close(self) {
+        self.tasks.close().await;
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, CliError> {
+        let lost = |source| CliError::Lost { source };
+        let io = TokioIo::new(self.connect().await?);
+        let (mut sender, connection) = http1::handshake(io).await.map_err(lost)?;
+        let stop = self.tasks.stop.clone();
+        // How a connection ends is told to whoever waits for its answer.
+        self.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .body(Empty::<Bytes>::new())
+            .expect("paths are made of numbers and names that need no quoting");
+        sender.send_request(request).await.map_err(lost)
+    }
+
+    async fn connect(&self) -> Result<UnixStream, CliError> {
+        let mut tried = Vec::new();
+        for socket in &self.sockets {
+            match connect(socket).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => tried.push((socket.clone(), error)),
+            }
+        }
+        Err(CliError::Unreachable { tried })
+    }
+}
+
+/// A socket's address is short; one in a deep folder is reached through the folder's descriptor.
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    if socket.as_os_str().len() <= LONGEST_ADDRESS {
+        return UnixStream::connect(socket).await;
+    }
+    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let folder = File::open(folder)?;
+    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    UnixStream::connect(short).await
+}
+
+/// Lines of an answer that may not have an end yet.
+pub(super) struct LineStream {
+    body: Incoming,
+    lines: Lines,
+}
+
+impl LineStream {
+    /// The next line; none when the appliance has said all.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, CliError> {
+        loop {
+            if let Some(line) = self.lines.poll() {
+                return Ok(Some(line));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(source)) => return Err(CliError::Lost { source }),
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.lines.feed(bytes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn answer<T: DeserializeOwned>(response: Response<Incoming>) -> Result<Answer<T>, CliError> {
+    let bytes = whole(accepted(response).await?).await?;
+    let not_understood = |source| CliError::NotUnderstood { source };
+    let raw: Value = serde_json::from_slice(&bytes).map_err(not_understood)?;
+    let read = T::deserialize(&raw).map_err(not_understood)?;
+    Ok(Answer { raw, read })
+}
+
+/// The same response, unless it says no.
+async fn accepted(response: Response<Incoming>) -> Result<Response<Incoming>, CliError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let bytes = whole(response).await?;
+    Err(CliError::Refused(serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
+        status: status.as_u16(),
+        detail: format!("the appliance answered {status}"),
+        problems: Vec::new(),
+    })))
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Bytes, CliError> {
+    let body = response.into_body().collect().await;
+    body.map(|body| body.to_bytes()).map_err(|source| CliError::Lost { source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_in_a_deep_folder_is_reached() {
+        let place = tempfile::tempdir().unwrap();
+        let deep = place.path().join("x".repeat(120));
+        std::fs::create_dir(&deep).unwrap();
+        let folder = File::open(&deep).unwrap();
+        let short = format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd());
+        let listener = tokio::net::UnixListener::bind(short).unwrap();
+        let socket = deep.join(SOCKET);
+        let (accepted, connected) = tokio::join!(listener.accept(), connect(&socket));
+        assert!(accepted.is_ok() && connected.is_ok());
+    }
+}

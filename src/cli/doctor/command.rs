@@ -1,0 +1,36 @@
+//! The command: looks, judges, tells.
+
+use serde_json::json;
+
+use super::{
+    checks::{Health, check, render},
+    facts::Facts,
+};
+use crate::{
+    cli::{args::Common, error::CliError, output},
+    config::{Asked, Host, Settings},
+};
+
+/// Check that this box can run jobs, and say what to do where it cannot
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  sutler doctor
+  sutler doctor --data /srv/lab    for an appliance with this data folder
+  sutler doctor --json | jq '.[] | select(.health != \"ok\")'
+
+Ends with 0 when nothing is bad, else with 1.")]
+pub(in crate::cli) struct Args {}
+
+pub(in crate::cli) fn run(_: &Args, common: &Common) -> Result<u8, CliError> {
+    let host = Host::look()?;
+    let asked = Asked { data: common.data.clone(), ..Asked::default() };
+    let settings = Settings::check(asked, &host)?;
+    let findings = check(&Facts::look(&host, &settings));
+    if common.json {
+        output::print_json(&json!(findings))?;
+    } else {
+        output::print(&render(&findings))?;
+    }
+    Ok(findings.iter().any(|finding| finding.health == Health::Bad).into())
+}

@@ -1,0 +1,13 @@
+//! Text for people, made of what the appliance answers. Pure.
+
+mod event;
+mod job;
+mod problem;
+mod table;
+mod words;
+
+pub(super) use event::{doing, event};
+pub(super) use job::{end, record};
+pub(super) use problem::problems;
+pub(super) use table::jobs;
+pub(super) use words::clean;

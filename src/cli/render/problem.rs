@@ -1,0 +1,54 @@
+//! What is wrong with a job file, as the appliance says it.
+
+use std::fmt::Write as _;
+
+use super::words::clean;
+use crate::cli::answers::Problem;
+
+/// One block for each fault; nothing when there is none.
+pub(in crate::cli) fn problems(problem: &Problem) -> String {
+    let mut text = String::new();
+    for fault in &problem.problems {
+        let path = if fault.path.is_empty() { "the job" } else { &fault.path };
+        let _ = write!(
+            text,
+            "  line {}, column {}: {}\n    found    {}\n    expected {}\n",
+            fault.line,
+            fault.column,
+            clean(path),
+            clean(&fault.found),
+            clean(&fault.expected)
+        );
+        if let Some(help) = &fault.help {
+            let _ = writeln!(text, "    help     {}", clean(help));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_where_what_and_how_to_mend_it() {
+        let problem = serde_json::json!({
+            "type": "urn:sutler:problem:invalid-job", "title": "Unprocessable Entity",
+            "status": 422, "detail": "the job was not accepted",
+            "problems": [
+                {"line": 7, "column": 3, "path": "actions[2].test.scren", "found": "the key `scren`",
+                 "expected": "a test action", "help": "did you mean `screen`?", "text": "  scren:"},
+                {"line": 1, "column": 1, "path": "", "found": "nothing", "expected": "a job"},
+            ],
+        });
+        insta::assert_snapshot!(problems(&serde_json::from_value(problem).unwrap()), @r"
+        line 7, column 3: actions[2].test.scren
+          found    the key `scren`
+          expected a test action
+          help     did you mean `screen`?
+        line 1, column 1: the job
+          found    nothing
+          expected a job
+        ");
+    }
+}

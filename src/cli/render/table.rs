@@ -1,0 +1,92 @@
+//! A list of jobs.
+
+use jiff::tz::TimeZone;
+
+use super::words::{clean, duration, time};
+use crate::{
+    cli::answers::{Job, JobList},
+    model::JobState,
+};
+
+const HEAD: [&str; 6] = ["JOB", "RESULT", "SUBMITTED", "TIME", "BY", "NAME"];
+
+/// A line for each job, in columns as wide as what is in them. The name comes last and has the rest
+/// of the line.
+pub(in crate::cli) fn jobs(list: &JobList, zone: &TimeZone) -> String {
+    if list.jobs.is_empty() {
+        return "There are no such jobs.\n".into();
+    }
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(list.jobs.iter().map(|job| row(job, zone)));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line += &format!("{cell:width$}  ");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    if let Some(next) = &list.next {
+        text += &format!("There are more: sutler jobs --before {}\n", clean(next));
+    }
+    text
+}
+
+fn row(job: &Job, zone: &TimeZone) -> [String; 6] {
+    let result = match (job.verdict, job.state) {
+        (Some(verdict), _) => verdict.to_string(),
+        (None, state) if job.cancel_asked => format!("{state}, stopping"),
+        (None, state) => state.to_string(),
+    };
+    let mut name = clean(&job.name);
+    if let (JobState::Waiting, Some(reason)) = (job.state, &job.reason) {
+        name += &format!(" ({})", clean(reason));
+    }
+    [
+        job.number.to_string(),
+        result,
+        time(job.submitted, zone),
+        job.running().map_or_else(String::new, duration),
+        clean(&job.submitter.name),
+        name,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_shows_what_became_of_each_job_and_why_one_waits() {
+        let job = |number: u64, name: &str, more: serde_json::Value| {
+            let mut job = serde_json::json!({
+                "number": number, "uuid": uuid::Uuid::nil(), "url": format!("/jobs/{number}"),
+                "name": name, "state": "ended", "verdict": null, "cause": null,
+                "cancel_asked": false, "submitter": {"uid": 1000, "name": "ada"},
+                "way_in": "inbox", "submitted": "2026-01-31T12:05:09Z",
+                "started": null, "ended": null, "running_ms": null,
+            });
+            job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            job
+        };
+        let list = serde_json::json!({
+            "jobs": [
+                job(12, "memtest", serde_json::json!({"state": "waiting", "reason": "1 GiB of memory is free"})),
+                job(11, "installer", serde_json::json!({"state": "running", "running_ms": 65_000, "cancel_asked": true})),
+                job(9, "inst\u{1b}[2Jaller", serde_json::json!({"verdict": "softfailed", "running_ms": 185_000})),
+            ],
+            "next": "k-9",
+        });
+        let list = serde_json::from_value(list).unwrap();
+        insta::assert_snapshot!(jobs(&list, &TimeZone::UTC), @r"
+        JOB  RESULT             SUBMITTED            TIME       BY   NAME
+        12   waiting            2026-01-31 12:05:09             ada  memtest (1 GiB of memory is free)
+        11   running, stopping  2026-01-31 12:05:09  1 min 5 s  ada  installer
+        9    softfailed         2026-01-31 12:05:09  3 min 5 s  ada  inst�[2Jaller
+        There are more: sutler jobs --before k-9
+        ");
+    }
+}

@@ -1,0 +1,58 @@
+//! `sutler wait`
+
+use serde_json::json;
+
+use super::{
+    args::JobName,
+    client::Client,
+    error::CliError,
+    follow::{Follow, Heard},
+    output::{self, say},
+    progress::Progress,
+    render,
+};
+
+/// Wait until a job has ended, and end with its verdict's exit code
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  sutler wait 7               a progress bar on a terminal, one line at the end
+  sutler wait --progress 7    each step as it goes, also into a file or a pipe
+  sutler wait 7 && deploy     0 only when it passed or softfailed")]
+pub(super) struct Args {
+    /// Its number or uuid
+    job: JobName,
+    /// Say each step as it goes, also where no person watches
+    #[arg(long)]
+    progress: bool,
+}
+
+pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
+    let mut follow = Follow::new(client, &args.job).await?;
+    let mut progress = Progress::new(output::is_watched(), args.progress);
+    while let Some(heard) = follow.next().await? {
+        match heard {
+            Heard::Event(event, _) => progress.hear(*event),
+            Heard::Lost => {
+                progress.say("the appliance went away, waiting for it to come back");
+            }
+        }
+    }
+    progress.finish();
+    let job = follow.ended().await?;
+    if json {
+        output::print_json(&json!({
+            "number": job.number,
+            "uuid": job.uuid,
+            "verdict": job.verdict,
+            "cause": job.cause,
+        }))?;
+    } else {
+        output::print(&render::end(&job))?;
+    }
+    let Some(verdict) = job.verdict else {
+        say("sutler: the job has told its end, and the appliance has not taken it in yet\n");
+        return Ok(70);
+    };
+    Ok(verdict.exit_code())
+}

@@ -1,0 +1,87 @@
+//! The built binary, as a person meets it where no appliance runs.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+fn sutler(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sutler"))
+        .arg("--data")
+        .arg(data)
+        .args(arguments)
+        .env_remove("SUTLER_DATA")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn without_an_appliance_commands_say_which_socket_and_how_to_start_one() {
+    let place = tempfile::tempdir().unwrap();
+    let deep = place.path().join("x".repeat(150));
+    for (data, arguments) in [
+        (place.path(), ["jobs"].as_slice()),
+        (place.path(), &["show", "7"]),
+        (place.path(), &["logs", "-f", "7"]),
+        (place.path(), &["wait", "7"]),
+        (place.path(), &["--json", "cancel", "7"]),
+        (&deep, &["jobs"]),
+    ] {
+        let output = sutler(data, arguments);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{arguments:?}: {complaint}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let socket = data.join("sutler.sock");
+        assert!(complaint.contains(socket.to_str().unwrap()), "{complaint}");
+        assert!(complaint.contains("sutler serve"), "{complaint}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let place = tempfile::tempdir().unwrap();
+    for arguments in [
+        ["jobs", "--state", "sleeping"].as_slice(),
+        &["show", "../status"],
+        &["wait"],
+        &["dance"],
+        &[],
+    ] {
+        assert_eq!(sutler(place.path(), arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_doctor_answers_people_and_programs_alike() {
+    let place = tempfile::tempdir().unwrap();
+    let said = sutler(place.path(), &["doctor"]);
+    let told = sutler(place.path(), &["doctor", "--json"]);
+    assert_eq!(said.status, told.status);
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&told.stdout).unwrap();
+    let is_bad = findings.iter().any(|finding| finding["health"] == "bad");
+    assert_eq!(told.status.code(), Some(is_bad.into()), "{findings:?}");
+    for finding in &findings {
+        let what = finding["what"].as_str().unwrap();
+        assert!(text(&said.stdout).contains(what), "{what}");
+    }
+    let data = findings.iter().find(|finding| finding["what"] == "data folder").unwrap();
+    assert_eq!(data["health"], "ok");
+}
+
+#[test]
+fn a_reader_that_has_heard_enough_is_no_failure() {
+    let place = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_sutler"))
+        .args(["doctor", "--data"])
+        .arg(place.path())
+        .stdout(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+}

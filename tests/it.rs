@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
 mod commands;
+mod job_files;
 mod layers;
 mod needles;
 mod machine;

@@ -136,14 +136,13 @@ impl Trouble {
     }
 
     fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                Self::new("no such file", "a file that is there")
-            }
-            io::ErrorKind::PermissionDenied => {
-                Self::new("it cannot be read", "a file that may be read")
-            }
-            _ => Self::new(error.to_string(), "a file that can be read"),
+        let kind = error.kind();
+        if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            Self::new("no such file", "a file that is there")
+        } else if kind == io::ErrorKind::PermissionDenied {
+            Self::new("it cannot be read", "a file that may be read")
+        } else {
+            Self::new(error.to_string(), "a file that can be read")
         }
     }
 }

@@ -58,3 +58,32 @@ fn uuid_at(at: Timestamp) -> Uuid {
     let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        job_file::{Options, read},
+        model::Priority,
+    };
+
+    #[test]
+    fn a_new_job_has_the_needs_of_its_largest_guest() {
+        let text = "job_name: x\npriority: high\ntimeouts: {job: 10m}\nactions:\n\
+                    - boot: {guest: {memory: 2G}}\n- boot: {guest: {memory: 512M, cpus: 3}}\n";
+        let definition = read(text, "x", Options::default()).unwrap().definition;
+        let submitted: Timestamp = "2024-01-02T03:04:05.678Z".parse().unwrap();
+        let arrival = Arrival {
+            submitter: Submitter { uid: 7, name: "seven".into() },
+            way_in: WayIn::Command,
+            submitted,
+            intake_key: None,
+        };
+        let job = to_new_job(definition, text, Digest::of(b"bundle"), arrival);
+        let at_most = std::time::Duration::from_secs(600);
+        assert_eq!(job.needs, Needs { memory_mib: 2048, cores: 3, at_most });
+        assert_eq!((job.priority, job.definition.as_str()), (Priority::HIGH, text));
+        let (seconds, nanos) = job.uuid.get_timestamp().unwrap().to_unix();
+        assert_eq!((seconds, nanos), (1_704_164_645, 678_000_000));
+    }
+}

@@ -5,7 +5,7 @@
 //! it. Duplicate keys are kept, for the reader to report both places. Aliases and merge keys are
 //! followed within limits that no honest file comes near.
 
-use std::fmt;
+use std::{fmt, thread};
 
 use serde::{
     Deserialize, Deserializer,
@@ -20,9 +20,11 @@ use super::{Place, Problem};
 /// Longest job file, bytes.
 pub const MAX_TEXT: usize = 1 << 20;
 /// Lists and maps inside each other.
-const MAX_DEPTH: usize = 48;
+const MAX_DEPTH: usize = 32;
+/// Stack for the parser: measured without optimisation, a level takes up to 90 KiB of it.
+const STACK: usize = 8 << 20;
 /// Values in all: ten thousand steps with every option fit several times.
-const MAX_NODES: usize = 400_000;
+const MAX_NODES: usize = 200_000;
 /// Values that aliases may repeat.
 const MAX_REPEATED: usize = 100_000;
 
@@ -83,10 +85,19 @@ pub(super) fn parse(text: &str, json: bool) -> Result<Node, Box<Problem>> {
         let found = message.split(" at line ").next().unwrap_or(&message).to_owned();
         return Err(Problem::new(at, "", found, "JSON").boxed());
     }
-    match serde_saphyr::from_str_with_options::<Raw>(text, options()) {
+    on_its_own_stack(|| match serde_saphyr::from_str_with_options::<Raw>(text, options()) {
         Ok(raw) => Ok(raw.node(text)),
         Err(error) => Err(explain(text, &error).boxed()),
-    }
+    })
+}
+
+/// A file as deep as we allow must not depend on how much stack its reader has left.
+fn on_its_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let parser = thread::Builder::new().name("parser".into()).stack_size(STACK);
+        let done = parser.spawn_scoped(scope, work).expect("a host that runs us has a thread left");
+        done.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn options() -> Options {
@@ -293,6 +304,40 @@ impl<'de> Visitor<'de> for RawVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_deepest_file_fits_on_the_stack() {
+        for (levels, fits) in [(MAX_DEPTH, true), (MAX_DEPTH + 1, false), (20_000, false)] {
+            for (open, close) in [("{a: ", "}"), ("[", "]"), ("- ", ""), ("? ", "")] {
+                let text = format!("{}x{}", open.repeat(levels), close.repeat(levels));
+                assert_eq!(parse(&text, false).is_ok(), fits, "{open} {levels}");
+            }
+        }
+    }
+
+    #[test]
+    fn aliases_do_not_make_a_file_deeper() {
+        let mut text = String::new();
+        let mut inner = "x".to_owned();
+        for index in 0..60 {
+            text += &format!("- &a{index} {}{inner}{}\n", "[".repeat(29), "]".repeat(29));
+            inner = format!("*a{index}");
+            let told = parse(&text, false);
+            assert_eq!(told.is_ok(), index == 0, "{} levels: {told:?}", 29 * (index + 1));
+        }
+    }
+
+    #[test]
+    fn merges_of_merges_end() {
+        for merge in ["*a{}", "[*a{}, *a{}]"] {
+            let mut text = "- &a0 {k: v}\n".to_owned();
+            for index in 1..400 {
+                let merged = merge.replace("{}", &(index - 1).to_string());
+                text += &format!("- &a{index} {{<<: {merged}, k{index}: v}}\n");
+            }
+            let _ = parse(&text, false);
+        }
+    }
 
     fn show(node: &Node) -> String {
         let inner = match &node.value {

@@ -116,7 +116,12 @@ impl<'n> Spot<'n> {
             return None;
         };
         let mut seen = std::collections::HashMap::new();
-        let mut fields = Fields { spot: self.clone(), entries: Vec::new(), asked: Vec::new() };
+        let mut fields = Fields {
+            spot: self.clone(),
+            entries: Vec::new(),
+            asked: Vec::new(),
+            not_done: Vec::new(),
+        };
         for (key, value) in entries {
             let Value::Scalar { text: name, .. } = &key.value else {
                 let problem = Problem::new(key.at, &self.path, key.describe(), "a word as key");
@@ -150,6 +155,8 @@ pub(super) struct Fields<'n> {
     pub(super) spot: Spot<'n>,
     entries: Vec<Entry<'n>>,
     asked: Vec<&'static str>,
+    /// Keys that mean something, but not to us.
+    not_done: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -199,6 +206,7 @@ impl<'n> Fields<'n> {
     }
 
     fn not_done(&mut self, name: &'static str, why: &str) -> Option<Problem> {
+        self.not_done.push(name);
         let entry = self.entries.iter_mut().find(|entry| entry.name == name)?;
         entry.taken = true;
         let path = self.spot.child(name, entry.value).path;
@@ -219,6 +227,7 @@ impl<'n> Fields<'n> {
     /// Reports what nobody asked for.
     pub(super) fn finish(mut self, report: &mut Report, block: Block) {
         let asked = std::mem::take(&mut self.asked);
+        let not_done = std::mem::take(&mut self.not_done);
         for (name, at, spot) in self.rest() {
             let expected = match asked.as_slice() {
                 [] => "no key here".to_owned(),
@@ -226,7 +235,7 @@ impl<'n> Fields<'n> {
             };
             let found = format!("the unknown key `{}`", excerpt(name));
             let mut problem = Problem::new(at, spot.path, found, expected);
-            problem.help = nearest(name, asked.iter().copied());
+            problem.help = nearest(name, asked.iter().chain(&not_done).copied());
             let lenient = block == Block::Lava && !report.strict;
             report.add(if lenient { problem.warning() } else { problem });
         }

@@ -286,19 +286,19 @@ fn wait_still(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
     if matches!(spot.node.value, Value::Null) {
         return Some(still(STILL));
     }
-    let Some(mut fields) = long(report, spot) else {
-        return spot.timeout(report, Bare::Seconds).map(still);
+    let mut fields = long(report, spot);
+    let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
+    let (stilltime, limit) = (option("stilltime"), option("timeout"));
+    let similarity = option("similarity");
+    let stilltime = if fields.is_some() { stilltime } else { Some(spot.clone()) };
+    finish(report, fields);
+    let mut time = |spot: &Option<Spot<'_>>, usual| {
+        spot.as_ref().map_or(Some(usual), |spot| spot.timeout(report, Bare::Seconds))
     };
-    let stilltime = fields.take("stilltime");
-    let limit = fields.take("timeout");
-    let similarity = fields.take("similarity");
-    let quiet = stilltime.as_ref().map_or(Some(STILL), |spot| spot.timeout(report, Bare::Seconds));
-    let timeout =
-        limit.as_ref().map_or(Some(STILL_TIMEOUT), |spot| spot.timeout(report, Bare::Seconds));
+    let (still, timeout) = (time(&stilltime, STILL), time(&limit, STILL_TIMEOUT));
     let similarity_db =
         similarity.map_or(Some(SIMILARITY_DB), |spot| spot.real(report, 0.0..=1_000_000.0));
-    fields.finish(report, Block::Ours);
-    let (still, timeout) = (quiet?, timeout?);
+    let (still, timeout) = (still?, timeout?);
     if still > timeout {
         let spot = limit.or(stilltime).unwrap_or_else(|| spot.clone());
         let found =

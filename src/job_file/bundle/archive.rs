@@ -51,18 +51,19 @@ pub(super) fn read(
         let name = utf8(&entry.path_bytes(), limits)?;
         let path = clean(&name, limits)?;
         let kind = entry.header().entry_type();
-        match kind {
-            EntryType::Directory => {
-                // Only counted: a folder without files does not travel.
-                folders.insert(path);
-                if folders.len() > limits.files {
-                    return Err(BundleError::TooMany { limit: limits.files });
-                }
-                continue;
+        if kind.is_dir() {
+            // Only counted: a folder without files does not travel.
+            folders.insert(path);
+            if folders.len() > limits.files {
+                return Err(BundleError::TooMany { limit: limits.files });
             }
-            EntryType::XGlobalHeader => continue,
-            EntryType::Regular | EntryType::Continuous if !path.is_empty() => {}
-            kind => return Err(BundleError::Kind { path: name, kind: refused(kind) }),
+            continue;
+        }
+        if kind.is_pax_global_extensions() {
+            continue;
+        }
+        if !(kind.is_file() || kind.is_contiguous()) || path.is_empty() {
+            return Err(BundleError::Kind { path: name, kind: refused(kind) });
         }
         left =
             left.checked_sub(entry.size()).ok_or(BundleError::TooLarge { limit: limits.bytes })?;
@@ -95,13 +96,15 @@ fn clean(name: &str, limits: Limits) -> Result<String, BundleError> {
     Ok(parts.join("/"))
 }
 
-const fn refused(kind: EntryType) -> &'static str {
-    match kind {
-        EntryType::Symlink | EntryType::Link => "a link",
-        EntryType::Fifo => "a pipe",
-        EntryType::Char | EntryType::Block => "a device",
-        EntryType::GNUSparse => "a sparse file",
-        _ => "what this is",
+fn refused(kind: EntryType) -> &'static str {
+    if kind.is_symlink() || kind.is_hard_link() {
+        "a link"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_character_special() || kind.is_block_special() {
+        "a device"
+    } else {
+        "what this is"
     }
 }
 

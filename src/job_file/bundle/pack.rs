@@ -49,12 +49,13 @@ pub fn pack(
         let opened = tree::open_below(&root, &path)?;
         let inside = clean(&path);
         let stat = fstat(&opened).map_err(|error| tree::unread(&inside, error.into()))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => add(inside, opened.into())?,
-            FileType::Directory => {
-                tree::walk(&opened, &inside, limits, &mut |found| add(found.path, found.file))?;
-            }
-            _ => return Err(BundleError::Kind { path: inside, kind: "what is no file" }),
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind.is_file() {
+            add(inside, opened.into())?;
+        } else if kind.is_dir() {
+            tree::walk(&opened, &inside, limits, &mut |found| add(found.path, found.file))?;
+        } else {
+            return Err(BundleError::Kind { path: inside, kind: tree::kind(kind) });
         }
     }
     write(files, limits, out)

@@ -166,14 +166,16 @@ impl Staged {
             return Err(BundleError::TooMany { limit: self.limits.files });
         }
         let place = self.folder.join(path);
-        let keep = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory => BundleError::Twice { path: path.into() },
-            io::ErrorKind::InvalidFilename => {
-                BundleError::LongPath { path: path.into(), limit: 255 }
+        let keep = |source: io::Error| {
+            let path = path.to_owned();
+            let is = |kinds: &[io::ErrorKind]| kinds.contains(&source.kind());
+            if is(&[io::ErrorKind::InvalidFilename]) {
+                BundleError::LongPath { path, limit: 255 }
+            } else if is(&[io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory]) {
+                BundleError::Twice { path }
+            } else {
+                BundleError::Keep { path: place.clone(), source }
             }
-            _ => BundleError::Keep { path: place.clone(), source },
         };
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent).map_err(keep)?;

@@ -204,3 +204,44 @@ fn what_a_crash_left_is_cleaned() {
     clean(bundles.path()).unwrap();
     assert_eq!(names(bundles.path()), ["kept"]);
 }
+
+/// A job that names `disk` and its needles.
+fn definition(disk: &str) -> crate::model::Definition {
+    let text = format!(
+        "job_name: x\nactions:\n- boot:\n    guest: {{disk: {disk}, cdrom: /srv/cd.iso}}\n\
+         - test: {{screen: {{needles: ./needles/, steps: [assert_screen: a]}}}}\n"
+    );
+    crate::job_file::read(&text, "x", crate::job_file::Options::default()).unwrap().definition
+}
+
+#[test]
+fn what_the_job_names_is_packed_and_accepted() {
+    let bundles = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    fs::create_dir_all(file("needles/sub")).unwrap();
+    fs::create_dir(file("images")).unwrap();
+    for name in ["x.yaml", "needles/a.json", "needles/sub/b.png", "images/d.img", "secret"] {
+        fs::write(file(name), name).unwrap();
+    }
+    let mut tar = Vec::new();
+    let packed =
+        pack(&file("x.yaml"), &definition("images/d.img"), Limits::default(), &mut tar).unwrap();
+    assert_eq!(packed, 4);
+    let accepted = accept_tar(tar, bundles.path(), Limits::default()).unwrap();
+    assert_eq!(accepted.text, b"x.yaml");
+    assert_eq!(names(&accepted.folder), ["images", "job.yaml", "needles"]);
+    assert_eq!(fs::read(accepted.folder.join("needles/sub/b.png")).unwrap(), b"needles/sub/b.png");
+
+    symlink("/etc/hostname", file("images/link")).unwrap();
+    symlink("/etc", file("etc")).unwrap();
+    for (disk, phrase) in [
+        ("images/link", "images/link: a link is refused"),
+        ("etc/hostname", "a link is refused"),
+        ("images/none", "it cannot be read"),
+    ] {
+        let told = pack(&file("x.yaml"), &definition(disk), Limits::default(), io::sink());
+        let error = told.unwrap_err().to_string();
+        assert!(error.contains(phrase), "{disk}: {error}");
+    }
+}

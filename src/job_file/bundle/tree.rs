@@ -90,15 +90,15 @@ pub(super) fn walk(
         let entry = openat(folder, OsStr::from_bytes(name.as_bytes()), FLAGS, Mode::empty())
             .map_err(|error| refused(&path, error))?;
         let stat = fstat(&entry).map_err(|error| unread(&path, error.into()))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => walk(&entry, &path, limits, take)?,
-            FileType::RegularFile => {
-                if path.len() > limits.path {
-                    return Err(BundleError::LongPath { path, limit: limits.path });
-                }
-                take(Found { path, file: entry.into(), stat })?;
-            }
-            other => return Err(BundleError::Kind { path, kind: kind(other) }),
+        let found = FileType::from_raw_mode(stat.st_mode);
+        if found.is_dir() {
+            walk(&entry, &path, limits, take)?;
+        } else if !found.is_file() {
+            return Err(BundleError::Kind { path, kind: kind(found) });
+        } else if path.len() > limits.path {
+            return Err(BundleError::LongPath { path, limit: limits.path });
+        } else {
+            take(Found { path, file: entry.into(), stat })?;
         }
     }
     Ok(())
@@ -116,7 +116,7 @@ pub(super) fn utf8(name: &[u8], limits: Limits) -> Result<String, BundleError> {
     }
 }
 
-const fn kind(kind: FileType) -> &'static str {
+pub(super) const fn kind(kind: FileType) -> &'static str {
     match kind {
         FileType::Symlink => "a link",
         FileType::Fifo => "a pipe",

@@ -1,7 +1,7 @@
 //! The names of keys that `send_key` knows.
 
 /// Keys with a name, as os-autoinst calls them.
-const NAMED: [&str; 49] = [
+const NAMED: [&str; 35] = [
     "ret",
     "kp_enter",
     "esc",
@@ -18,27 +18,13 @@ const NAMED: [&str; 49] = [
     "down",
     "left",
     "right",
-    "caps_lock",
-    "num_lock",
-    "scroll_lock",
     "print",
     "sysrq",
     "pause",
     "menu",
     "minus",
     "equal",
-    "plus",
-    "comma",
-    "dot",
-    "slash",
-    "backslash",
-    "semicolon",
-    "apostrophe",
-    "grave_accent",
-    "bracket_left",
-    "bracket_right",
     "less",
-    "asterisk",
     "f1",
     "f2",
     "f3",

@@ -33,7 +33,9 @@ use crate::{
     },
 };
 
-/// Between two nudges QEMU looks after 30, 80 and 130 ms, so nothing is seen later than that.
+/// Between two nudges QEMU looks after 30, 80 and 130 ms. Measured with QEMU 7.2 and a still text
+/// screen: changes seen after 75 ms (median, at most 135 ms), at 100 ms after 52, at 500 ms after 90;
+/// each costs QEMU less than 3 ms of processor time a second.
 const NUDGE: Duration = Duration::from_millis(200);
 /// One read: a megapixel takes sixteen, and keys get their turn between them.
 const READ: usize = 256 << 10;
@@ -176,12 +178,10 @@ impl Owner {
         let mut attention = self.attention.clone();
         let mut handles_left = true;
         loop {
+            let all_said = self.rfb.output().is_empty();
             let attended = *self.attention.borrow();
-            let interest = if self.rfb.output().is_empty() {
-                Interest::READABLE
-            } else {
-                Interest::READABLE | Interest::WRITABLE
-            };
+            let interest =
+                if all_said { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
             tokio::select! {
                 ready = self.stream.ready(interest) => {
                     if let Err(error) = ready.and_then(|_| self.talk(&mut buffer)) {
@@ -197,7 +197,8 @@ impl Owner {
                     handles_left = changed.is_ok();
                     nudge.reset_immediately();
                 }
-                _ = nudge.tick(), if attended => self.rfb.nudge(),
+                // Not while QEMU does not listen: nudges would only pile up.
+                _ = nudge.tick(), if attended && all_said => self.rfb.nudge(),
             }
         }
     }

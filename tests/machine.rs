@@ -1,5 +1,7 @@
 //! A real QEMU with a guest of our own.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     os::unix::process::ExitStatusExt,

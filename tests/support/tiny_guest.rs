@@ -1,5 +1,7 @@
 //! The guest of `tiny_guest.S`, assembled where the tests run.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

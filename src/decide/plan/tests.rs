@@ -218,9 +218,9 @@ proptest! {
     #[test]
     fn nobody_makes_the_reserved_job_later(queue in queues(), out in houses()) {
         let whole = plan(at(10), &queue, &out, &lends());
-        let reserved = whole.reasons.iter().find_map(|(id, reason)| match reason {
-            Reason::Reserved { expected, .. } => Some((*id, *expected)),
-            _ => None,
+        let reserved = whole.reasons.iter().find_map(|(id, reason)| {
+            let Reason::Reserved { expected, .. } = reason else { return None };
+            Some((*id, *expected))
         });
         if let Some((id, expected)) = reserved {
             let job = queue.iter().find(|job| job.id == id).unwrap();

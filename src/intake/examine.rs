@@ -1,0 +1,45 @@
+//! The question the inbox asks about everything that lands in it.
+
+use std::{fs::File, path::PathBuf};
+
+use crate::model::{IntakeKey, NewJob, Submitter};
+
+/// Reads what was found and copies what the job needs.
+pub trait Examine: Send + Sync + 'static {
+    /// Blocks as long as it has to. `uuid` and the definition's own fields are the examiner's; who
+    /// submitted it, the way in and the key are set by the inbox.
+    ///
+    /// # Errors
+    /// Why it does not become a job, or not yet.
+    fn examine(&self, found: Found) -> Result<NewJob, Explanation>;
+}
+
+/// Something in the inbox that looks whole.
+#[derive(Debug)]
+pub struct Found {
+    /// As it lies in the inbox; what is not UTF-8 is replaced.
+    pub name: String,
+    pub path: PathBuf,
+    pub content: Content,
+    /// Owner of the file or folder.
+    pub submitter: Submitter,
+    pub key: IntakeKey,
+}
+
+#[derive(Debug)]
+pub enum Content {
+    /// A regular file, open for reading at its beginning: a job file or an archive. Read this and
+    /// not the path, where another file may lie by now.
+    File(File),
+    /// A folder, at [`Found::path`]. Nothing in it has been looked at.
+    Folder,
+}
+
+/// Why something does not become a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Explanation {
+    /// It never will as it is: it is set aside with these words for its author.
+    Refused(String),
+    /// Not now, through no fault of its author (no room to copy it): it is tried again.
+    NotNow(String),
+}

@@ -62,7 +62,7 @@ async fn a_follower_gets_every_line_once_and_is_let_go_at_the_end() {
     let mut heard = stream.piece().await.unwrap();
     for few in events[3..].chunks(4) {
         write(&site, few);
-        heard += &stream.piece().await.unwrap();
+        heard.push_str(&stream.piece().await.unwrap());
     }
     assert_eq!(stream.piece().await, None, "the last event ends the stream");
     let want: String =
@@ -105,7 +105,7 @@ async fn an_open_live_view_watches_until_it_is_closed() {
     write(&site, &story(None)[..1]);
     let folder = JobFolder::new(site.folder.path(), JobId(1));
     std::fs::write(folder.file("last.png"), "png").unwrap();
-    let heard = stream.piece().await.unwrap() + &stream.piece().await.unwrap();
+    let heard = [stream.piece().await.unwrap(), stream.piece().await.unwrap()].concat();
     assert!(heard.contains("event: changed") && heard.contains("event: picture"), "{heard}");
     drop(stream);
     assert_eq!(site.asked.lock().unwrap().watch, [(JobId(1), true), (JobId(1), false)]);

@@ -1,0 +1,23 @@
+//! What can go wrong when the screen is kept. None of it fails a job.
+
+use std::{io, path::PathBuf};
+
+use crate::picture::PictureError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    #[error("could not start the video encoder {}", program.display())]
+    Spawn { program: PathBuf, source: io::Error },
+    #[error("could not use {}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    #[error("no line of the recorder: {line:?}")]
+    Order { line: String, source: serde_json::Error },
+    #[error("the line to the recorder is broken")]
+    Pipe { source: io::Error },
+    #[error(transparent)]
+    Encoder(#[from] super::encoder::EncoderError),
+    #[error("could not write a box of the video")]
+    Box { source: mp4_atom::Error },
+}

@@ -6,6 +6,7 @@
 //! key of the job file.
 
 mod actions;
+mod admit;
 pub mod bundle;
 pub mod check;
 mod guest;
@@ -23,6 +24,7 @@ mod value;
 mod variables;
 mod words;
 
+pub use admit::{Admission, Refusal};
 pub use keys::valid_keys;
 pub use new_job::{Arrival, needs, to_new_job};
 pub use node::MAX_TEXT;

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use serde_json::{Value, json};
 
 /// Where something stands in the text. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,23 @@ impl Problem {
     }
 
     #[must_use]
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        json!({
+            "severity": severity,
+            "line": self.place.line,
+            "column": self.place.column,
+            "path": self.path,
+            "found": self.found,
+            "expected": self.expected,
+            "help": self.help,
+        })
+    }
+
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -190,6 +208,11 @@ impl Problems {
 
     pub fn errors(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// For programs: a list, one object for each.
+    pub fn to_json(&self) -> Value {
+        self.list.iter().map(Problem::to_json).collect()
     }
 
     /// Every one with its lines.

@@ -45,6 +45,13 @@ pub struct Read {
     pub(super) looks: Vec<TagUse>,
 }
 
+impl Read {
+    /// The text it was read from.
+    pub const fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+}
+
 /// As [`read`], for bytes nobody has looked at.
 pub fn read_bytes(bytes: &[u8], name: &str, options: Options) -> Result<Read, Box<Problems>> {
     if bytes.len() > node::MAX_TEXT {

@@ -1,0 +1,86 @@
+//! The one way into the box: whatever comes, by whichever door, is copied, read, checked and made
+//! a job here, or refused with all that is wrong with it.
+
+use std::{fs, path::PathBuf, sync::Mutex};
+
+use uzers::get_user_groups;
+
+use super::{
+    Arrival, Options, Problems,
+    bundle::{self, BundleError, Limits, Source},
+    check::{Identity, Scope, check},
+    read_bytes, to_new_job,
+};
+use crate::model::NewJob;
+
+/// Why something does not become a job.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    Invalid(Box<Problems>),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+/// What the box allows, and where bundles are kept.
+#[derive(Debug)]
+pub struct Admission {
+    bundles: PathBuf,
+    data: PathBuf,
+    roots: Vec<PathBuf>,
+    limits: Limits,
+    /// One at a time: a bundle that is refused is removed again, and must not be one that another
+    /// submission has just found there.
+    turn: Mutex<()>,
+}
+
+impl Admission {
+    /// `data` holds `bundles/` and is never read for a job, whatever the roots say.
+    pub fn new(data: PathBuf, roots: Vec<PathBuf>) -> Self {
+        let bundles = data.join("bundles");
+        Self { bundles, data, roots, limits: Limits::default(), turn: Mutex::new(()) }
+    }
+
+    /// Blocks as long as the copying takes.
+    pub fn admit(
+        &self,
+        source: Source,
+        name: &str,
+        arrival: Arrival,
+        options: Options,
+    ) -> Result<NewJob, Refusal> {
+        let _turn = self.turn.lock().expect("nobody panics in here while holding it");
+        let alone = matches!(source, Source::File { .. });
+        let accepted = bundle::accept(source, &self.bundles, self.limits)?;
+        let shown = if alone { name.to_owned() } else { format!("{name}/{}", accepted.job_file) };
+        let submitter = identity(&arrival);
+        let scope = Scope {
+            bundle: &accepted.folder,
+            alone,
+            roots: &self.roots,
+            data: Some(&self.data),
+            submitter: Some(&submitter),
+        };
+        let checked = read_bytes(&accepted.text, &shown, options)
+            .and_then(|read| check(&read, &scope).map(|_| read));
+        match checked {
+            Ok(read) => Ok(to_new_job(read.definition, &read.text, accepted.bundle, arrival)),
+            Err(problems) => {
+                if !accepted.reused
+                    && let Err(error) = fs::remove_dir_all(&accepted.folder)
+                {
+                    tracing::warn!(%error, "could not remove a refused bundle");
+                }
+                Err(Refusal::Invalid(problems))
+            }
+        }
+    }
+}
+
+fn identity(arrival: &Arrival) -> Identity {
+    let uid = arrival.submitter.uid;
+    let user = uzers::get_user_by_uid(uid);
+    let groups = user.and_then(|user| get_user_groups(user.name(), user.primary_group_id()));
+    let gids = groups.unwrap_or_default().iter().map(uzers::Group::gid).collect();
+    Identity { uid, gids }
+}

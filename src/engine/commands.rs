@@ -47,7 +47,7 @@ impl Signals {
 #[derive(Clone)]
 pub(super) struct Desk {
     stopper: Stopper,
-    live: LivePicture,
+    live: Rc<LivePicture>,
     journal: Journal,
     machine: Rc<RefCell<Option<Controls>>>,
     heard: Rc<Mutex<mpsc::Receiver<Command>>>,
@@ -55,7 +55,7 @@ pub(super) struct Desk {
 
 pub(super) fn desk(
     stopper: Stopper,
-    live: LivePicture,
+    live: Rc<LivePicture>,
     journal: Journal,
 ) -> (Desk, mpsc::Sender<Command>) {
     let (send, heard) = mpsc::channel(COMMANDS);

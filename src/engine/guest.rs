@@ -7,14 +7,7 @@
 //!         ── events ──── stopper    (the machine is no longer what the job needs)
 //! ```
 
-use std::{
-    cell::Cell,
-    future::Future,
-    path::Path,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, future::Future, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use tokio::{
@@ -27,7 +20,7 @@ use super::{
     stop::{Reason, Stopper},
 };
 use crate::{
-    capture::{LivePicture, Recorder, VIDEO_FILE},
+    capture::{Canvas, EncoderCommand, LivePicture, Recorder, VIDEO_FILE},
     console::Serial,
     model::{Cause, Code, Evidence, Fact, Level, PowerAction, Who},
     picture::Frame,
@@ -44,7 +37,9 @@ const RECORDER_GRACE: Duration = Duration::from_secs(20);
 pub(super) struct Guest {
     machine: Machine,
     serial: Serial,
-    recorder: Option<Recorder>,
+    recorder: Option<Rc<Recorder>>,
+    /// What goes on beside the steps.
+    background: Tasks,
     frames: watch::Receiver<Option<Arc<Frame>>>,
     off_expected: Rc<Cell<bool>>,
 }
@@ -96,14 +91,14 @@ impl Guest {
             .map_err(|source| VmError::Folder { path: ".".into(), source })?;
         let mut machine = Machine::start(spec, &folder, journal.clock(), tasks).await?;
         let stream = machine.take_serial().expect("the machine is new, nobody has taken it");
-        let serial = Serial::start(stream, Path::new(SERIAL_FILE), tasks)
-            .await
-            .map_err(|error| VmError::Folder {
-                path: SERIAL_FILE.into(),
-                source: std::io::Error::other(error),
+        let serial =
+            Serial::start(stream, Path::new(SERIAL_FILE), tasks).await.map_err(|error| {
+                VmError::Folder { path: SERIAL_FILE.into(), source: std::io::Error::other(error) }
             })?;
-        let recorder = match Recorder::start(&folder, Path::new("/proc/self/exe"), tasks) {
-            Ok(recorder) => Some(recorder),
+        // Our own program, also when the file it came from has been replaced by an upgrade.
+        let program = EncoderCommand::new(format!("/proc/{}/exe", std::process::id()));
+        let recorder = match Recorder::start(&folder, &program, Canvas::default()) {
+            Ok(recorder) => Some(Rc::new(recorder)),
             Err(error) => {
                 journal.log(Level::Warning, format!("there will be no video: {error}"));
                 None
@@ -111,7 +106,9 @@ impl Guest {
         };
         let frames = machine.frames.clone();
         machine.cont().await?;
-        Ok(Self { machine, serial, recorder, frames, off_expected: Rc::default() })
+        let background = Tasks::new(tasks.stop.child_token());
+        let off_expected = Rc::default();
+        Ok(Self { machine, serial, recorder, background, frames, off_expected })
     }
 
     pub(super) fn controls(&self) -> Controls {
@@ -141,22 +138,23 @@ impl Guest {
         Attention(self.machine.screen.clone())
     }
 
-    /// Everything that goes on beside the steps, for as long as it is awaited: frames go to their
-    /// takers, the console's growth is told, surprises stop the run.
-    pub(super) fn background(
+    /// Starts what goes on beside the steps: frames go to their takers, the console's growth and
+    /// the recorder's trouble are told, surprises stop the run.
+    pub(super) fn start_background(
         &mut self,
-        journal: Journal,
-        stopper: Stopper,
-        live: LivePicture,
-    ) -> impl Future<Output = ()> + use<> {
+        journal: &Journal,
+        stopper: &Stopper,
+        live: Rc<LivePicture>,
+    ) {
         let (_, closed) = mpsc::channel(1);
         let events = std::mem::replace(&mut self.machine.events, closed);
-        let show = show(self.frames(), self.recorder.clone(), live);
-        let off_expected = self.off_expected.clone();
-        let surprises = surprises(events, journal.clone(), stopper, off_expected);
-        let listen = listen(self.serial.clone(), journal);
-        async move {
-            tokio::join!(show, surprises, listen);
+        let (stopper, off_expected) = (stopper.clone(), self.off_expected.clone());
+        let background = &self.background;
+        background.spawn_local(show(self.frames(), self.recorder.clone(), live));
+        background.spawn_local(surprises(events, journal.clone(), stopper, off_expected));
+        background.spawn_local(listen(self.serial.clone(), journal.clone()));
+        if let Some(recorder) = &self.recorder {
+            background.spawn_local(complain(recorder.trouble(), journal.clone()));
         }
     }
 
@@ -168,12 +166,19 @@ impl Guest {
         journal: &Journal,
         at_once: impl Future<Output = ()>,
     ) {
-        let Self { machine, serial, recorder, .. } = self;
+        let Self { machine, serial, recorder, background, frames, .. } = self;
+        let clock = journal.clock();
         let close = async {
+            background.close().await;
+            // Nobody else holds it once the background has ended.
+            let recorder = recorder.and_then(Rc::into_inner);
+            if let (Some(recorder), Some(frame)) = (&recorder, &*frames.borrow()) {
+                recorder.offer(frame);
+            }
             let closed = machine.close().await;
             let said = serial.growth().borrow().received;
             let report = match recorder {
-                Some(recorder) => Some(recorder.close(RECORDER_GRACE).await),
+                Some(recorder) => Some(recorder.close(clock.elapsed(), RECORDER_GRACE).await),
                 None => None,
             };
             (closed, said, report)
@@ -192,7 +197,7 @@ impl Guest {
                 "frames_encoded": report.encoded,
                 "frames_dropped": report.dropped,
                 "bytes": report.bytes,
-                "encoder_cpu_ms": report.encoder_cpu.map(super::narrator::millis),
+                "encoder_cpu_ms": super::narrator::millis(report.encoder_cpu),
             });
             backend.insert("video".into(), video);
         }
@@ -209,8 +214,8 @@ async fn first<T>(work: impl Future<Output = T>, instead: impl Future<Output = (
 /// Hands every newest frame to those who keep it. Neither makes the other, or the guest, wait.
 async fn show(
     mut frames: watch::Receiver<Option<Arc<Frame>>>,
-    recorder: Option<Recorder>,
-    live: LivePicture,
+    recorder: Option<Rc<Recorder>>,
+    live: Rc<LivePicture>,
 ) {
     loop {
         if let Some(frame) = frames.borrow_and_update().clone() {
@@ -221,6 +226,15 @@ async fn show(
         }
         if frames.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Tells what the recorder has lost.
+async fn complain(mut trouble: watch::Receiver<Option<String>>, journal: Journal) {
+    while trouble.changed().await.is_ok() {
+        if let Some(words) = trouble.borrow_and_update().clone() {
+            journal.log(Level::Warning, format!("the video ends here: {words}"));
         }
     }
 }

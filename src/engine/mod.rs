@@ -34,7 +34,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::model::EngineOrder;
+use crate::{capture::CaptureError, model::EngineOrder};
 
 /// Why an engine could not even begin to tell.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,8 @@ pub enum EngineError {
     Journal { source: io::Error },
     #[error("could not listen at engine.sock")]
     Socket { source: io::Error },
+    #[error("could not prepare the live picture")]
+    Live { source: CaptureError },
     #[error("could not start the async runtime")]
     Runtime { source: io::Error },
 }

@@ -1,6 +1,6 @@
 //! A run from its first action to its last, and the putting away afterwards.
 
-use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +21,8 @@ use crate::{
     console::Position,
     deploy::{DeployError, Places},
     model::{
-        Action, Boot, Cause, Code, Definition, Digest, EngineOrder, Fact, Firmware, Item, Level, Module,
-        Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Verdict, Who, Work,
+        Action, Boot, Cause, Code, Definition, Digest, EngineOrder, Fact, Firmware, Item, Level,
+        Module, Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Verdict, Who, Work,
     },
     tasks::{Tasks, blocking},
     vision::NeedleSet,
@@ -39,7 +39,7 @@ pub(super) struct Run {
     places: Arc<Places>,
     narrator: Narrator,
     stopper: Stopper,
-    live: LivePicture,
+    live: Rc<LivePicture>,
     desk: commands::Desk,
     tasks: Tasks,
     guest: Option<Guest>,
@@ -69,7 +69,8 @@ pub(super) async fn run(order: EngineOrder) -> Result<(), EngineError> {
     let narrator = Narrator::new(journal.clone(), count_steps(&order.definition));
     let tasks = Tasks::new(CancellationToken::new());
     let stopper = Stopper::new();
-    let live = LivePicture::start(Path::new("."), &tasks);
+    let live = LivePicture::start(Path::new(".")).map_err(|source| EngineError::Live { source })?;
+    let live = Rc::new(live);
     let (desk, heard) = commands::desk(stopper.clone(), live.clone(), journal.clone());
     socket::listen(Path::new("engine.sock"), journal.newest(), heard, &tasks)
         .map_err(|source| EngineError::Socket { source })?;
@@ -79,7 +80,7 @@ pub(super) async fn run(order: EngineOrder) -> Result<(), EngineError> {
         places: Arc::new(places),
         narrator,
         stopper,
-        live,
+        live: live.clone(),
         desk: desk.clone(),
         tasks: tasks.clone(),
         guest: None,
@@ -96,7 +97,12 @@ pub(super) async fn run(order: EngineOrder) -> Result<(), EngineError> {
         () = whole => {}
         never = desk.serve(signals) => match never {},
     }
+    drop(run);
+    drop(desk);
     tasks.close().await;
+    if let Some(live) = Rc::into_inner(live) {
+        live.close().await;
+    }
     Ok(())
 }
 
@@ -227,9 +233,7 @@ impl Run {
         let journal = &self.narrator.journal;
         let started = Guest::start(&spec, journal, &self.tasks).await;
         let mut guest = started.map_err(|error| Halt::Broken(machine_cause(&error)))?;
-        let background =
-            guest.background(journal.clone(), self.stopper.clone(), self.live.clone());
-        self.tasks.spawn_local(background);
+        guest.start_background(journal, &self.stopper, self.live.clone());
         self.desk.machine_is(Some(guest.controls()));
         self.guest = Some(guest);
         Ok(())
@@ -276,7 +280,7 @@ impl Run {
             let stopper = self.stopper.clone();
             guest.close(&mut self.backend, &self.narrator.journal, stopper.at_once()).await;
         }
-        self.live.close();
+        self.live.watch(false);
         for name in ["video.mp4", "serial0.txt"] {
             if let Ok(Some((size, sha256))) = blocking(move || sum(Path::new(name))).await {
                 self.narrator.journal.tell(Fact::File { path: name.into(), size, sha256 });
@@ -335,8 +339,7 @@ async fn one_module(steps: &mut Steps<'_>, tally: &mut Tally, path: &str, module
 async fn one_step(steps: &mut Steps<'_>, path: &str, step: &Step, skip: bool) -> Done {
     let narrator = steps.narrator.clone();
     narrator.start_step(path, step);
-    let mut done =
-        if skip { Done::not_run() } else { Box::pin(steps.carry_out(path, step)).await };
+    let mut done = if skip { Done::not_run() } else { Box::pin(steps.carry_out(path, step)).await };
     if let Some(cause) = &mut done.cause {
         cause.place = narrator.place();
     }

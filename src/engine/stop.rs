@@ -98,10 +98,6 @@ impl Stopper {
         reason.expect("the sender lives in self, and the condition was waited for")
     }
 
-    pub(super) fn reason(&self) -> Option<Reason> {
-        self.0.borrow().reason.clone()
-    }
-
     /// Returns when there is no time left for good order.
     pub(super) async fn at_once(&self) {
         let mut wanted = self.0.subscribe();
@@ -120,7 +116,7 @@ mod tests {
         assert!(!stopper.0.borrow().at_once);
         stopper.stop(Reason::Canceled { by: "ada".into() });
         assert!(stopper.0.borrow().at_once);
-        let reason = stopper.reason().unwrap();
+        let reason = stopper.0.borrow().reason.clone().unwrap();
         assert_eq!(reason.verdict(), Verdict::TimedOut);
         assert_eq!(reason.cause().words, "the job used up its 1 min 30 s (timeouts.job)");
     }

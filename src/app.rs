@@ -1,1 +1,330 @@
-//! Builds, wires and closes every part of the appliance.
+//! The appliance: builds, wires and closes every part of it.
+//!
+//! ```text
+//! inbox ─┐                      ┌─▶ reasons ─▶ web
+//!        ├─▶ store ─▶ schedule ─┤
+//! web  ──┘     ▲                └─▶ wishes ─▶ supervise ─▶ engines
+//!              └───────────── ends ◀──────────────┘
+//! ```
+//!
+//! Nothing is started before the engines of an earlier appliance are found again. Parts close in
+//! the order in which they would miss each other; engines go on without us.
+
+mod doors;
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock,
+    config::Settings,
+    decide::{DeviceType, Lends},
+    intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
+    job_file::{self, Admission, Arrival, Options, Refusal, bundle},
+    model::{Acceleration, Cause, Code, Command, EngineOrder, Job, NewJob, WayIn, Who},
+    schedule,
+    store::{Store, StoreError, StoreSettings},
+    supervise::{self, Prepare, Supervisor},
+    tasks::{self, Tasks},
+    vm,
+    web::{About, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
+};
+
+/// Wishes and commands that may wait for their takers; whoever has more waits.
+const WAITING: usize = 64;
+/// Refused files that are kept with their explanation.
+const KEEP_REJECTED: usize = 1000;
+/// Looked up in `PATH`.
+const QEMU: &str = "qemu-system-x86_64";
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("could not make {}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("could not open the store")]
+    Store(#[from] StoreError),
+    #[error("could not open the inbox")]
+    Inbox(#[from] InboxError),
+    #[error("could not listen at {at}")]
+    Listen { at: String, source: io::Error },
+    #[error("could not start the async runtime")]
+    Runtime { source: io::Error },
+    #[error("could not listen for signals")]
+    Signals { source: io::Error },
+}
+
+/// Runs the appliance on a runtime of its own; see [`serve`].
+pub fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(), AppError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| AppError::Runtime { source })?;
+    runtime.block_on(serve(settings, ready))
+}
+
+/// Runs the appliance until a signal asks it to end. `ready` is told the address of the page when
+/// it can be asked for.
+pub async fn serve(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(), AppError> {
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let root = CancellationToken::new();
+    let parts = Parts::build(&settings, &root).await?;
+    ready(parts.address);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("closing; running jobs go on, a second signal ends this at once");
+    tokio::select! {
+        () = parts.close() => {}
+        _ = terminate.recv() => tracing::warn!("ended before everything was closed"),
+        _ = interrupt.recv() => tracing::warn!("ended before everything was closed"),
+    }
+    Ok(())
+}
+
+fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal, AppError> {
+    signal(kind).map_err(|source| AppError::Signals { source })
+}
+
+/// The running parts, in the order in which they close.
+struct Parts {
+    address: SocketAddr,
+    doors: Tasks,
+    intake: Tasks,
+    queue: Tasks,
+    engines: Tasks,
+    writer: crate::store::Writer,
+}
+
+impl Parts {
+    async fn build(settings: &Settings, root: &CancellationToken) -> Result<Self, AppError> {
+        let data = &settings.data;
+        prepare_folders(data)?;
+        let open = {
+            let path = data.join("sutler.redb");
+            tasks::blocking(move || Store::open(&path, StoreSettings::default())).await
+        };
+        let (store, writer) = open?;
+        let tasks = || Tasks::new(root.child_token());
+        let (doors, intake, queue, engines) = (tasks(), tasks(), tasks(), tasks());
+
+        let (acceleration, proved) = watch::channel(None);
+        let (hold, held) = watch::channel(Some("finding out how guests run here".to_owned()));
+        engines.spawn(prove(data.join("acceleration.json"), acceleration, hold));
+
+        let prepare = prepare_order(settings, proved.clone());
+        let (mut supervisor, handle) = Supervisor::new(data.clone(), store.clone(), prepare);
+        supervisor.reattach().await?;
+        let (wishes, wished) = mpsc::channel(WAITING);
+        engines.spawn(supervisor.run(wished, engines.stop.clone()));
+
+        let lends = lends(settings);
+        let (owner, schedule) = schedule::Owner::new(store.clone(), lends, wishes, held).await?;
+        queue.spawn(owner.run(queue.stop.clone()));
+
+        let admission = Arc::new(Admission::new(data.clone(), settings.roots.clone()));
+        let inbox = {
+            let folder = settings.inbox.clone();
+            let inbox = InboxSettings { folder, keep_rejected: KEEP_REJECTED };
+            let (store, gate) = (store.clone(), Gate(admission.clone()));
+            tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
+        };
+        intake.spawn(inbox.run(intake.stop.clone()));
+
+        let listener = doors::Listeners::bind(settings).await?;
+        let address = listener.address;
+        let web = Web {
+            store: store.clone(),
+            schedule: Arc::new(schedule),
+            data: data.clone(),
+            inbox: settings.inbox.clone(),
+            watchers: watchers(handle.clone(), &doors),
+            submit: submit(admission, store),
+            activity: Arc::new(move |job| handle.activity(job)),
+            hosts: Vec::new(),
+            about: About { acceleration: proved, listen: vec![address.to_string()] },
+            tasks: doors.clone(),
+            zone: jiff::tz::TimeZone::system(),
+        };
+        listener.serve(crate::web::router(web), &doors);
+        Ok(Self { address, doors, intake, queue, engines, writer })
+    }
+
+    async fn close(self) {
+        self.doors.close().await;
+        self.intake.close().await;
+        self.queue.close().await;
+        self.engines.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn prepare_folders(data: &Path) -> Result<(), AppError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| AppError::Folder { path, source }
+    };
+    for folder in ["jobs", "bundles", "staging"].map(|name| data.join(name)) {
+        fs::create_dir_all(&folder).map_err(failed(&folder))?;
+    }
+    // What a crash has left half written.
+    let bundles = data.join("bundles");
+    bundle::clean(&bundles).map_err(failed(&bundles))?;
+    let staging = data.join("staging");
+    let left = fs::read_dir(&staging).map_err(failed(&staging))?;
+    left.flatten().for_each(|entry| drop(fs::remove_file(entry.path())));
+    Ok(())
+}
+
+fn lends(settings: &Settings) -> Lends {
+    let lends = settings.lends;
+    Lends {
+        memory_mib: lends.memory_mib,
+        cores: lends.cores,
+        machines: lends.machines,
+        device_types: vec![DeviceType {
+            name: job_file::DEVICE_TYPE.into(),
+            tags: Vec::new(),
+            machines: lends.machines,
+        }],
+    }
+}
+
+/// Finds out how guests run here, then lets the queue go.
+async fn prove(
+    cache: PathBuf,
+    acceleration: watch::Sender<Option<Acceleration>>,
+    hold: watch::Sender<Option<String>>,
+) {
+    let proof = vm::probe(Path::new(QEMU), &cache).await;
+    tracing::info!(acceleration = proof.acceleration.name(), why = proof.why, "guests");
+    acceleration.send_replace(Some(proof.acceleration));
+    hold.send_replace(None);
+}
+
+/// Makes the order for an engine from a job's record, which holds all of it.
+fn prepare_order(
+    settings: &Settings,
+    acceleration: watch::Receiver<Option<Acceleration>>,
+) -> Prepare {
+    let (data, roots) = (settings.data.clone(), settings.roots.clone());
+    Arc::new(move |job: &Job| {
+        let read = job_file::read(&job.definition, "job.yaml", Options::default());
+        let read = read.map_err(|problems| {
+            // It was accepted once: an older Sutler read it otherwise.
+            let words = format!("this version does not understand the job: {problems}");
+            Cause::new(Who::Sutler, Code::Internal, words)
+        })?;
+        Ok(EngineOrder {
+            job: job.id,
+            uuid: job.uuid,
+            definition: read.definition,
+            bundle: data.join("bundles").join(job.bundle.to_string()),
+            roots: roots.clone(),
+            acceleration: acceleration.borrow().unwrap_or(Acceleration::Tcg),
+            bound_to_parent: false,
+        })
+    })
+}
+
+/// Passes "somebody watches" on to the engine, in order.
+fn watchers(handle: supervise::Handle, tasks: &Tasks) -> Watchers {
+    let (tell, mut told) = mpsc::channel(WAITING);
+    let stop = tasks.stop.clone();
+    tasks.spawn(async move {
+        let pass_on = async {
+            while let Some((job, on)) = told.recv().await {
+                handle.send(job, Command::Watch { on }).await;
+            }
+        };
+        stop.run_until_cancelled(pass_on).await;
+    });
+    Watchers::new(Arc::new(move |job, on| {
+        if tell.try_send((job, on)).is_err() {
+            tracing::warn!(%job, on, "too many views open and close at once");
+        }
+    }))
+}
+
+/// The way in of `sutler submit`.
+fn submit(admission: Arc<Admission>, store: Store) -> crate::web::Submit {
+    Arc::new(move |request: SubmitRequest| {
+        let (admission, store) = (admission.clone(), store.clone());
+        Box::pin(async move {
+            let job = tasks::blocking(move || admit_tar(&admission, request)).await?;
+            let submitted = store.submit(job).await;
+            let submitted =
+                submitted.map_err(|error| SubmitRefused::Unavailable { why: error.to_string() })?;
+            Ok(Submitted { id: submitted.id, uuid: submitted.uuid })
+        })
+    })
+}
+
+fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, SubmitRefused> {
+    let unavailable =
+        |error: &dyn std::error::Error| SubmitRefused::Unavailable { why: with_causes(error) };
+    let tar = fs::File::open(&request.tar).map_err(|error| unavailable(&error))?;
+    let arrival = Arrival {
+        submitter: request.submitter,
+        way_in: WayIn::Command,
+        submitted: clock::now(),
+        intake_key: None,
+    };
+    let options = Options { strict: request.strict };
+    let source = bundle::Source::Tar(Box::new(tar));
+    admission.admit(source, "bundle", arrival, options).map_err(|refusal| match refusal {
+        Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
+        Refusal::Bundle(error) => SubmitRefused::Invalid {
+            problems: serde_json::json!([{
+                "line": 1, "column": 1, "path": "",
+                "found": with_causes(&error), "expected": "a bundle this box can take",
+            }]),
+        },
+        Refusal::Invalid(problems) => SubmitRefused::Invalid { problems: problems.to_json() },
+    })
+}
+
+/// The way in of the inbox.
+struct Gate(Arc<Admission>);
+
+impl Examine for Gate {
+    fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
+        let source = match found.content {
+            Content::File(file) => bundle::Source::of_file(file, &found.name),
+            Content::Folder => bundle::Source::Folder(found.path),
+        };
+        let arrival = Arrival {
+            submitter: found.submitter,
+            way_in: WayIn::Inbox,
+            submitted: clock::now(),
+            intake_key: Some(found.key),
+        };
+        let admitted = self.0.admit(source, &found.name, arrival, Options::default());
+        admitted.map_err(|refusal| match refusal {
+            Refusal::Bundle(error) if error.is_ours() => Explanation::NotNow(with_causes(&error)),
+            Refusal::Bundle(error) => Explanation::Refused(with_causes(&error)),
+            Refusal::Invalid(problems) => Explanation::Refused(problems.to_string()),
+        })
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        words += &format!(": {deeper}");
+        source = deeper.source();
+    }
+    words
+}

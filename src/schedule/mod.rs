@@ -5,4 +5,4 @@ mod owner;
 mod queue;
 
 pub use handle::{Handle, Refused, WaitReasons};
-pub use owner::{Owner, Wish};
+pub use owner::Owner;

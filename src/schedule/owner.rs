@@ -26,16 +26,8 @@ use crate::{
     decide::Lends,
     model::{Cause, Code, Job, JobId, JobState, Verdict, Who},
     store::{Change, Changed, Store, StoreError},
+    supervise::Wish,
 };
-
-/// What the owner wants done about engines.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Wish {
-    /// Start an engine for this job, which is `preparing` already.
-    Start { job: Box<Job> },
-    /// Tell its engine to end; a second wish ends it at once.
-    Cancel { job: JobId, by: String },
-}
 
 /// Before the store is asked again after its disk has refused.
 const AGAIN: Duration = Duration::from_secs(5);

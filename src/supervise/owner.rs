@@ -37,7 +37,7 @@ const COMMANDS: usize = 16;
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 
 /// What the queue wants done.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
     /// Start this job, which the store has as started.
     Start { job: Box<Job> },

@@ -18,6 +18,8 @@ pub enum WebError {
     BadRequest(String),
     #[error("this address answers only on the appliance's own socket")]
     SocketOnly,
+    #[error("the job is {owner}'s; only they and the keeper of this box may do that")]
+    NotYours { owner: String },
     #[error("this address is read with GET")]
     Method,
     #[error("this appliance does not answer to the name {0:?}")]
@@ -43,7 +45,7 @@ impl WebError {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::SocketOnly => StatusCode::FORBIDDEN,
+            Self::SocketOnly | Self::NotYours { .. } => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -61,6 +63,7 @@ impl WebError {
             Self::NotFound(_) => "not-found",
             Self::BadRequest(_) => "bad-request",
             Self::SocketOnly => "socket-only",
+            Self::NotYours { .. } => "not-yours",
             Self::Method => "method",
             Self::Host(_) => "host",
             Self::TooLarge { .. } => "too-large",

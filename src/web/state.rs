@@ -81,7 +81,8 @@ pub enum SubmitRefused {
 /// What the box says of itself.
 #[derive(Debug, Clone)]
 pub struct About {
-    pub acceleration: Acceleration,
+    /// `None` while it is being found out, in the first seconds after a boot of the host.
+    pub acceleration: watch::Receiver<Option<Acceleration>>,
     /// Addresses it answers on.
     pub listen: Vec<String>,
 }

@@ -1,9 +1,9 @@
 //! `GET /jobs/{id}/video.mp4?fragments=K`: the recording as far as it went when the page was made.
 //!
-//! How far that is stands in the address, so that what it names stays the same while the file
-//! grows.
+//! How far that is stands in the address, so what it names stays the same while the file grows, and
+//! a player can seek in it.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path as InAddress, State},
@@ -13,13 +13,14 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    errors::PageError,
-    files::{self, VIDEO},
+    errors::{PageError, WebError},
+    files::VIDEO,
     params::{Params, number},
-    ranged::{self, Whole},
+    ranged::{self, Ranged},
     state::Web,
 };
 use crate::{
+    capture::{CaptureError, GrowingVideo, VirtualFile},
     model::{JobId, StepRun},
     tasks,
 };
@@ -34,10 +35,11 @@ pub(super) struct Video {
 
 impl Video {
     /// What can be played now, if anything. Reads the disk.
-    pub(super) fn find(job: JobId, path: &Path) -> io::Result<Option<Self>> {
-        let length = path.metadata().map_or(0, |file| file.len());
-        let url = format!("/jobs/{job}/video.mp4?fragments=0");
-        Ok((length > 0).then_some(Self { url, epoch: Duration::ZERO }))
+    pub(super) fn find(job: JobId, path: &Path) -> Result<Option<Self>, CaptureError> {
+        let growing = GrowingVideo::scan(path)?;
+        let count = growing.fragments().len();
+        let url = format!("/jobs/{job}/video.mp4?fragments={count}");
+        Ok((count > 0).then(|| Self { url, epoch: growing.epoch() }))
     }
 
     /// Where in the video a step begins, in seconds.
@@ -49,19 +51,28 @@ impl Video {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fragments {
-    #[serde(rename = "fragments")]
-    _fragments: usize,
+    fragments: usize,
 }
 
 /// `GET /jobs/{id}/video.mp4`
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     InAddress(id): InAddress<String>,
-    Params(Fragments { .. }): Params<Fragments>,
+    Params(Fragments { fragments }): Params<Fragments>,
     request: HeaderMap,
 ) -> Result<Response, PageError> {
     let path = web.folder(number(&id)?).file(VIDEO);
-    let whole = tasks::blocking(move || files::open(&path).and_then(Whole::new)).await;
-    let whole = whole.map_err(files::missing)?;
-    Ok(ranged::serve(&request, Arc::new(whole), "video/mp4")?)
+    let view = tasks::blocking(move || GrowingVideo::scan(&path)?.view(fragments)).await;
+    let view = view.map_err(io::Error::other)?.ok_or(WebError::NotFound("video"))?;
+    Ok(ranged::serve(&request, Arc::new(view), "video/mp4")?)
+}
+
+impl Ranged for VirtualFile {
+    fn length(&self) -> u64 {
+        self.len()
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        Self::read(self, range)
+    }
 }

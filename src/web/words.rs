@@ -72,7 +72,6 @@ pub(super) const fn code(code: Code) -> &'static str {
     match code {
         Code::NoMatch => "an expected screen did not come",
         Code::NoSerialMatch => "expected text did not come on the serial console",
-        Code::NotStill => "the screen did not come to rest",
         Code::Workaround => "a known workaround was needed",
         Code::BadStep => "a step cannot be carried out as written",
         Code::NoNeedles => "no needle has the tags a step names",

@@ -81,7 +81,10 @@ impl Site {
             }),
             activity: Arc::new(move |_| Some(heard.clone())),
             hosts: vec!["lab.example".into()],
-            about: About { acceleration: Acceleration::Tcg, listen: vec!["127.0.0.1:8080".into()] },
+            about: About {
+                acceleration: tokio::sync::watch::channel(Some(Acceleration::Tcg)).1,
+                listen: vec!["127.0.0.1:8080".into()],
+            },
             tasks: tasks.clone(),
             zone: TimeZone::UTC,
         });

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    sutler::cli::Cli::parse().run()
+    sutler::cli::Cli::parse().run(|settings, ready| Ok(sutler::app::run(settings, ready)?))
 }

@@ -81,6 +81,14 @@ pub(super) struct Step {
     pub words: String,
 }
 
+/// `POST /api/jobs`
+#[derive(Debug, Deserialize)]
+pub(super) struct Submitted {
+    pub number: JobId,
+    /// Path of its page.
+    pub url: String,
+}
+
 /// `GET /api/status`
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {

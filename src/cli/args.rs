@@ -4,8 +4,22 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{cancel, client::Client, doctor, error::CliError, jobs, logs, output::say, show, wait};
-use crate::config::{Host, SettingsError};
+use super::{
+    cancel,
+    client::Client,
+    doctor, encode_video, engine,
+    error::CliError,
+    jobs, logs,
+    needle::{self, NeedleCommand},
+    output::say,
+    run,
+    serve::{self, Appliance},
+    show, submit, validate, wait,
+};
+use crate::{
+    config::{Host, SettingsError},
+    model::JobId,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -17,7 +31,7 @@ Exit codes:
    5  too slow
    6  canceled or skipped
   65  the job file is not valid
-  66  there is no such job
+  66  there is no such job, or no such file
   69  no appliance can be reached";
 
 /// Tests operating systems on virtual machines of this box: drop a job file into a folder, see what
@@ -48,18 +62,29 @@ pub(super) struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
+    Run(run::Args),
+    Submit(submit::Args),
+    Validate(validate::Args),
     Jobs(jobs::Args),
     Show(show::Args),
     Logs(logs::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
+    /// Try needles on a picture
+    #[command(subcommand)]
+    Needle(NeedleCommand),
     Doctor(doctor::Args),
+    #[command(hide = true)]
+    Engine(engine::Args),
+    #[command(hide = true)]
+    EncodeVideo(encode_video::Args),
 }
 
 impl Cli {
     /// Carries the command out and says what went wrong, if something did.
-    pub fn run(self) -> ExitCode {
-        match self.carry_out() {
+    pub fn run(self, appliance: Appliance) -> ExitCode {
+        match self.carry_out(appliance) {
             Ok(code) => code.into(),
             Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
             Err(error) => {
@@ -69,37 +94,86 @@ impl Cli {
         }
     }
 
-    fn carry_out(self) -> Result<u8, CliError> {
+    fn carry_out(self, appliance: Appliance) -> Result<u8, CliError> {
         let Self { common, command } = self;
-        if let Command::Doctor(args) = command {
-            return doctor::run(&args, &common);
+        match command {
+            Command::Serve(args) => {
+                log_to_stderr();
+                serve::run(args, &common, appliance)
+            }
+            Command::Engine(args) => {
+                log_to_stderr();
+                engine::run(&args)
+            }
+            Command::EncodeVideo(args) => {
+                log_to_stderr();
+                encode_video::run(args).map_err(|source| CliError::Encode { source })?;
+                Ok(0)
+            }
+            Command::Run(args) => on_this_thread(run::run(&args, common.json)),
+            Command::Validate(args) => validate::run(&args, &common),
+            Command::Needle(command) => {
+                Ok(needle::run(&command, common.json, &mut std::io::stdout().lock())?)
+            }
+            Command::Doctor(args) => doctor::run(&args, &common),
+            Command::Submit(args) => {
+                ask(&common, async |client, json| submit::run(&args, client, json).await)
+            }
+            Command::Jobs(args) => {
+                ask(&common, async |client, json| jobs::run(&args, client, json).await)
+            }
+            Command::Show(args) => {
+                ask(&common, async |client, json| show::run(&args, client, json).await)
+            }
+            Command::Logs(args) => {
+                ask(&common, async |client, json| logs::run(&args, client, json).await)
+            }
+            Command::Wait(args) => {
+                ask(&common, async |client, json| wait::run(&args, client, json).await)
+            }
+            Command::Cancel(args) => {
+                ask(&common, async |client, json| cancel::run(&args, client, json).await)
+            }
         }
-        let data = match &common.data {
-            Some(data) => vec![data.clone()],
-            None => Host::look()?.likely_data(),
-        };
-        if data.is_empty() {
-            return Err(SettingsError::NoHome.into());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| CliError::Start { source })?;
-        runtime.block_on(async {
-            let client = Client::new(&data);
-            let json = common.json;
-            let done = match command {
-                Command::Jobs(args) => jobs::run(&args, &client, json).await,
-                Command::Show(args) => show::run(&args, &client, json).await,
-                Command::Logs(args) => logs::run(&args, &client, json).await,
-                Command::Wait(args) => wait::run(&args, &client, json).await,
-                Command::Cancel(args) => cancel::run(&args, &client, json).await,
-                Command::Doctor(_) => unreachable!("it needs no appliance and has run already"),
-            };
-            client.close().await;
-            done
-        })
     }
+}
+
+/// Asks the running appliance.
+fn ask(
+    common: &Common,
+    what: impl AsyncFnOnce(&Client, bool) -> Result<u8, CliError>,
+) -> Result<u8, CliError> {
+    let data = match &common.data {
+        Some(data) => vec![data.clone()],
+        None => Host::look()?.likely_data(),
+    };
+    if data.is_empty() {
+        return Err(SettingsError::NoHome.into());
+    }
+    on_this_thread(async {
+        let client = Client::new(&data);
+        let done = what(&client, common.json).await;
+        client.close().await;
+        done
+    })
+}
+
+fn on_this_thread(work: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Start { source })?;
+    runtime.block_on(work)
+}
+
+/// What the operator reads: `RUST_LOG` says how much.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| "info".into()))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 /// How a job is named: by its number here, or by its uuid.
@@ -116,6 +190,12 @@ impl std::str::FromStr for JobName {
         } else {
             Err("a job is named by its number, as in `sutler jobs`, or by its uuid")
         }
+    }
+}
+
+impl From<JobId> for JobName {
+    fn from(job: JobId) -> Self {
+        Self(job.to_string())
     }
 }
 
@@ -136,7 +216,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         cli.clone().debug_assert();
-        for command in cli.get_subcommands_mut() {
+        for command in cli.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
             let name = command.get_name().to_owned();
             assert!(command.render_long_help().to_string().contains("Examples:"), "{name}");
         }

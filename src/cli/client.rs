@@ -7,17 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use http_body_util::{BodyExt, Empty};
+use futures_util::stream;
+use http_body_util::{BodyExt, Empty, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response,
-    body::{Bytes, Incoming},
+    body::{Bytes, Frame, Incoming},
     client::conn::http1,
     header,
 };
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::UnixStream;
+use tokio::{io::AsyncReadExt, net::UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,6 +30,11 @@ use crate::{config::SOCKET, tasks::Tasks};
 
 /// Bytes a socket's address holds, without the one that ends it.
 const LONGEST_ADDRESS: usize = 107;
+
+/// Bytes of a file sent at a time.
+const PIECE: usize = 64 << 10;
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 pub(super) struct Client {
     /// Best first; one of them answers.
@@ -51,14 +57,30 @@ impl Client {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CliError> {
-        answer(self.send(Method::GET, path).await?).await
+        answer(self.send(Method::GET, path, None).await?).await
     }
 
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
     ) -> Result<Answer<T>, CliError> {
-        answer(self.send(Method::POST, path).await?).await
+        answer(self.send(Method::POST, path, None).await?).await
+    }
+
+    /// Sends a bundle.
+    pub(super) async fn send_tar<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        tar: File,
+    ) -> Result<Answer<T>, CliError> {
+        let file = tokio::fs::File::from_std(tar);
+        let pieces = stream::try_unfold(file, |mut file| async move {
+            let mut piece = Vec::with_capacity(PIECE);
+            let length = (&mut file).take(PIECE as u64).read_to_end(&mut piece).await?;
+            Ok((length > 0).then(|| (Frame::data(Bytes::from(piece)), file)))
+        });
+        answer(self.send(Method::POST, path, Some(StreamBody::new(pieces).boxed_unsync())).await?)
+            .await
     }
 
     pub(super) async fn status(&self) -> Result<Status, CliError> {
@@ -67,7 +89,7 @@ impl Client {
 
     /// A document that comes line by line, perhaps for a long time.
     pub(super) async fn lines(&self, path: &str) -> Result<LineStream, CliError> {
-        let body = accepted(self.send(Method::GET, path).await?).await?.into_body();
+        let body = accepted(self.send(Method::GET, path, None).await?).await?.into_body();
         Ok(LineStream { body, lines: Lines::default() })
     }
 
@@ -76,18 +98,26 @@ impl Client {
         self.tasks.close().await;
     }
 
-    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, CliError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        tar: Option<Body>,
+    ) -> Result<Response<Incoming>, CliError> {
         let lost = |source| CliError::Lost { source };
         let io = TokioIo::new(self.connect().await?);
         let (mut sender, connection) = http1::handshake(io).await.map_err(lost)?;
         let stop = self.tasks.stop.clone();
         // How a connection ends is told to whoever waits for its answer.
         self.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "localhost")
-            .body(Empty::<Bytes>::new())
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        if tar.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/x-tar");
+        }
+        let nothing = || Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = request
+            .body(tar.unwrap_or_else(nothing))
             .expect("paths are made of numbers and names that need no quoting");
         sender.send_request(request).await.map_err(lost)
     }

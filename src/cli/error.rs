@@ -5,8 +5,14 @@
 
 use std::{error::Error, fmt::Write as _, io, path::PathBuf};
 
-use super::answers::Problem;
-use crate::config::SettingsError;
+use super::{answers::Problem, needle::NeedleError};
+use crate::{
+    capture::CaptureError, config::SettingsError, engine::EngineError,
+    job_file::bundle::BundleError,
+};
+
+/// The job file is not valid: EX_DATAERR.
+pub(super) const INVALID: u8 = 65;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
@@ -22,6 +28,31 @@ pub(super) enum CliError {
     Refused(Problem),
     #[error("the appliance answered something this command does not understand")]
     NotUnderstood { source: serde_json::Error },
+    /// Seen before it was sent, and explained.
+    #[error("{} is not a valid job", .file.display())]
+    Invalid { file: PathBuf, words: String },
+    #[error("could not read {}", .path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{} holds no job.yaml, job.yml or job.json", .folder.display())]
+    NoJobFile { folder: PathBuf },
+    #[error("{} is packed: unpack it to have it checked here, or submit it", .path.display())]
+    Packed { path: PathBuf },
+    #[error("could not pack what the job refers to")]
+    NotPacked { source: BundleError },
+    #[error("could not use {} for the results", path.display())]
+    Results { path: PathBuf, source: io::Error },
+    #[error("{} holds the results of another run; name another folder with --out", path.display())]
+    ResultsThere { path: PathBuf },
+    #[error("the engine could not be started or followed")]
+    Engine { source: io::Error },
+    #[error("the engine could not begin")]
+    EngineFailed { source: EngineError },
+    #[error("could not encode the video")]
+    Encode { source: CaptureError },
+    #[error("the appliance could not run")]
+    Serve(#[source] Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Needle(#[from] NeedleError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("could not start")]
@@ -34,18 +65,30 @@ pub(super) enum CliError {
 impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) => 2,
-            // EX_DATAERR, EX_NOINPUT, EX_SOFTWARE
+            Self::Settings(_)
+            | Self::Packed { .. }
+            | Self::ResultsThere { .. }
+            | Self::Needle(_) => 2,
+            Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
+            // EX_NOINPUT
+            Self::File { .. } | Self::NoJobFile { .. } => 66,
+            // EX_NOINPUT, EX_SOFTWARE
             Self::Refused(problem) => match problem.status {
-                422 => 65,
+                422 => INVALID,
                 404 => 66,
                 503 => 69,
                 _ => 70,
             },
             // EX_UNAVAILABLE
             Self::Unreachable { .. } | Self::Lost { .. } => 69,
-            Self::NotUnderstood { .. } | Self::Start { .. } => 70,
-            // EX_IOERR
+            Self::NotUnderstood { .. }
+            | Self::Start { .. }
+            | Self::Engine { .. }
+            | Self::EngineFailed { .. }
+            | Self::Encode { .. }
+            | Self::Serve(_) => 70,
+            // EX_CANTCREAT, EX_IOERR
+            Self::Results { .. } => 73,
             Self::Output { .. } => 74,
         }
     }
@@ -75,9 +118,21 @@ impl CliError {
                 );
             }
             Self::Refused(problem) => words.push_str(&super::render::problems(problem)),
-            Self::Lost { .. }
+            Self::Invalid { words: explained, .. } => words.push_str(explained),
+            Self::File { .. }
+            | Self::NoJobFile { .. }
+            | Self::Packed { .. }
+            | Self::NotPacked { .. }
+            | Self::Lost { .. }
             | Self::NotUnderstood { .. }
             | Self::Settings(_)
+            | Self::Results { .. }
+            | Self::ResultsThere { .. }
+            | Self::Engine { .. }
+            | Self::EngineFailed { .. }
+            | Self::Encode { .. }
+            | Self::Serve(_)
+            | Self::Needle(_)
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

@@ -117,3 +117,81 @@ impl<'c> Follow<'c> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use axum::{Json, Router, extract::RawQuery, routing::get};
+    use serde_json::json;
+    use tokio::net::UnixListener;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{config::SOCKET, tasks::Tasks};
+
+    fn line(seq: u64, fact: &serde_json::Value) -> String {
+        let mut line = json!({"seq": seq, "mono_us": seq, "wall": "2026-01-31T12:05:09Z"});
+        line.as_object_mut().unwrap().extend(fact.as_object().unwrap().clone());
+        format!("{line}\n")
+    }
+
+    /// Hears all there is to hear from an appliance that answers the n-th time it is asked for
+    /// events with `streams[n]`, and says of the job that it is in `state`.
+    async fn heard(streams: Vec<(&'static str, String)>, state: &'static str) -> Vec<String> {
+        let place = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(place.path().join(SOCKET)).unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let events = move |RawQuery(query): RawQuery| {
+            let (expected, lines) = streams[asked.fetch_add(1, Ordering::Relaxed)].clone();
+            assert_eq!(query.as_deref(), Some(expected));
+            std::future::ready(lines)
+        };
+        let record = Json(json!({
+            "number": 7, "uuid": uuid::Uuid::nil(), "url": "/jobs/7", "name": "installer",
+            "state": state, "verdict": null, "cause": null, "cancel_asked": false,
+            "submitter": {"uid": 0, "name": "root"}, "way_in": "inbox",
+            "submitted": "2026-01-31T12:05:09Z", "started": null, "ended": null,
+            "running_ms": null, "something a later version says": 1,
+        }));
+        let app = Router::new()
+            .route("/api/jobs/7/events", get(events))
+            .route("/api/jobs/7", get(move || std::future::ready(record.clone())));
+        let tasks = Tasks::new(CancellationToken::new());
+        let stop = tasks.stop.clone();
+        tasks.spawn(stop.run_until_cancelled_owned(axum::serve(listener, app).into_future()));
+
+        let client = Client::new(&[place.path().join("nobody"), place.path().into()]);
+        let job = "7".parse().unwrap();
+        let mut follow = Follow::new(&client, &job).await.unwrap();
+        let mut heard = Vec::new();
+        while let Some(next) = follow.next().await.unwrap() {
+            heard.push(match next {
+                Heard::Event(event, _) => event.seq.to_string(),
+                Heard::Lost => "lost".into(),
+            });
+        }
+        client.close().await;
+        tasks.close().await;
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_cut_is_taken_up_again_and_no_event_is_heard_twice() {
+        let progress = |seq| line(seq, &json!({"event": "progress", "done": 1, "total": 2}));
+        let end = line(4, &json!({"event": "ended", "verdict": "passed", "backend": {}}));
+        let cut = progress(1) + &progress(2) + r#"{"seq":3,"mono_"#;
+        // This appliance says more than it is asked for.
+        let rest = progress(2) + "no event\n" + &progress(3) + &end + &progress(5);
+        let streams = vec![("from=0&follow=true", cut), ("from=3&follow=true", rest)];
+        assert_eq!(heard(streams, "running").await, ["1", "2", "lost", "3", "4"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_ends_without_an_engine_has_no_events() {
+        assert!(heard(vec![("from=0&follow=true", String::new())], "ended").await.is_empty());
+    }
+}

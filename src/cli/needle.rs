@@ -15,7 +15,11 @@ use crate::{
 };
 
 #[derive(Debug, clap::Subcommand)]
-pub enum NeedleCommand {
+#[command(after_long_help = "\
+Examples:
+  sutler needle match screen.png needles/login.json
+  sutler needle match --ratio 0.02 --json screen.png needles/*.json")]
+pub(super) enum NeedleCommand {
     /// Say whether needles are on a screen, and where
     ///
     /// Exits with 0 when one of them is, with 1 when none is, and with 2 when a file cannot be used.
@@ -23,7 +27,7 @@ pub enum NeedleCommand {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct MatchArgs {
+pub(super) struct MatchArgs {
     /// The screen to search, a PNG or PPM file
     #[arg(value_name = "SCREEN.png")]
     pub screen: PathBuf,
@@ -35,14 +39,11 @@ pub struct MatchArgs {
     /// A waiting step searches with 0.02 whenever the screen changes and with 1 every five seconds.
     #[arg(long, value_name = "RATIO", default_value = "1", value_parser = ratio)]
     pub ratio: f64,
-    /// Print JSON: an object for one needle, a list for several
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What keeps the question from being answered: exit code 2.
 #[derive(Debug, thiserror::Error)]
-pub enum NeedleError {
+pub(super) enum NeedleError {
     #[error("the screen cannot be searched")]
     Screen(#[source] PictureError),
     #[error(transparent)]
@@ -52,7 +53,11 @@ pub enum NeedleError {
 }
 
 /// Carries out the command, writes the answer to `out` and returns the exit code.
-pub fn run(command: &NeedleCommand, out: &mut dyn Write) -> Result<u8, NeedleError> {
+pub(super) fn run(
+    command: &NeedleCommand,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<u8, NeedleError> {
     let NeedleCommand::Match(args) = command;
     let screen = picture::read_image(&args.screen).map_err(NeedleError::Screen)?;
     let mut needles = Vec::with_capacity(args.needles.len());
@@ -62,7 +67,7 @@ pub fn run(command: &NeedleCommand, out: &mut dyn Write) -> Result<u8, NeedleErr
         needles.push(Arc::new(needle.into_prepared().map_err(refused)?));
     }
     let found = vision::search(&screen, &needles, args.ratio);
-    let written = if args.json { write_json(&found, out) } else { write_table(&found, out) };
+    let written = if json { write_json(&found, out) } else { write_table(&found, out) };
     written.map_err(NeedleError::Write)?;
     Ok(if found.iter().any(|candidate| candidate.ok) { 0 } else { 1 })
 }
@@ -143,6 +148,8 @@ mod tests {
     struct Cli {
         #[command(subcommand)]
         command: NeedleCommand,
+        #[arg(long, global = true)]
+        json: bool,
     }
 
     fn sutler(folder: &Path, line: &str) -> (Result<u8, NeedleError>, String) {
@@ -153,7 +160,8 @@ mod tests {
         let words = ["needle".to_owned(), "match".to_owned()].into_iter();
         let words = words.chain(line.split_whitespace().map(in_folder));
         let mut out = Vec::new();
-        let code = run(&Cli::try_parse_from(words).unwrap().command, &mut out);
+        let Cli { command, json } = Cli::try_parse_from(words).unwrap();
+        let code = run(&command, json, &mut out);
         (code, String::from_utf8(out).unwrap())
     }
 

@@ -24,6 +24,11 @@ pub(super) fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Whether results go to a terminal that wants colours (no-color.org).
+pub(super) fn is_colourful() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Whether a person watches what is said.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()

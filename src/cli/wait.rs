@@ -28,8 +28,18 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
-    let mut follow = Follow::new(client, &args.job).await?;
-    let mut progress = Progress::new(output::is_watched(), args.progress);
+    until_ended(&args.job, args.progress, client, json).await
+}
+
+/// Waits, says how the job ended, and returns the exit code for it.
+pub(super) async fn until_ended(
+    job: &JobName,
+    in_lines: bool,
+    client: &Client,
+    json: bool,
+) -> Result<u8, CliError> {
+    let mut follow = Follow::new(client, job).await?;
+    let mut progress = Progress::new(output::is_watched(), in_lines);
     while let Some(heard) = follow.next().await? {
         match heard {
             Heard::Event(event, _) => progress.hear(*event),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::facts::{Facts, Folder, FolderState, QEMU, Tool};
-use crate::cli::render::clean;
+use crate::{cli::render::clean, model::Acceleration, vm::Proof};
 
 /// Oldest QEMU this is tested with.
 const OLDEST_QEMU: (u32, u32) = (7, 2);
@@ -54,6 +54,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         let health = if file.package == "ovmf" { Health::Warn } else { Health::Bad };
         installed(file, health)
     }));
+    findings.extend(facts.acceleration.as_ref().map(acceleration));
     findings.push(memory(facts));
     findings.push(disk(facts.free_disk_mib));
     findings.push(folder("data folder", &facts.data));
@@ -91,6 +92,20 @@ fn installed(tool: &Tool, otherwise: Health) -> Finding {
     }
     Finding::new(otherwise, tool.name, "is not there")
         .remedy(format!("sudo apt install {}", tool.package))
+}
+
+fn acceleration(proof: &Proof) -> Finding {
+    match proof.acceleration {
+        Acceleration::Kvm => {
+            Finding::new(Health::Ok, "acceleration", format!("kvm: {}", proof.why))
+        }
+        Acceleration::Tcg => {
+            let words = format!("guests are emulated, which is slow: {}", proof.why);
+            Finding::new(Health::Warn, "acceleration", words).remedy(
+                "where /dev/kvm is there but closed: sudo adduser $USER kvm, then log in again",
+            )
+        }
+    }
 }
 
 fn memory(facts: &Facts) -> Finding {
@@ -172,6 +187,10 @@ mod tests {
             qemu: Ok("QEMU emulator version 7.2.22 (Debian 1:7.2)".into()),
             tools: vec![tool("qemu-img", "qemu-utils"), tool("setpriv", "util-linux")],
             firmware: vec![tool("/seabios", "seabios"), tool("/OVMF", "ovmf")],
+            acceleration: Some(Proof {
+                acceleration: Acceleration::Kvm,
+                why: "a guest booted under KVM".into(),
+            }),
             memory_mib: 16_000,
             lends: Lends { memory_mib: 14_000, cores: 4, machines: 4 },
             data: folder("/lab", FolderState::Writable),
@@ -192,12 +211,16 @@ mod tests {
     #[test]
     fn each_fault_is_found_by_name_and_has_a_remedy() {
         type Break = fn(&mut Facts);
-        let cases: [(&str, Health, Break); 10] = [
+        let cases: [(&str, Health, Break); 11] = [
             (QEMU, Health::Bad, |facts| facts.qemu = Err("it is not installed".into())),
             (QEMU, Health::Warn, |facts| facts.qemu = Ok("QEMU emulator version 5.2.0".into())),
             ("qemu-img", Health::Bad, |facts| facts.tools[0].is_there = false),
             ("/seabios", Health::Bad, |facts| facts.firmware[0].is_there = false),
             ("/OVMF", Health::Warn, |facts| facts.firmware[1].is_there = false),
+            ("acceleration", Health::Warn, |facts| {
+                let why = "/dev/kvm does not open".into();
+                facts.acceleration = Some(Proof { acceleration: Acceleration::Tcg, why });
+            }),
             ("memory", Health::Warn, |facts| facts.lends.memory_mib = 512),
             ("disk", Health::Warn, |facts| facts.free_disk_mib = Some(2_000)),
             ("disk", Health::Bad, |facts| facts.free_disk_mib = Some(100)),
@@ -227,6 +250,7 @@ mod tests {
                                   -> sudo apt install util-linux
         ok    /seabios            is there
         ok    /OVMF               is there
+        ok    acceleration        kvm: a guest booted under KVM
         ok    memory              16000 MiB, of which guests may have 14000 MiB, 4 cores, 4 machines at a time
         ok    disk                100000 MiB free for the data folder
         ok    data folder         /lab can be written

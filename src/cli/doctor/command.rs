@@ -26,7 +26,11 @@ pub(in crate::cli) fn run(_: &Args, common: &Common) -> Result<u8, CliError> {
     let host = Host::look()?;
     let asked = Asked { data: common.data.clone(), ..Asked::default() };
     let settings = Settings::check(asked, &host)?;
-    let findings = check(&Facts::look(&host, &settings));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Start { source })?;
+    let findings = check(&runtime.block_on(Facts::look(&host, &settings)));
     if common.json {
         output::print_json(&json!(findings))?;
     } else {

@@ -9,7 +9,10 @@ use std::{
 
 use rustix::fs::{Access, access, statvfs};
 
-use crate::config::{Host, Lends, Settings};
+use crate::{
+    config::{Host, Lends, Settings},
+    vm::{self, Proof},
+};
 
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 
@@ -31,6 +34,8 @@ pub(super) struct Facts {
     pub qemu: Result<String, String>,
     pub tools: Vec<Tool>,
     pub firmware: Vec<Tool>,
+    /// None where there is no QEMU to ask.
+    pub acceleration: Option<Proof>,
     pub memory_mib: u64,
     pub lends: Lends,
     pub data: Folder,
@@ -66,12 +71,15 @@ pub(super) enum FolderState {
 }
 
 impl Facts {
-    pub(super) fn look(host: &Host, settings: &Settings) -> Self {
+    pub(super) async fn look(host: &Host, settings: &Settings) -> Self {
         let tool = |is_there: fn(&str) -> bool| {
             move |(name, package)| Tool { name, package, is_there: is_there(name) }
         };
+        let qemu = version(QEMU);
+        let acceleration = if qemu.is_ok() { Some(acceleration().await) } else { None };
         Self {
-            qemu: version(QEMU),
+            qemu,
+            acceleration,
             tools: TOOLS.map(tool(|name| version(name).is_ok())).into(),
             firmware: FIRMWARE.map(tool(|path| Path::new(path).is_file())).into(),
             memory_mib: host.memory_mib,
@@ -83,6 +91,15 @@ impl Facts {
             appliance_answers: UnixStream::connect(settings.socket()).is_ok(),
         }
     }
+}
+
+/// Tries again each time: who asks the doctor has perhaps just changed something.
+async fn acceleration() -> Proof {
+    let kept = std::env::temp_dir().join(format!("sutler-doctor-{}.json", uuid::Uuid::new_v4()));
+    let proof = vm::probe(Path::new(QEMU), &kept).await;
+    // It is not there when nothing could be proved.
+    let _ = std::fs::remove_file(&kept);
+    proof
 }
 
 /// The first line of what a program says of its version.

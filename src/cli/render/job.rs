@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::words::{clean, duration, time};
 use crate::{
     cli::answers::{Job, Record, Status, Step},
-    model::{Cause, Outcome},
+    model::{Cause, Outcome, Verdict},
 };
 
 /// All a person wants to know of a job.
@@ -62,12 +62,19 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
 pub(in crate::cli) fn end(job: &Job) -> String {
     let verdict = job.verdict.map_or("not known yet", |verdict| verdict.name());
     let took = job.running().map_or_else(String::new, |took| format!(" after {}", duration(took)));
-    let mut text = format!("job {}: {verdict}{took}\n", job.number);
-    if let Some(cause) = &job.cause {
-        let _ = writeln!(text, "  {}", because(cause));
-        for line in &cause.evidence.lines {
-            let _ = writeln!(text, "  | {}", clean(line));
-        }
+    let text = format!("job {}: {verdict}{took}\n", job.number);
+    text + job.cause.as_ref().map(reasons).unwrap_or_default().as_str()
+}
+
+/// What `run` ends with.
+pub(in crate::cli) fn verdict(verdict: Verdict, cause: Option<&Cause>) -> String {
+    format!("{verdict}\n") + cause.map(reasons).unwrap_or_default().as_str()
+}
+
+fn reasons(cause: &Cause) -> String {
+    let mut text = format!("  {}\n", because(cause));
+    for line in &cause.evidence.lines {
+        let _ = writeln!(text, "  | {}", clean(line));
     }
     text
 }

@@ -7,7 +7,7 @@ mod table;
 mod words;
 
 pub(super) use event::{doing, event};
-pub(super) use job::{end, record};
-pub(super) use problem::problems;
+pub(super) use job::{end, record, verdict};
+pub(super) use problem::{explained, problems};
 pub(super) use table::jobs;
 pub(super) use words::clean;

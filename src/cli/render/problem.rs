@@ -1,9 +1,23 @@
-//! What is wrong with a job file, as the appliance says it.
+//! What is wrong with a job file, as the appliance says it and as it is seen here.
 
 use std::fmt::Write as _;
 
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
 use super::words::clean;
-use crate::cli::answers::Problem;
+use crate::{cli::answers::Problem, job_file::Explained};
+
+/// Each problem beside the lines it is about.
+pub(in crate::cli) fn explained(problems: &[Explained], is_colourful: bool) -> String {
+    let theme =
+        if is_colourful { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+    let mut text = String::new();
+    for problem in problems {
+        handler.render_report(&mut text, problem).expect("a string takes all that is written");
+    }
+    text
+}
 
 /// One block for each fault; nothing when there is none.
 pub(in crate::cli) fn problems(problem: &Problem) -> String {

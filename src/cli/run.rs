@@ -1,0 +1,155 @@
+//! `sutler run`: one job, here and now, without an appliance.
+//!
+//! The engine is the same process the appliance starts, in the result folder the user names. The
+//! job's files are used where they are: whoever runs this reads them with their own rights.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::{
+    error::CliError,
+    local::{Local, examine, find, folder_of},
+    output::{self, say},
+    progress::Progress,
+    render,
+};
+use crate::{
+    job_file::Options,
+    model::{Command, EngineOrder, JobId, JobState},
+    supervise::{self, Ending, Engine, Follower, JobFolder},
+    vm,
+};
+
+/// Run one job here and now, without an appliance
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  sutler run job.yaml                      results in job-results-1, job-results-2, …
+  sutler run installer/ --out /tmp/first   a folder with a job.yaml
+  sutler run job.yaml --json | jq .verdict
+
+Ends with the verdict's exit code. Ctrl-C cancels the job in good order, a second one at once.")]
+pub(super) struct Args {
+    /// A job file, or a folder with a job.yaml in it
+    file: PathBuf,
+    /// Folder for the results; it must not hold those of another run
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Must be called on the process's first thread, in a runtime of one thread: the engine ends when
+/// the thread that started it does.
+pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
+    let file = match find(&args.file)? {
+        Local::JobFile(file) => file,
+        Local::Packed(path) => return Err(CliError::Packed { path }),
+    };
+    let everywhere = [PathBuf::from("/")];
+    let job = match examine(&file, Options::default(), &everywhere, None)? {
+        Ok(job) => job,
+        Err(problems) => {
+            let words = render::explained(&problems.diagnostics(), false);
+            return Err(CliError::Invalid { file, words });
+        }
+    };
+    for warning in &job.warnings {
+        say(&format!("sutler: {}: warning: {warning}\n", job.name));
+    }
+    let unreadable = |source| CliError::File { path: file.clone(), source };
+    let bundle = folder_of(&file).canonicalize().map_err(unreadable)?;
+    let out = results(&file, args.out.as_deref())?;
+    let folder = JobFolder::at(out.clone());
+    let proof = vm::probe(Path::new("qemu-system-x86_64"), &probe_cache()).await;
+    let order = EngineOrder {
+        job: JobId(0),
+        uuid: Uuid::now_v7(),
+        definition: job.definition,
+        bundle,
+        roots: everywhere.into(),
+        acceleration: proof.acceleration,
+        bound_to_parent: true,
+    };
+    let child = supervise::launch(&folder, &order)
+        .map_err(|source| CliError::Engine { source: io::Error::other(source) })?;
+    let ending = follow(&folder, order.uuid, Engine::Child(child), json).await;
+    let ending = ending.map_err(|source| CliError::Engine { source })?;
+    if json {
+        let (verdict, cause) = (ending.verdict, &ending.cause);
+        output::print_json(&json!({ "verdict": verdict, "cause": cause, "results": out }))?;
+    } else {
+        let words = render::verdict(ending.verdict, ending.cause.as_ref());
+        output::print(&format!("{words}  results in {}\n", out.display()))?;
+    }
+    Ok(ending.verdict.exit_code())
+}
+
+async fn follow(folder: &JobFolder, uuid: Uuid, engine: Engine, json: bool) -> io::Result<Ending> {
+    let (commands, heard) = mpsc::channel(4);
+    let (seq, mut seen) = watch::channel(0);
+    let (state, _) = watch::channel(JobState::Preparing);
+    let follower = Follower { folder: folder.clone(), uuid, commands: heard, seq, state };
+    let ending = follower.follow(engine);
+    tokio::pin!(ending);
+    let mut progress = Progress::new(output::is_watched() && !json, !json);
+    let mut offset = 0;
+    loop {
+        tokio::select! {
+            ending = &mut ending => {
+                let ending = ending?;
+                supervise::close_log(folder, &ending)?;
+                folder.read_events(offset, |event| progress.hear(event))?;
+                progress.finish();
+                return Ok(ending);
+            }
+            Ok(()) = seen.changed() => {
+                offset = folder.read_events(offset, |event| progress.hear(event))?;
+            }
+            _ = tokio::signal::ctrl_c() => {
+                say("sutler: canceling; once more to end at once\n");
+                // The engine makes a second one end at once.
+                let _ = commands.try_send(Command::Cancel { by: "Ctrl-C".into() });
+            }
+        }
+    }
+}
+
+/// The result folder: the one that was named, or the next free one where we stand.
+fn results(job: &Path, named: Option<&Path>) -> Result<PathBuf, CliError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CliError::Results { path, source }
+    };
+    if let Some(path) = named {
+        if path.join(JobFolder::EVENTS).exists() {
+            return Err(CliError::ResultsThere { path: path.into() });
+        }
+        fs::create_dir_all(path).map_err(failed(path))?;
+        return path.canonicalize().map_err(failed(path));
+    }
+    let stem = job.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    for number in 1.. {
+        let path = PathBuf::from(format!("{stem}-results-{number}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return path.canonicalize().map_err(failed(&path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(failed(&path)(source)),
+        }
+    }
+    unreachable!("there are more numbers than folders")
+}
+
+/// Where the proof of KVM is kept until the next boot.
+fn probe_cache() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+    let folder = cache.or_else(home).unwrap_or_else(env::temp_dir).join("sutler");
+    // Without a cache the proof is made again each time.
+    let _ = fs::create_dir_all(&folder);
+    folder.join("acceleration.json")
+}

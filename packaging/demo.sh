@@ -65,7 +65,7 @@ for _ in $(seq 100); do
     sleep 0.2
 done
 "$sutler" --data "$data" show "$job" > /dev/null 2>&1 || {
-    find "$data/inbox" -mindepth 1 -maxdepth 2 -type f ! -path '*/needles/*' -size -64k -exec tail -n +1 {} +
+    cat "$data"/inbox/rejected/*.why.txt 2> /dev/null || true
     die "The job was not accepted" "Why is said above, and in $data/serve.log"
 }
 note "accepted as job $job: $page/jobs/$job"

@@ -29,6 +29,7 @@ fn without_an_appliance_commands_say_which_socket_and_how_to_start_one() {
         (place.path(), &["logs", "-f", "7"]),
         (place.path(), &["wait", "7"]),
         (place.path(), &["--json", "cancel", "7"]),
+        (place.path(), &["submit", "assets/demo/installer"]),
         (&deep, &["jobs"]),
     ] {
         let output = sutler(data, arguments);
@@ -84,4 +85,39 @@ fn a_reader_that_has_heard_enough_is_no_failure() {
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_job_file_is_checked_without_an_appliance() {
+    let place = tempfile::tempdir().unwrap();
+    let job = place.path().join("boot.yaml");
+    let sound = "job_name: boot\nactions:\n- boot: { method: qemu }\n";
+    for (text, code, words) in [
+        (sound.to_owned(), 0, "can be run"),
+        (sound.replace("actions", "acitons"), 65, "actions"),
+        (
+            format!("{sound}- test:\n    screen: {{ needles: gone/, steps: [save_screenshot] }}\n"),
+            65,
+            "gone",
+        ),
+    ] {
+        std::fs::write(&job, &text).unwrap();
+        let said = sutler(place.path(), &["validate", job.to_str().unwrap()]);
+        assert_eq!(said.status.code(), Some(code), "{text}{}", self::text(&said.stderr));
+        assert!(self::text(&said.stdout).contains(words), "{}", self::text(&said.stdout));
+        let told = sutler(place.path(), &["validate", "--json", job.to_str().unwrap()]);
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(told["valid"], code == 0);
+        assert!(code == 0 || told["problems"][0]["line"].is_u64(), "{told}");
+    }
+    let empty = sutler(place.path(), &["validate", place.path().to_str().unwrap()]);
+    assert_eq!(empty.status.code(), Some(66), "{}", text(&empty.stderr));
+}
+
+#[test]
+fn the_demo_can_be_run() {
+    let place = tempfile::tempdir().unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/installer");
+    let output = sutler(place.path(), &["validate", "--strict", demo.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }

@@ -3,9 +3,9 @@
 
 mod commands;
 mod job_files;
+mod kill_loop;
 mod layers;
-mod needles;
 mod machine;
-mod support {
-    pub(crate) mod tiny_guest;
-}
+mod needles;
+mod runs;
+mod support;

@@ -186,11 +186,15 @@ fn time_limits_name_the_part_that_used_up_its_time() {
 fn a_guest_that_goes_off_by_itself_is_told_from_one_that_was_switched_off() {
     let lab = Lab::new();
     let appliance = Appliance::start(&lab.data);
-    let by_itself = format!("- assert_screen: {{ tags: page-a, timeout: 60s }}\n- send_key: p\n{}", "- assert_screen: { tags: page-b, timeout: 60s }\n");
+    let by_itself = format!(
+        "- assert_screen: {{ tags: page-a, timeout: 60s }}\n- send_key: p\n{}",
+        "- assert_screen: { tags: page-b, timeout: 60s }\n"
+    );
     let job = lab.job("goes-off", &by_itself);
     appliance.drop_folder(&job.0, job.name());
     assert_end(&appliance.wait_ended(1), "incomplete", "guest_off");
-    let job = lab.job("switched-off", "- assert_screen: { tags: page-a, timeout: 60s }\n- power: off\n");
+    let job =
+        lab.job("switched-off", "- assert_screen: { tags: page-a, timeout: 60s }\n- power: off\n");
     appliance.drop_folder(&job.0, job.name());
     assert_eq!(appliance.wait_ended(2)["verdict"], "passed");
     lab.assert_nothing_left();

@@ -28,7 +28,8 @@ impl JobFolder {
     fn bare(parent: &Path, name: &str, steps: &str, job: u32, action: u32) -> Self {
         let folder = parent.join(name);
         fs::create_dir_all(folder.join("needles")).unwrap();
-        tiny_guest::write_image(&folder.join("tiny.img"));
+        tiny_guest::disk(&folder);
+        fs::remove_file(folder.join("tiny_guest.o")).unwrap();
         let steps = steps.lines().map(|line| format!("      {line}\n")).collect::<String>();
         let text = format!(
             "job_name: {name}\n\
@@ -37,7 +38,7 @@ impl JobFolder {
              actions:\n\
              - boot:\n\
              \x20   method: qemu\n\
-             \x20   guest: {{ memory: 32M, disk: tiny.img }}\n\
+             \x20   guest: {{ memory: 32M, disk: tiny_guest.img }}\n\
              - test:\n\
              \x20   screen:\n\
              \x20     needles: needles/\n\
@@ -72,8 +73,8 @@ fn page_needles() -> &'static Path {
                          - save_screenshot\n";
             let job = JobFolder::bare(work.path(), "look-at-the-pages", steps, 60, 60);
             let out = work.path().join("out");
-            let ran = Command::new(SUTLER).arg("run").arg(job.file()).arg("--out").arg(&out);
-            let ran = { ran }.output().unwrap();
+            let mut run = Command::new(SUTLER);
+            let ran = run.arg("run").arg(job.file()).arg("--out").arg(&out).output().unwrap();
             assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
             let needles = tempfile::tempdir().unwrap();
             let saved = saved_screens(&out);

@@ -1,0 +1,5 @@
+//! What several tests need.
+
+pub(crate) mod appliance;
+pub(crate) mod job;
+pub(crate) mod tiny_guest;

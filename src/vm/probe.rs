@@ -58,10 +58,9 @@ pub async fn probe(qemu: &Path, cache: &Path) -> Proof {
         return proof;
     }
     let proof = match run(qemu, "kvm", cache).await {
-        Ok(Ran::Answered) => Proof {
-            acceleration: Acceleration::Kvm,
-            why: "a guest booted under KVM".into(),
-        },
+        Ok(Ran::Answered) => {
+            Proof { acceleration: Acceleration::Kvm, why: "a guest booted under KVM".into() }
+        }
         Ok(Ran::Silent) => Proof::tcg(format!(
             "/dev/kvm opens, but a guest under KVM made no progress within {} s",
             PATIENCE.as_secs()

@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::sync::{
     broadcast::{self, error::RecvError, error::TryRecvError},
-    mpsc, watch,
+    mpsc::{self, OwnedPermit},
+    watch,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,8 +50,8 @@ pub struct Owner {
     stale: bool,
 }
 
-/// The one who takes the wishes is gone.
-struct NobodyListens;
+/// It was asked to stop, or the one who takes the wishes is gone.
+struct Over;
 
 impl Owner {
     /// Reads the queue. What the store has as preparing, running or collecting counts as running.
@@ -75,17 +76,17 @@ impl Owner {
 
     /// Until `stop`, or until nobody takes the wishes any more.
     pub async fn run(mut self, stop: CancellationToken) {
-        if self.cancel_again().await.is_err() {
+        if self.cancel_again(&stop).await.is_err() {
             return;
         }
         loop {
-            let Ok(wake_at) = self.start_what_may().await else { return };
+            let Ok(wake_at) = self.start_what_may(&stop).await else { return };
             let wake = until(wake_at);
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = self.changes.recv() => self.heard(changed).await,
                 Some(request) = self.requests.recv() => {
-                    if self.answer(request).await.is_err() {
+                    if self.answer(request, &stop).await.is_err() {
                         return;
                     }
                 }
@@ -97,7 +98,10 @@ impl Owner {
     }
 
     /// Decides, and starts what may start. Returns when to decide again if nothing happens.
-    async fn start_what_may(&mut self) -> Result<Option<Timestamp>, NobodyListens> {
+    async fn start_what_may(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<Option<Timestamp>, Over> {
         if self.stale
             && let Err(error) = self.read_all().await
         {
@@ -115,9 +119,9 @@ impl Owner {
             plan.reasons.into_iter().map(|(id, why)| (id, why.to_string())).collect();
         let mut wake_at = plan.wake_at;
         for id in plan.start {
-            let permit = self.wishes.clone().reserve_owned().await.map_err(|_| NobodyListens)?;
+            let room = self.room(stop).await?;
             match self.started(id).await {
-                Ok(Some(job)) => drop(permit.send(Wish::Start { job: Box::new(job) })),
+                Ok(Some(job)) => drop(room.send(Wish::Start { job: Box::new(job) })),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%id, error = &error as &dyn std::error::Error, "not started");
@@ -128,6 +132,14 @@ impl Owner {
         }
         self.publish(reasons);
         Ok(wake_at)
+    }
+
+    /// Room for one wish. Whoever takes them may be busy, but that must not keep us from stopping.
+    async fn room(&self, stop: &CancellationToken) -> Result<OwnedPermit<Wish>, Over> {
+        tokio::select! {
+            () = stop.cancelled() => Err(Over),
+            room = self.wishes.clone().reserve_owned() => room.map_err(|_| Over),
+        }
     }
 
     /// Makes the start durable. None when the job does not wait any more.
@@ -148,12 +160,12 @@ impl Owner {
         }
     }
 
-    async fn answer(&mut self, request: Request) -> Result<(), NobodyListens> {
+    async fn answer(&mut self, request: Request, stop: &CancellationToken) -> Result<(), Over> {
         let Request::Cancel { job, by, answer } = request;
         let done = match self.cancel(job, &by).await {
             Ok(None) => Ok(()),
             Ok(Some(wish)) => {
-                self.wishes.send(wish).await.map_err(|_| NobodyListens)?;
+                self.room(stop).await?.send(wish);
                 Ok(())
             }
             Err(StoreError::NoSuchJob(id)) => Err(Refused::NoSuchJob(id)),
@@ -190,13 +202,13 @@ impl Owner {
     }
 
     /// A cancel that was durable when the last appliance ended may not have been carried out.
-    async fn cancel_again(&mut self) -> Result<(), NobodyListens> {
+    async fn cancel_again(&mut self, stop: &CancellationToken) -> Result<(), Over> {
         for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
             let asked = |job: Job| job.cancel_asked.then_some(job.id);
             let Ok(jobs) = self.store.pick_in(state, usize::MAX, asked).await else { continue };
             for job in jobs.into_iter().flatten() {
                 let by = "somebody before the restart".into();
-                self.wishes.send(Wish::Cancel { job, by }).await.map_err(|_| NobodyListens)?;
+                self.room(stop).await?.send(Wish::Cancel { job, by });
             }
         }
         Ok(())

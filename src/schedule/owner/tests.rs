@@ -194,6 +194,21 @@ async fn a_restart_remembers_who_runs_and_who_was_canceled() {
 }
 
 #[tokio::test]
+async fn wishes_that_nobody_takes_do_not_keep_it_from_stopping() {
+    let lab = Lab::open(None).await;
+    let mut changes = lab.store.changes();
+    for _ in 0..4 {
+        lab.submit(512).await;
+    }
+    let mut started = 0;
+    while started < 2 {
+        started += u32::from(changes.recv().await.unwrap().state == JobState::Preparing);
+    }
+    let closed = tokio::time::timeout(Duration::from_secs(20), lab.close()).await;
+    assert!(closed.is_ok(), "it waits for room for the third wish");
+}
+
+#[tokio::test]
 async fn a_crowd_larger_than_the_owner_can_hear_loses_nobody() {
     let mut lab = Lab::open(None).await;
     let blocker = lab.submit(4096).await;

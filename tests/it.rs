@@ -8,4 +8,5 @@ mod layers;
 mod machine;
 mod needles;
 mod runs;
+mod store;
 mod support;

@@ -224,7 +224,7 @@ fn prepare_order(
         let read = read.map_err(|problems| {
             // It was accepted once: an older Sutler read it otherwise.
             let words = format!("this version does not understand the job: {problems}");
-            Cause::new(Who::Sutler, Code::Internal, words)
+            Box::new(Cause::new(Who::Sutler, Code::Internal, words))
         })?;
         Ok(EngineOrder {
             job: job.id,

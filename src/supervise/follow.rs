@@ -99,7 +99,8 @@ impl Follower {
                 command = self.commands.recv(), if listening => match command {
                     Some(command) => {
                         if matches!(command, Command::Cancel { .. } | Command::Kill) {
-                            deadline.get_or_insert(Instant::now() + GRACE_AFTER_CANCEL);
+                            deadline
+                                .get_or_insert_with(|| Instant::now() + GRACE_AFTER_CANCEL);
                         }
                         unsent.push(command);
                     }

@@ -46,7 +46,7 @@ pub enum Wish {
 }
 
 /// Makes the order for a job from its record, or says why there can be none.
-pub type Prepare = Arc<dyn Fn(&Job) -> Result<EngineOrder, Cause> + Send + Sync>;
+pub type Prepare = Arc<dyn Fn(&Job) -> Result<EngineOrder, Box<Cause>> + Send + Sync>;
 
 #[derive(Debug, Clone)]
 struct LiveJob {
@@ -139,15 +139,16 @@ impl Supervisor {
 
     async fn start(&mut self, job: Job) {
         let folder = JobFolder::new(&self.data, job.id);
-        let launched = (self.prepare)(&job)
-            .and_then(|order| launch(&folder, &order).map_err(|error| not_started(&error)));
+        let launched = (self.prepare)(&job).and_then(|order| {
+            launch(&folder, &order).map_err(|error| Box::new(not_started(&error)))
+        });
         match launched {
             Ok(child) => self.follow(job, folder, Engine::Child(child)),
             Err(cause) => {
                 let ended = Change::Ended {
                     at: clock::now(),
                     verdict: Verdict::Incomplete,
-                    cause: Some(cause),
+                    cause: Some(*cause),
                     backend: serde_json::Map::new(),
                     load: None,
                     parts: Vec::new(),

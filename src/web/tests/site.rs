@@ -82,7 +82,7 @@ impl Site {
             activity: Arc::new(move |_| Some(heard.clone())),
             hosts: vec!["lab.example".into()],
             about: About {
-                acceleration: tokio::sync::watch::channel(Some(Acceleration::Tcg)).1,
+                acceleration: watch::channel(Some(Acceleration::Tcg)).1,
                 listen: vec!["127.0.0.1:8080".into()],
             },
             tasks: tasks.clone(),

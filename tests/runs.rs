@@ -258,3 +258,37 @@ fn several_guests_run_at_once() {
     }
     lab.assert_nothing_left();
 }
+
+#[test]
+fn a_job_sent_by_command_is_its_senders_and_ends_with_its_verdict() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    let job = lab.job("two-pages", TWO_PAGES);
+    let file = job.file();
+    let sent = appliance.command(&["submit", "--wait", "--json", file.to_str().unwrap()]);
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    let job = appliance.json("/api/jobs/1");
+    assert_eq!((&job["verdict"], &job["way_in"]), (&"passed".into(), &"command".into()));
+    assert_eq!(job["submitter"]["uid"], rustix::process::geteuid().as_raw());
+
+    let bad = lab.job("bad", "- assert_scren: page-a\n");
+    let refused = appliance.command(&["submit", bad.file().to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(65));
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("assert_screen"), "names the nearest step: {words}");
+}
+
+#[test]
+fn a_bad_file_in_the_inbox_is_set_aside_with_its_explanation() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    let inbox = lab.data.join("inbox");
+    fs::write(inbox.join(".bad.yaml"), "job_name: x\nactoins: []\n").unwrap();
+    fs::rename(inbox.join(".bad.yaml"), inbox.join("bad.yaml")).unwrap();
+    let why = wait_for("the explanation", || {
+        fs::read_to_string(inbox.join("rejected/bad.yaml.why.txt")).ok()
+    });
+    assert!(why.contains("line 2") && why.contains("actions"), "{why}");
+    assert!(inbox.join("rejected/bad.yaml").exists());
+    assert_eq!(appliance.json("/api/jobs")["jobs"].as_array().unwrap().len(), 0);
+}

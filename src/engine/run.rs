@@ -281,6 +281,7 @@ impl Run {
             guest.close(&mut self.backend, &self.narrator.journal, stopper.at_once()).await;
         }
         self.live.watch(false);
+        clear_away();
         for name in ["video.mp4", "serial0.txt"] {
             if let Ok(Some((size, sha256))) = blocking(move || sum(Path::new(name))).await {
                 self.narrator.journal.tell(Fact::File { path: name.into(), size, sha256 });
@@ -356,6 +357,18 @@ fn part_name(work: &Work) -> &str {
         Work::Deploy(_) => "deploy",
         Work::Boot(_) => "boot",
         Work::Test(test) => &test.name,
+    }
+}
+
+/// Removes what only the running guest needed. What cannot be removed is no reason to fail.
+fn clear_away() {
+    for name in ["disk.qcow2", "uefi-variables.qcow2", "engine.sock"] {
+        match std::fs::remove_file(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(name, %error, "could not be removed");
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! Planes of 8 bit 4:2:0 pictures to AV1: the only file that names rav1e.
+//! Planes to AV1: the only file that names rav1e.
 //!
 //! The settings favour what a lab sees: text, flat areas, and long times in which nothing moves.
 //! rav1e 0.8 has no tools for screen content, so small blocks carry text and large ones the empty
-//! rest. It keeps a few pictures back to look ahead and knows no times; whoever pushes keeps the
-//! times, and pushes on.
+//! rest. It keeps the newest pictures back (four, with these settings) and knows no times;
+//! [`super::film`] pushes it on and keeps the times.
 
 use std::sync::Arc;
 
@@ -13,18 +13,16 @@ use rav1e::prelude::{
     Rational, SceneDetectionSpeed, TransferCharacteristics, Tune,
 };
 
-/// 0 is without loss, 255 the worst.
+use super::{
+    CaptureError,
+    canvas::{Canvas, Planes},
+};
+
+/// 0 is without loss, 255 the worst. Small print stays sharp; the screens of a Debian installer
+/// take a quarter more bytes than at 120.
 const QUANTIZER: usize = 80;
 /// More would wait for each other: one picture is one tile.
 const THREADS: usize = 1;
-
-#[derive(Debug, thiserror::Error)]
-pub enum EncoderError {
-    #[error("the encoder refuses pictures of {width}x{height}: {words}")]
-    Settings { width: usize, height: usize, words: String },
-    #[error("the encoder failed at picture {number}: {words}")]
-    Encode { number: u64, words: String },
-}
 
 /// One encoded picture, in the order the pictures were pushed.
 #[derive(Debug)]
@@ -34,20 +32,16 @@ pub(super) struct Packet {
     pub(super) key: bool,
 }
 
-/// One stream of pictures of one size.
-#[derive(Debug)]
 pub(super) struct Encoder {
     context: Context<u8>,
-    width: usize,
     pushed: u64,
 }
 
 impl Encoder {
-    /// # Errors
-    /// When rav1e cannot encode pictures of this size (in pixels, even).
-    pub(super) fn new(width: usize, height: usize) -> Result<Self, EncoderError> {
+    pub(super) fn new(canvas: Canvas) -> Result<Self, CaptureError> {
         let mut settings = EncoderConfig::with_speed_preset(10);
-        (settings.width, settings.height) = (width, height);
+        settings.width = canvas.width() as usize;
+        settings.height = canvas.height() as usize;
         settings.time_base = Rational::new(1, 10);
         settings.pixel_range = PixelRange::Limited;
         settings.color_description = Some(ColorDescription {
@@ -56,41 +50,33 @@ impl Encoder {
             matrix_coefficients: MatrixCoefficients::BT709,
         });
         // Groups start where the caller says, and nowhere else.
-        (settings.min_key_frame_interval, settings.max_key_frame_interval) = (0, 0);
+        settings.min_key_frame_interval = 0;
+        settings.max_key_frame_interval = 0;
         settings.low_latency = true;
         settings.quantizer = QUANTIZER;
-        settings.tune = if std::env::var("TUNE").is_ok() { Tune::Psychovisual } else { Tune::Psnr };
-        let speed = &mut settings.speed_settings;
-        speed.scene_detection_mode = SceneDetectionSpeed::None;
-        speed.rdo_lookahead_frames = 1;
-        if std::env::var("PLAIN").is_err() {
-            speed.partition.partition_range =
-                PartitionRange::new(BlockSize::BLOCK_8X8, BlockSize::BLOCK_64X64);
-        }
-        if std::env::var("CDEF").is_ok() {
-            speed.cdef = false;
-        }
+        settings.tune = Tune::Psnr;
+        settings.speed_settings.scene_detection_mode = SceneDetectionSpeed::None;
+        settings.speed_settings.rdo_lookahead_frames = 1;
+        settings.speed_settings.partition.partition_range =
+            PartitionRange::new(BlockSize::BLOCK_8X8, BlockSize::BLOCK_64X64);
+        // Made for camera pictures: on screens it costs time and makes them worse.
+        settings.speed_settings.cdef = false;
         let context = Config::new()
             .with_encoder_config(settings)
-            .with_threads(std::env::var("THREADS").map_or(THREADS, |q| q.parse().unwrap()))
+            .with_threads(THREADS)
             .new_context()
-            .map_err(|error| EncoderError::Settings { width, height, words: error.to_string() })?;
-        Ok(Self { context, width, pushed: 0 })
+            .map_err(|error| CaptureError::Settings { words: error.to_string() })?;
+        Ok(Self { context, pushed: 0 })
     }
 
-    /// Takes the next picture, as brightness and two colour planes of half the size each way, and
-    /// gives the packets that are ready: often those of pictures before.
-    ///
-    /// # Errors
-    /// When rav1e fails, which is an error of it or of ours.
-    pub(super) fn push(
-        &mut self,
-        planes: [&[u8]; 3],
-        key: bool,
-    ) -> Result<Vec<Packet>, EncoderError> {
+    /// Takes the next picture, gives the packets that are ready: often those of pictures before.
+    pub(super) fn push(&mut self, planes: &Planes, key: bool) -> Result<Vec<Packet>, CaptureError> {
         let mut frame = self.context.new_frame();
-        let strides = [self.width, self.width / 2, self.width / 2];
-        for (plane, (bytes, stride)) in frame.planes.iter_mut().zip(planes.iter().zip(strides)) {
+        let width = planes.canvas.width() as usize;
+        let strides = [width, width / 2, width / 2];
+        for (plane, (bytes, stride)) in
+            frame.planes.iter_mut().zip(planes.all().iter().zip(strides))
+        {
             plane.copy_from_raw_u8(bytes, stride, 1);
         }
         let frame_type_override = if key { FrameTypeOverride::Key } else { FrameTypeOverride::No };
@@ -101,22 +87,17 @@ impl Encoder {
     }
 
     /// The packets of all pictures that are still held back.
-    ///
-    /// # Errors
-    /// As for [`Encoder::push`].
-    pub(super) fn finish(mut self) -> Result<Vec<Packet>, EncoderError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Packet>, CaptureError> {
         self.context.flush();
         self.receive()
     }
 
-    fn receive(&mut self) -> Result<Vec<Packet>, EncoderError> {
+    fn receive(&mut self) -> Result<Vec<Packet>, CaptureError> {
         let mut packets = Vec::new();
         loop {
             match self.context.receive_packet() {
-                Ok(packet) => {
-                    let key = packet.frame_type == FrameType::KEY;
-                    packets.push(Packet { data: packet.data, key });
-                }
+                Ok(packet) => packets
+                    .push(Packet { key: packet.frame_type == FrameType::KEY, data: packet.data }),
                 Err(EncoderStatus::Encoded) => {}
                 Err(EncoderStatus::NeedMoreData | EncoderStatus::LimitReached) => break,
                 Err(
@@ -129,7 +110,31 @@ impl Encoder {
         Ok(packets)
     }
 
-    fn failed(&self, status: EncoderStatus) -> EncoderError {
-        EncoderError::Encode { number: self.pushed, words: status.to_string() }
+    fn failed(&self, status: EncoderStatus) -> CaptureError {
+        CaptureError::Encode { number: self.pushed, words: status.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+
+    #[test]
+    fn every_picture_becomes_one_packet_and_groups_start_where_asked() {
+        let canvas = Canvas::new(64, 48);
+        let mut encoder = Encoder::new(canvas).unwrap();
+        let mut planes = Planes::black(canvas);
+        let mut packets = Vec::new();
+        for number in 0..150_u16 {
+            let grey = u8::try_from(number % 200).unwrap();
+            planes.draw(&Arc::new(Picture::filled(64, 48, [grey; 3])));
+            packets.extend(encoder.push(&planes, number % 140 == 0).unwrap());
+        }
+        let held_back = 150 - packets.len();
+        assert!((1..8).contains(&held_back), "{held_back}");
+        packets.extend(encoder.finish().unwrap());
+        let keys: Vec<usize> = (0..packets.len()).filter(|at| packets[*at].key).collect();
+        assert_eq!((packets.len(), keys), (150, vec![0, 140]));
     }
 }

@@ -16,8 +16,10 @@ pub enum CaptureError {
     Order { line: String, source: serde_json::Error },
     #[error("the line to the recorder is broken")]
     Pipe { source: io::Error },
-    #[error(transparent)]
-    Encoder(#[from] super::encoder::EncoderError),
+    #[error("the encoder refuses its settings: {words}")]
+    Settings { words: String },
+    #[error("the encoder failed at picture {number}: {words}")]
+    Encode { number: u64, words: String },
     #[error("could not write a box of the video")]
     Box { source: mp4_atom::Error },
 }

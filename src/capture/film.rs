@@ -27,7 +27,7 @@ use crate::picture::Picture;
 const GROUP_PICTURES: u32 = 64;
 /// And nothing depends on older pictures than this.
 const GROUP_TIME: Duration = Duration::from_secs(600);
-/// A part is written when it holds this many pictures,
+/// A part of the file is written when it holds this many pictures,
 const PART_PICTURES: usize = 8;
 /// or this much time.
 const PART_TIME: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl Film {
             path,
             file,
             planes: Planes::black(canvas),
-            encoder: new_encoder(canvas)?,
+            encoder: Encoder::new(canvas)?,
             held: VecDeque::new(),
             epoch: None,
             last_at: Duration::ZERO,
@@ -124,7 +124,7 @@ impl Film {
         let Some(epoch) = self.epoch else { return Ok(None) };
         let end = at.max(self.last_at + REPEAT_STEP);
         let canvas = self.planes.canvas;
-        let encoder = std::mem::replace(&mut self.encoder, new_encoder(canvas)?);
+        let encoder = std::mem::replace(&mut self.encoder, Encoder::new(canvas)?);
         let mut durable = self.take(encoder.finish()?, Some(end), epoch)?;
         durable = self.write_part()?.max(durable);
         self.put_index()?;
@@ -146,7 +146,7 @@ impl Film {
         }
         self.group_pictures += 1;
         self.held.push_back(Held { at, number });
-        let packets = self.encoder.push(self.planes.all(), key)?;
+        let packets = self.encoder.push(&self.planes, key)?;
         self.take(packets, None, epoch)
     }
 
@@ -198,10 +198,11 @@ impl Film {
         Ok(self.encoded.take())
     }
 
-    /// Replaces the file by one that has its index, for every player that is handed it later.
+    /// Replaces the file by what players were shown of it all the time, for every player that is
+    /// handed it later.
     fn put_index(&self) -> Result<(), CaptureError> {
         let video = GrowingVideo::scan(&self.path)?;
-        let Some(view) = video.view(video.fragments().len())? else { return Ok(()) };
+        let Some(view) = video.view(usize::MAX)? else { return Ok(()) };
         let path = self.path.with_extension("mp4.part");
         let refused = |source| CaptureError::File { path: path.clone(), source };
         let mut file = File::create(&path).map_err(refused)?;
@@ -223,10 +224,6 @@ impl Film {
     fn refused(&self, source: std::io::Error) -> CaptureError {
         CaptureError::File { path: self.path.clone(), source }
     }
-}
-
-fn new_encoder(canvas: Canvas) -> Result<Encoder, CaptureError> {
-    Ok(Encoder::new(canvas.width() as usize, canvas.height() as usize)?)
 }
 
 #[cfg(test)]

@@ -3,13 +3,16 @@
 //!
 //! ```text
 //! ftyp moov uuid(clock) [sidx]   moof mdat   moof mdat   ...
-//!          header        index   one part    one part
+//!          header        index
 //! ```
 //!
-//! A part holds consecutive pictures of one group; only the first part of a group starts with a key
-//! frame. So the newest picture is durable soon, without paying for a key frame each time, and an
-//! index that names whole groups lets players seek. Times are microseconds from the first picture;
-//! the clock box tells when that was on the engine's own clock.
+//! While a video grows there is no index, and each moof and mdat are a part: some consecutive
+//! pictures of one group, so that the newest is durable soon without a key frame each time. Players
+//! are shown, and the finished file holds, one moof and mdat for a whole group, because Chromium
+//! (156) looks for a key frame at the start of each and fails where there is none.
+//!
+//! Times are microseconds from the first picture; the clock box tells when that was on the engine's
+//! own clock.
 
 use std::time::Duration;
 
@@ -127,16 +130,41 @@ pub(super) fn clock(body: &[u8]) -> Option<Duration> {
     Some(Duration::from_micros(u64::from_be_bytes(time.try_into().ok()?)))
 }
 
-/// One part. `number` is from 1, `start` the time of the first of `samples` in the video.
+/// One part, complete. `number` is from 1, `start` the time of the first of `samples` in the video.
 pub(super) fn part(
     number: u32,
     start: Duration,
     samples: &[Sample],
 ) -> Result<Vec<u8>, CaptureError> {
-    let entry = |sample: &Sample| TrunEntry {
-        duration: Some(sample.duration_us),
-        size: Some(u32::try_from(sample.data.len()).unwrap_or(u32::MAX)),
-        flags: Some(if sample.key { KEY_FLAGS } else { DELTA_FLAGS }),
+    let entry = |sample: &Sample| Entry {
+        len: u32::try_from(sample.data.len()).unwrap_or(u32::MAX),
+        duration_us: sample.duration_us,
+        key: sample.key,
+    };
+    let mut out = front(number, start, &samples.iter().map(entry).collect::<Vec<_>>())?;
+    samples.iter().for_each(|sample| out.extend_from_slice(&sample.data));
+    Ok(out)
+}
+
+/// What a table in the file says of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Of its data, in bytes.
+    pub(super) len: u32,
+    pub(super) duration_us: u32,
+    pub(super) key: bool,
+}
+
+/// What comes before the data of some pictures: a moof, and the head of an mdat.
+pub(super) fn front(
+    number: u32,
+    start: Duration,
+    entries: &[Entry],
+) -> Result<Vec<u8>, CaptureError> {
+    let entry = |entry: &Entry| TrunEntry {
+        duration: Some(entry.duration_us),
+        size: Some(entry.len),
+        flags: Some(if entry.key { KEY_FLAGS } else { DELTA_FLAGS }),
         cts: None,
     };
     let mut moof = Moof {
@@ -146,7 +174,7 @@ pub(super) fn part(
             tfdt: Some(Tfdt { base_media_decode_time: micros(start) }),
             trun: vec![Trun {
                 data_offset: Some(0),
-                samples: samples.iter().map(entry).collect::<Vec<_>>().into(),
+                samples: entries.iter().map(entry).collect::<Vec<_>>().into(),
             }],
             ..Default::default()
         }],
@@ -157,48 +185,39 @@ pub(super) fn part(
     moof.traf[0].trun[0].data_offset = i32::try_from(out.len() + 8).ok();
     out.clear();
     encode(&moof, &mut out)?;
-    let size = samples.iter().map(|sample| sample.data.len()).sum();
+    let size = entries.iter().map(|entry| entry.len as usize).sum();
     encode(&Header { kind: FourCC::new(b"mdat"), size: Some(size) }, &mut out)?;
-    samples.iter().for_each(|sample| out.extend_from_slice(&sample.data));
     Ok(out)
 }
 
-/// When a part starts and how long it lasts, and whether a player can start there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PartTimes {
-    pub(super) start: Duration,
-    pub(super) duration: Duration,
-    pub(super) starts_group: bool,
-}
-
-/// Reads what [`part`] wrote; nothing for the part of some other writer.
-pub(super) fn part_times(moof: &Moof) -> Option<PartTimes> {
+/// Reads what [`front`] wrote: when it starts, and its pictures. Nothing for some other writer's.
+pub(super) fn entries(moof: &Moof) -> Option<(Duration, Vec<Entry>)> {
     let traf = moof.traf.first()?;
     let start = Duration::from_micros(traf.tfdt.as_ref()?.base_media_decode_time);
-    let samples = &traf.trun.first()?.samples;
-    let duration: u64 = samples.iter().map(|sample| u64::from(sample.duration.unwrap_or(0))).sum();
-    let first = samples.get(0)?.flags.unwrap_or(0);
-    let duration = Duration::from_micros(duration);
-    Some(PartTimes { start, duration, starts_group: first & NOT_SYNC == 0 })
+    let entry = |sample: TrunEntry| {
+        let key = sample.flags? & NOT_SYNC == 0;
+        Some(Entry { len: sample.size?, duration_us: sample.duration?, key })
+    };
+    let entries: Option<Vec<Entry>> = traf.trun.first()?.samples.iter().map(entry).collect();
+    Some((start, entries?))
 }
 
-/// One entry of the index: a whole group.
+/// A moof and its mdat, as the index names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Indexed {
     pub(super) len: u64,
     pub(super) duration: Duration,
 }
 
-/// The index of the groups that follow it directly. Their first starts at zero.
-pub(super) fn index(groups: &[Indexed]) -> Result<Vec<u8>, CaptureError> {
-    // The box counts to 65535. In a recording of days an entry stands for several groups.
-    let together = groups.len() / usize::from(u16::MAX) + 1;
-    let reference = |groups: &[Indexed]| SegmentReference {
+/// As many as one index can name.
+pub(super) const MOST_INDEXED: usize = u16::MAX as usize;
+
+/// The index of what follows it directly, the first of it starting at zero.
+pub(super) fn index(all: &[Indexed]) -> Result<Vec<u8>, CaptureError> {
+    let reference = |one: &Indexed| SegmentReference {
         reference_type: false,
-        referenced_size: u32::try_from(groups.iter().map(|group| group.len).sum::<u64>())
-            .unwrap_or(u32::MAX),
-        subsegment_duration: u32::try_from(micros(groups.iter().map(|group| group.duration).sum()))
-            .unwrap_or(u32::MAX),
+        referenced_size: u32::try_from(one.len).unwrap_or(u32::MAX),
+        subsegment_duration: u32::try_from(micros(one.duration)).unwrap_or(u32::MAX),
         starts_with_sap: true,
         sap_type: 1,
         sap_delta_time: 0,
@@ -208,7 +227,7 @@ pub(super) fn index(groups: &[Indexed]) -> Result<Vec<u8>, CaptureError> {
         timescale: TIMESCALE,
         earliest_presentation_time: 0,
         first_offset: 0,
-        references: groups.chunks(together).map(reference).collect(),
+        references: all.iter().map(reference).collect(),
     };
     let mut out = Vec::new();
     encode(&sidx, &mut out)?;

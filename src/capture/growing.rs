@@ -1,9 +1,10 @@
 //! The reading side of `video.mp4`, while it grows and after.
 //!
 //! A player seeks only when a file has an index in front and its length does not change. A file
-//! that grows has neither, so a reader says how many fragments it knows of, and gets a
-//! [`VirtualFile`] of just these with their index: the same bytes for the same count, however far
-//! the file has grown since, and also from the finished file.
+//! that grows has neither, so a reader says how many pictures it knows of, and gets a
+//! [`VirtualFile`] of just these: with their index, and each group in one piece, however many parts
+//! it was written in. The same count gives the same bytes, however far the file has grown since,
+//! and also from the finished file.
 
 use std::{
     fs::File,
@@ -19,7 +20,7 @@ use mp4_atom::{Decode, DecodeAtom, FourCC, Header, Moof};
 
 use super::{
     CaptureError,
-    container::{self, Indexed},
+    container::{self, Entry, Indexed},
 };
 
 /// Longest box that is read into memory. Ours take some hundred bytes.
@@ -27,24 +28,12 @@ const MAX_BOX: usize = 1 << 20;
 /// Read at once; holds all of an ordinary fragment but its data.
 const GLANCE: usize = 2048;
 
-/// A piece of the video that is in the file as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fragment {
-    /// Place in the file, in bytes.
-    pub offset: u64,
-    /// In bytes.
-    pub len: u64,
-    /// In the video, whose first picture is at zero.
-    pub start: Duration,
-    pub duration: Duration,
-    /// Whether a player can start here.
-    pub starts_group: bool,
-}
-
-impl Fragment {
-    pub fn end(&self) -> Duration {
-        self.start + self.duration
-    }
+/// A picture of the video.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    /// Place of its data in the file.
+    offset: u64,
+    entry: Entry,
 }
 
 /// What a video file holds at one moment.
@@ -53,12 +42,14 @@ pub struct GrowingVideo {
     file: Arc<File>,
     header: Vec<u8>,
     epoch: Duration,
-    fragments: Vec<Fragment>,
+    duration: Duration,
+    shown: Vec<Shown>,
 }
 
 impl GrowingVideo {
     /// Looks through a file. What does not end, or is not ours, ends the video; a file that does
-    /// not exist yet is one of no fragments.
+    /// not exist yet has no pictures. Reads some hundred bytes a second of video: call it through
+    /// [`tasks::blocking`](crate::tasks::blocking).
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -71,8 +62,13 @@ impl GrowingVideo {
             }
             Err(error) => return Err(refused(error)),
         };
-        let mut video =
-            Self { file: Arc::new(file), header: vec![], epoch: Duration::ZERO, fragments: vec![] };
+        let mut video = Self {
+            file: Arc::new(file),
+            header: vec![],
+            epoch: Duration::ZERO,
+            duration: Duration::ZERO,
+            shown: vec![],
+        };
         video.walk().map_err(refused)?;
         Ok(video)
     }
@@ -82,72 +78,81 @@ impl GrowingVideo {
         self.epoch
     }
 
-    pub const fn header_len(&self) -> u64 {
-        self.header.len() as u64
-    }
-
-    pub fn fragments(&self) -> &[Fragment] {
-        &self.fragments
-    }
-
     /// How much of the video can be seen.
-    pub fn duration(&self) -> Duration {
-        self.fragments.last().map_or(Duration::ZERO, Fragment::end)
+    pub const fn duration(&self) -> Duration {
+        self.duration
     }
 
-    /// The video of the first `count` fragments, or of all there are if these are fewer; nothing
+    /// How many pictures can be seen: the number to ask [`view`](Self::view) for.
+    pub fn pictures(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// The video of the first `count` pictures, or of all there are if these are fewer; nothing
     /// when there is nothing to play.
     ///
     /// # Errors
-    /// When the index does not fit its box, which is an error of ours.
+    /// When a table does not fit its box, which is an error of ours.
     pub fn view(&self, count: usize) -> Result<Option<VirtualFile>, CaptureError> {
-        let fragments = &self.fragments[..count.min(self.fragments.len())];
-        let (Some(first), Some(last)) = (fragments.first(), fragments.last()) else {
+        let shown = &self.shown[..count.min(self.shown.len())];
+        if shown.is_empty() {
             return Ok(None);
-        };
-        let groups: Vec<Indexed> = fragments
-            .chunk_by(|_, next| !next.starts_group)
-            .map(|group| Indexed {
-                len: group.iter().map(|fragment| fragment.len).sum(),
-                duration: group.iter().map(|fragment| fragment.duration).sum(),
-            })
-            .collect();
-        let mut front = self.header.clone();
-        front.extend(container::index(&groups)?);
-        let (from, until) = (first.offset, last.offset + last.len);
-        Ok(Some(VirtualFile { front, file: Arc::clone(&self.file), from, until }))
+        }
+        let groups: Vec<&[Shown]> = shown.chunk_by(|_, next| !next.entry.key).collect();
+        // In a recording of weeks several groups share an entry of the index.
+        let together = groups.len().div_ceil(container::MOST_INDEXED);
+        let mut start = Duration::ZERO;
+        let mut fronts = Vec::new();
+        let mut indexed = Vec::new();
+        for (groups, number) in groups.chunks(together).zip(1..) {
+            let entries: Vec<Entry> = groups.concat().iter().map(|shown| shown.entry).collect();
+            let front = container::front(number, start, &entries)?;
+            let data: u64 = entries.iter().map(|entry| u64::from(entry.len)).sum();
+            let micros = entries.iter().map(|entry| u64::from(entry.duration_us)).sum();
+            let duration = Duration::from_micros(micros);
+            indexed.push(Indexed { len: front.len() as u64 + data, duration });
+            fronts.push(front);
+            start += duration;
+        }
+        let mut view = VirtualFile::new(Arc::clone(&self.file));
+        view.add_made(&self.header);
+        view.add_made(&container::index(&indexed)?);
+        for (groups, front) in groups.chunks(together).zip(&fronts) {
+            view.add_made(front);
+            for shown in groups.iter().copied().flatten() {
+                view.add_stored(shown.offset, u64::from(shown.entry.len));
+            }
+        }
+        Ok(Some(view))
     }
 
     fn walk(&mut self) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         let mut at = 0;
-        // The moof whose data comes next.
-        let mut open: Option<(u64, container::PartTimes)> = None;
+        // The pictures whose data comes next.
+        let mut open: Option<Vec<Entry>> = None;
         let mut seen = Glance { start: 0, bytes: vec![] };
         while let Some((kind, head, size)) = self.box_at(&mut seen, at, end)? {
-            let next = at + size;
             let is_ours = match (&kind.to_string() as &str, open.take()) {
                 ("moof", None) => {
                     let body = self.body(&mut seen, at + head, size - head)?;
-                    let times = body.and_then(|body| {
-                        let moof = Moof::decode_atom(&header_of(kind, size - head), &mut &body[..]);
-                        container::part_times(&moof.ok()?)
+                    let found = body.and_then(|body| {
+                        let header = Header { kind, size: Some(body.len()) };
+                        container::entries(&Moof::decode_atom(&header, &mut &body[..]).ok()?)
                     });
-                    open = times.map(|times| (at, times));
+                    open = found.filter(|(start, _)| *start == self.duration).map(|found| found.1);
                     open.is_some()
                 }
-                ("mdat", Some((offset, times))) => {
-                    self.fragments.push(Fragment {
-                        offset,
-                        len: next - offset,
-                        start: times.start,
-                        duration: times.duration,
-                        starts_group: times.starts_group,
-                    });
-                    true
+                ("mdat", Some(entries)) => {
+                    let data: u64 = entries.iter().map(|entry| u64::from(entry.len)).sum();
+                    let is_all = head + data == size;
+                    if is_all {
+                        self.add(at + head, &entries);
+                    }
+                    is_all
                 }
-                ("sidx", None) if self.fragments.is_empty() => true,
-                ("ftyp" | "moov" | "uuid", None) if self.fragments.is_empty() => {
+                ("sidx", None) if self.shown.is_empty() => true,
+                ("ftyp" | "moov" | "uuid", None) if self.shown.is_empty() => {
                     let Some(all) = self.body(&mut seen, at, size)? else { break };
                     let body = &all[usize::try_from(head).unwrap_or(0)..];
                     self.epoch = container::clock(body).unwrap_or(self.epoch);
@@ -159,9 +164,17 @@ impl GrowingVideo {
             if !is_ours {
                 break;
             }
-            at = next;
+            at += size;
         }
         Ok(())
+    }
+
+    fn add(&mut self, mut offset: u64, entries: &[Entry]) {
+        for entry in entries {
+            self.shown.push(Shown { offset, entry: *entry });
+            offset += u64::from(entry.len);
+            self.duration += Duration::from_micros(u64::from(entry.duration_us));
+        }
     }
 
     /// Kind, length of the header and length of the box at `at`, if it ends before `end`.
@@ -193,11 +206,6 @@ impl GrowingVideo {
     }
 }
 
-const fn header_of(kind: FourCC, body: u64) -> Header {
-    #[expect(clippy::cast_possible_truncation, reason = "bounded by MAX_BOX")]
-    Header { kind, size: Some(body as usize) }
-}
-
 /// Some bytes of the file, so that a box costs one read and not three.
 struct Glance {
     start: u64,
@@ -227,21 +235,63 @@ impl Glance {
     }
 }
 
-/// A video file that does not exist as such: header and index from memory, the rest from the file.
-/// Stays readable, and the same, while the file grows and after it is replaced by its final form.
+/// A video file that does not exist as such: tables from memory, pictures from the file. Stays
+/// readable, and the same, while the file grows and after it is replaced by its final form.
 #[derive(Debug)]
 pub struct VirtualFile {
-    front: Vec<u8>,
     file: Arc<File>,
-    from: u64,
-    until: u64,
+    made: Vec<u8>,
+    /// In order, without gaps.
+    pieces: Vec<Piece>,
+    len: u64,
+}
+
+#[derive(Debug)]
+struct Piece {
+    start: u64,
+    len: u64,
+    source: Source,
+}
+
+/// Where the bytes of a piece start.
+#[derive(Debug)]
+enum Source {
+    Made(usize),
+    Stored(u64),
 }
 
 impl VirtualFile {
+    const fn new(file: Arc<File>) -> Self {
+        Self { file, made: Vec::new(), pieces: Vec::new(), len: 0 }
+    }
+
+    fn add_made(&mut self, bytes: &[u8]) {
+        let source = Source::Made(self.made.len());
+        self.made.extend_from_slice(bytes);
+        self.add(bytes.len() as u64, source);
+    }
+
+    fn add_stored(&mut self, offset: u64, len: u64) {
+        match self.pieces.last_mut() {
+            Some(Piece { len: before, source: Source::Stored(start), .. })
+                if *start + *before == offset =>
+            {
+                *before += len;
+                self.len += len;
+            }
+            Some(_) | None => self.add(len, Source::Stored(offset)),
+        }
+    }
+
+    fn add(&mut self, len: u64, source: Source) {
+        self.pieces.push(Piece { start: self.len, len, source });
+        self.len += len;
+    }
+
     /// In bytes.
     #[expect(clippy::len_without_is_empty, reason = "it never is")]
     pub const fn len(&self) -> u64 {
-        self.front.len() as u64 + (self.until - self.from)
+        self.len
     }
 
     /// The bytes of a range, cut to the length; a caller asks for as many as it wants in memory.
@@ -249,15 +299,30 @@ impl VirtualFile {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let front = self.front.len() as u64;
-        let end = range.end.min(self.len());
-        let start = range.start.min(end);
-        let place = |at: u64| usize::try_from(at.min(front)).unwrap_or(usize::MAX);
-        let mut bytes = self.front[place(start)..place(end)].to_vec();
-        let (skip, stop) = (start.max(front) - front, end.max(front) - front);
-        let before = bytes.len();
-        bytes.resize(before + usize::try_from(stop - skip).unwrap_or(usize::MAX), 0);
-        self.file.read_exact_at(&mut bytes[before..], self.from + skip)?;
+        let end = range.end.min(self.len);
+        let mut at = range.start.min(end);
+        let size = |len: u64| usize::try_from(len).map_err(io::Error::other);
+        let mut bytes = Vec::with_capacity(size(end - at)?);
+        let first = self.pieces.partition_point(|piece| piece.start + piece.len <= at);
+        for piece in &self.pieces[first..] {
+            if at >= end {
+                break;
+            }
+            let skip = at - piece.start;
+            let len = (piece.len - skip).min(end - at);
+            match piece.source {
+                Source::Made(from) => {
+                    let from = from + size(skip)?;
+                    bytes.extend_from_slice(&self.made[from..from + size(len)?]);
+                }
+                Source::Stored(from) => {
+                    let before = bytes.len();
+                    bytes.resize(before + size(len)?, 0);
+                    self.file.read_exact_at(&mut bytes[before..], from + skip)?;
+                }
+            }
+            at += len;
+        }
         Ok(bytes)
     }
 }

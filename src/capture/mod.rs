@@ -26,7 +26,7 @@ mod spool;
 
 pub use canvas::Canvas;
 pub use error::CaptureError;
-pub use growing::{Fragment, GrowingVideo, VirtualFile};
+pub use growing::{GrowingVideo, VirtualFile};
 pub use live::LivePicture;
 pub use process::encode_video;
 pub use recorder::{EncoderCommand, Recorder, RecorderReport};

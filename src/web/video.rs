@@ -37,7 +37,7 @@ impl Video {
     /// What can be played now, if anything. Reads the disk.
     pub(super) fn find(job: JobId, path: &Path) -> Result<Option<Self>, CaptureError> {
         let growing = GrowingVideo::scan(path)?;
-        let count = growing.fragments().len();
+        let count = growing.pictures();
         let url = format!("/jobs/{job}/video.mp4?fragments={count}");
         Ok((count > 0).then(|| Self { url, epoch: growing.epoch() }))
     }

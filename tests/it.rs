@@ -10,3 +10,4 @@ mod needles;
 mod runs;
 mod store;
 mod support;
+mod video;

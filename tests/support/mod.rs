@@ -1,5 +1,6 @@
 //! What several tests need.
 
 pub(crate) mod appliance;
+pub(crate) mod browser;
 pub(crate) mod job;
 pub(crate) mod tiny_guest;

@@ -171,7 +171,7 @@ fn time_limits_name_the_part_that_used_up_its_time() {
     let lab = Lab::new();
     let appliance = Appliance::start(&lab.data);
     for (number, name, job, action, code) in
-        [(1, "job-limit", 4, 60, "job_timeout"), (2, "action-limit", 60, 4, "action_timeout")]
+        [(1, "job-limit", 4, 4, "job_timeout"), (2, "action-limit", 60, 4, "action_timeout")]
     {
         let folder = JobFolder::with_limits(&lab.root, name, WAITS, job, action);
         appliance.drop_folder(&folder.0, name);

@@ -98,8 +98,16 @@ impl Appliance {
     pub fn wait_ended(&self, id: u64) -> Value {
         wait_for(&format!("job {id} to end"), || {
             let job = self.json(&format!("/api/jobs/{id}"));
+            self.assert_nothing_refused();
             (job["state"] == "ended").then_some(job)
         })
+    }
+
+    fn assert_nothing_refused(&self) {
+        let refused = fs::read_dir(self.data.join("inbox/rejected")).unwrap().flatten();
+        for entry in refused.filter(|entry| entry.path().extension() == Some("txt".as_ref())) {
+            panic!("{}", fs::read_to_string(entry.path()).unwrap());
+        }
     }
 
     /// Runs a `sutler` command against this appliance.

@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
 mod commands;
+mod guest;
 mod job_files;
 mod kill_loop;
 mod layers;
 mod machine;
 mod needles;
+mod pages;
 mod runs;
 mod store;
 mod support;

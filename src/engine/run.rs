@@ -21,8 +21,8 @@ use crate::{
     console::Position,
     deploy::{DeployError, Places},
     model::{
-        Action, Boot, Cause, Code, Definition, Digest, EngineOrder, Fact, Firmware, Item, Level,
-        Module, Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Verdict, Who, Work,
+        Action, Boot, Cause, Code, Definition, Digest, Display, EngineOrder, Fact, Firmware, Item,
+        Level, Module, Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Verdict, Who, Work,
     },
     tasks::{Tasks, blocking},
     vision::NeedleSet,
@@ -32,6 +32,9 @@ use crate::{
 /// Looked up in `PATH`.
 const QEMU: &str = "qemu-system-x86_64";
 const QEMU_IMG: &str = "qemu-img";
+
+/// The firmware shows something within a second or two, even emulated.
+const FIRST_PICTURE: Duration = Duration::from_secs(30);
 
 /// Everything a run has in hand.
 pub(super) struct Run {
@@ -235,7 +238,13 @@ impl Run {
         let mut guest = started.map_err(|error| Halt::Broken(machine_cause(&error)))?;
         guest.start_background(journal, &self.stopper, self.live.clone());
         self.desk.machine_is(Some(guest.controls()));
+        let mut frames = guest.frames();
         self.guest = Some(guest);
+        if boot.guest.display != Display::None {
+            // A step must find a picture. A guest that shows none is left to the steps' own limits.
+            let first = frames.wait_for(Option::is_some);
+            drop(tokio::time::timeout(FIRST_PICTURE, first).await);
+        }
         Ok(())
     }
 

@@ -12,26 +12,26 @@ use std::{
 use serde_json::Value;
 
 /// The binary under test.
-pub const SUTLER: &str = env!("CARGO_BIN_EXE_sutler");
+pub(crate) const SUTLER: &str = env!("CARGO_BIN_EXE_sutler");
 
 /// How long a test waits for something that should happen before it says that it did not.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `sutler serve`. Dropping it kills it, as `SIGKILL` would.
-pub struct Appliance {
-    pub data: PathBuf,
-    pub address: String,
+pub(crate) struct Appliance {
+    pub(crate) data: PathBuf,
+    pub(crate) address: String,
     child: Option<Child>,
 }
 
 impl Appliance {
     /// Starts one on `data` and returns when its page can be asked for.
-    pub fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         Self::start_as(Path::new(SUTLER), data)
     }
 
     /// The same with another binary, as after an upgrade.
-    pub fn start_as(binary: &Path, data: &Path) -> Self {
+    pub(crate) fn start_as(binary: &Path, data: &Path) -> Self {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -55,17 +55,17 @@ impl Appliance {
         Self { data: data.into(), address, child: Some(child) }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// Ends it without a word, and waits until it is gone.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.end(rustix::process::Signal::KILL);
     }
 
     /// Ends it in good order.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.end(rustix::process::Signal::TERM);
     }
 
@@ -78,7 +78,7 @@ impl Appliance {
     }
 
     /// Drops a folder into the inbox as a careful user would: under a hidden name first.
-    pub fn drop_folder(&self, folder: &Path, name: &str) {
+    pub(crate) fn drop_folder(&self, folder: &Path, name: &str) {
         let inbox = self.data.join("inbox");
         let hidden = inbox.join(format!(".{name}"));
         copy_folder(folder, &hidden);
@@ -86,16 +86,16 @@ impl Appliance {
     }
 
     /// `GET` a path and return the body.
-    pub fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         try_get(&self.address, path).unwrap()
     }
 
-    pub fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.get(path)).unwrap()
     }
 
     /// Waits until job `id` has ended and returns what the API says of it.
-    pub fn wait_ended(&self, id: u64) -> Value {
+    pub(crate) fn wait_ended(&self, id: u64) -> Value {
         wait_for(&format!("job {id} to end"), || {
             let job = self.json(&format!("/api/jobs/{id}"));
             self.assert_nothing_refused();
@@ -111,7 +111,7 @@ impl Appliance {
     }
 
     /// Runs a `sutler` command against this appliance.
-    pub fn command(&self, arguments: &[&str]) -> std::process::Output {
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
         Command::new(SUTLER).args(arguments).arg("--data").arg(&self.data).output().unwrap()
     }
 }
@@ -124,7 +124,7 @@ impl Drop for Appliance {
 
 /// Looks again and again until there is an answer. Tests look at another process from outside,
 /// where nothing can wake them.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -135,7 +135,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub fn try_get(address: &str, path: &str) -> std::io::Result<String> {
+pub(crate) fn try_get(address: &str, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -159,7 +159,7 @@ fn unchunk(mut body: &str) -> String {
     whole
 }
 
-pub fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let target = to.join(entry.file_name());
@@ -173,7 +173,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 
 /// The living processes that belong to a job of `data`, by their mark and their open folder.
 /// Zombies do not count: they hold nothing.
-pub fn processes_in(data: &Path) -> Vec<String> {
+pub(crate) fn processes_in(data: &Path) -> Vec<String> {
     let data = data.canonicalize().unwrap();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

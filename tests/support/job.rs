@@ -1,27 +1,34 @@
 //! Jobs on the tiny guest, written as a user would write them.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
 };
+
+use sutler::model::Digest;
 
 use super::{appliance::SUTLER, tiny_guest};
 
 /// A job folder: `job.yaml`, the tiny guest's disk, and needles for its pages.
-pub struct JobFolder(pub PathBuf);
+pub(crate) struct JobFolder(pub(crate) PathBuf);
 
 impl JobFolder {
     /// A job with these steps (YAML list items, not indented) and time limits in seconds.
-    pub fn new(parent: &Path, name: &str, steps: &str) -> Self {
+    pub(crate) fn new(parent: &Path, name: &str, steps: &str) -> Self {
         Self::with_limits(parent, name, steps, 120, 120)
     }
 
-    pub fn with_limits(parent: &Path, name: &str, steps: &str, job: u32, action: u32) -> Self {
+    pub(crate) fn with_limits(
+        parent: &Path,
+        name: &str,
+        steps: &str,
+        job: u32,
+        action: u32,
+    ) -> Self {
         let folder = Self::bare(parent, name, steps, job, action);
         let needles = folder.0.join("needles");
-        super::appliance::copy_folder(page_needles(), &needles);
+        super::appliance::copy_folder(&page_needles(), &needles);
         folder
     }
 
@@ -48,53 +55,71 @@ impl JobFolder {
         Self(folder)
     }
 
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("job.yaml")
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.0.file_name().unwrap().to_str().unwrap()
     }
 }
 
 /// Needles `page-a` and `page-b`, cut from what Sutler itself saw of the tiny guest: the first
-/// thing a new user does, and made once for all tests.
-fn page_needles() -> &'static Path {
-    static NEEDLES: OnceLock<tempfile::TempDir> = OnceLock::new();
-    NEEDLES
-        .get_or_init(|| {
-            let work = tempfile::tempdir().unwrap();
-            let steps = "- wait_serial: page A\n\
-                         - wait_still_screen: { stilltime: 0.5s, timeout: 10s }\n\
-                         - save_screenshot\n\
-                         - send_key: b\n\
-                         - wait_serial: page B\n\
-                         - wait_still_screen: { stilltime: 0.5s, timeout: 10s }\n\
-                         - save_screenshot\n";
-            let job = JobFolder::bare(work.path(), "look-at-the-pages", steps, 60, 60);
-            let out = work.path().join("out");
-            let mut run = Command::new(SUTLER);
-            let ran = run.arg("run").arg(job.file()).arg("--out").arg(&out).output().unwrap();
-            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-            let needles = tempfile::tempdir().unwrap();
-            let saved = saved_screens(&out);
-            for (screen, page) in saved.iter().zip(["a", "b"]) {
-                let name = needles.path().join(format!("page-{page}"));
-                fs::copy(out.join(screen), name.with_extension("png")).unwrap();
-                let json = serde_json::json!({
-                    "tags": [format!("page-{page}")],
-                    "area": [{"type": "match", "xpos": 40, "ypos": 40, "width": 400, "height": 200}],
-                });
-                fs::write(name.with_extension("json"), json.to_string()).unwrap();
-            }
-            assert_eq!(saved.len(), 2);
-            needles
-        })
-        .path()
+/// thing a new user does. Made once for all tests, also where each runs in a process of its own,
+/// and again when the guest has changed.
+fn page_needles() -> PathBuf {
+    let guest = Digest::of(include_bytes!("tiny_guest.S"));
+    let needles = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-needles-{guest}"));
+    let turn = File::create(needles.with_extension("lock")).unwrap();
+    turn.lock().unwrap();
+    if !needles.exists() {
+        let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        make_page_needles(work.path());
+        fs::rename(work.path().join("needles"), &needles).unwrap();
+    }
+    needles
+}
+
+fn make_page_needles(work: &Path) {
+    let steps = "- wait_serial: page A\n\
+                 - wait_still_screen: { stilltime: 0.5s, timeout: 10s }\n\
+                 - save_screenshot\n\
+                 - send_key: b\n\
+                 - wait_serial: page B\n\
+                 - wait_still_screen: { stilltime: 0.5s, timeout: 10s }\n\
+                 - save_screenshot\n";
+    let job = JobFolder::bare(work, "look-at-the-pages", steps, 60, 60);
+    let out = work.join("out");
+    run_alone(&job.file(), &out);
+    let needles = work.join("needles");
+    fs::create_dir(&needles).unwrap();
+    let saved = saved_screens(&out);
+    assert_eq!(saved.len(), 2);
+    for (screen, page) in saved.iter().zip(["a", "b"]) {
+        let area = [40, 40, 400, 200];
+        write_needle(&needles, &format!("page-{page}"), &out.join(screen), area);
+    }
+}
+
+/// A needle of the same name as its tag: `area` (x, y, width, height) of a screen.
+pub(crate) fn write_needle(folder: &Path, tag: &str, screen: &Path, area: [u32; 4]) {
+    let name = folder.join(tag);
+    fs::copy(screen, name.with_extension("png")).unwrap();
+    let [x, y, w, h] = area;
+    let area = serde_json::json!({"type": "match", "xpos": x, "ypos": y, "width": w, "height": h});
+    let json = serde_json::json!({ "tags": [tag], "area": [area] });
+    fs::write(name.with_extension("json"), json.to_string()).unwrap();
+}
+
+/// `sutler run`, which must pass.
+pub(crate) fn run_alone(job: &Path, out: &Path) {
+    let ran = Command::new(SUTLER).arg("run").arg(job).arg("--out").arg(out).output().unwrap();
+    let (said, told) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{said}{told}");
 }
 
 /// Files of the screens that `save_screenshot` kept, in order.
-pub fn saved_screens(out: &Path) -> Vec<String> {
+pub(crate) fn saved_screens(out: &Path) -> Vec<String> {
     let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
     let mut saving = None;
     let mut files = Vec::new();

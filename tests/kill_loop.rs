@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
-    appliance::{Appliance, processes_in, wait_for},
+    appliance::{Appliance, pause, processes_in, wait_for},
     job::JobFolder,
 };
 
@@ -55,7 +55,7 @@ fn nothing_is_lost_doubled_or_left_whatever_is_killed() {
             appliance.drop_folder(&job.0, &format!("job-{round}"));
             dropped += 1;
         }
-        std::thread::sleep(Duration::from_millis(dice.roll(400)));
+        pause(Duration::from_millis(dice.roll(400)));
         let victim = dice.roll(4);
         match victim {
             0 => {

@@ -6,10 +6,11 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
+use sutler::clock::Stopwatch;
 
 /// The binary under test.
 pub(crate) const SUTLER: &str = env!("CARGO_BIN_EXE_sutler");
@@ -53,10 +54,6 @@ impl Appliance {
                 panic!("sutler serve did not name its address: {}", log.unwrap_or_default())
             });
         Self { data: data.into(), address, child: Some(child) }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
     }
 
     /// Ends it without a word, and waits until it is gone.
@@ -105,8 +102,11 @@ impl Appliance {
 
     fn assert_nothing_refused(&self) {
         let refused = fs::read_dir(self.data.join("inbox/rejected")).unwrap().flatten();
-        for entry in refused.filter(|entry| entry.path().extension() == Some("txt".as_ref())) {
-            panic!("{}", fs::read_to_string(entry.path()).unwrap());
+        let mut words = refused
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "txt"));
+        if let Some(path) = words.next() {
+            panic!("{}", fs::read_to_string(path).unwrap());
         }
     }
 
@@ -122,16 +122,22 @@ impl Drop for Appliance {
     }
 }
 
+/// Lets time pass, where a test acts on other processes and nothing can wake it.
+#[expect(clippy::disallowed_methods, reason = "another process is not heard, only looked at")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Looks again and again until there is an answer. Tests look at another process from outside,
 /// where nothing can wake them.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
+    let started = Stopwatch::start();
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
 }
 

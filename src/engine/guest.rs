@@ -22,7 +22,7 @@ use super::{
 use crate::{
     capture::{Canvas, EncoderCommand, LivePicture, Recorder, VIDEO_FILE},
     console::Serial,
-    model::{Cause, Code, Evidence, Fact, Level, PowerAction, Who},
+    model::{Cause, Code, Fact, Level, PowerAction, Who},
     picture::Frame,
     tasks::Tasks,
     vm::{By, Machine, MachineEvent, MachineSpec, Monitor, ScreenHandle, VmError},
@@ -32,6 +32,9 @@ use crate::{
 pub(super) const SERIAL_FILE: &str = "serial0.txt";
 /// The encoder may take this long to write what it still has.
 const RECORDER_GRACE: Duration = Duration::from_secs(20);
+
+/// QEMU's end follows a lost screen within moments when it is the reason.
+const EXPLAINED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A started guest.
 pub(super) struct Guest {
@@ -257,6 +260,53 @@ async fn listen(serial: Serial, journal: Journal) {
     }
 }
 
+/// What an event of the machine means for the run.
+#[derive(Debug, PartialEq)]
+enum Meaning {
+    Nothing,
+    Note(String),
+    /// The machine is no longer what the job needs.
+    Over(Cause),
+    /// The same, unless QEMU's end follows and explains it.
+    OverUnlessExplained(Cause),
+}
+
+fn meaning(event: MachineEvent, off_expected: bool) -> Meaning {
+    match event {
+        MachineEvent::GuestOff { .. }
+        | MachineEvent::QemuExited { .. }
+        | MachineEvent::ScreenLost { .. }
+            if off_expected =>
+        {
+            Meaning::Note("the machine is off, as the job wanted".into())
+        }
+        MachineEvent::GuestOff { by: By::Guest } => {
+            let words = "the guest powered itself off while the job still needed it";
+            Meaning::Over(Cause::new(Who::Guest, Code::GuestOff, words))
+        }
+        MachineEvent::Panicked { info } => {
+            let words = format!("the guest's kernel panicked {info}");
+            Meaning::Over(Cause::new(Who::Guest, Code::GuestPanicked, words.trim_end()))
+        }
+        MachineEvent::QemuExited { status, last_lines } => {
+            let words = format!("qemu ended while the job still needed it ({status})");
+            let mut cause = Cause::new(Who::Host, Code::QemuDied, words);
+            cause.evidence.lines = last_lines;
+            Meaning::Over(cause)
+        }
+        MachineEvent::ScreenLost { why } => {
+            let words = format!("the connection to the screen was lost: {why}");
+            Meaning::OverUnlessExplained(Cause::new(Who::Sutler, Code::QemuDied, words))
+        }
+        MachineEvent::GuestReset { by } => {
+            Meaning::Note(format!("the machine was reset by {by:?}").to_lowercase())
+        }
+        MachineEvent::GuestOff { by: By::Host } | MachineEvent::Stopped | MachineEvent::Resumed => {
+            Meaning::Nothing
+        }
+    }
+}
+
 /// Watches for what the job did not ask for.
 async fn surprises(
     mut events: mpsc::Receiver<MachineEvent>,
@@ -264,49 +314,62 @@ async fn surprises(
     stopper: Stopper,
     off_expected: Rc<Cell<bool>>,
 ) {
-    while let Some(event) = events.recv().await {
-        let cause = match event {
-            MachineEvent::GuestOff { by: By::Guest } if !off_expected.get() => {
-                let words = "the guest powered itself off while the job still needed it";
-                Cause::new(Who::Guest, Code::GuestOff, words)
-            }
-            MachineEvent::Panicked { info } => {
-                let words = format!("the guest's kernel panicked {info}");
-                Cause::new(Who::Guest, Code::GuestPanicked, words.trim_end())
-            }
-            MachineEvent::QemuExited { status, last_lines } if !off_expected.get() => {
-                let words = format!("qemu ended while the job still needed it ({status})");
-                let mut cause = Cause::new(Who::Host, Code::QemuDied, words);
-                cause.evidence = Evidence { lines: last_lines, ..Evidence::default() };
-                cause
-            }
-            MachineEvent::ScreenLost { why } => {
-                Cause::new(Who::Sutler, Code::QemuDied, format!("the screen was lost: {why}"))
-            }
-            MachineEvent::GuestReset { by } => {
-                journal.log(Level::Info, format!("the machine was reset by {by:?}"));
-                continue;
-            }
-            MachineEvent::GuestOff { .. } | MachineEvent::QemuExited { .. } => {
-                journal.log(Level::Info, "the machine is off, as the job wanted");
-                continue;
-            }
-            MachineEvent::Stopped | MachineEvent::Resumed => continue,
-        };
-        // QEMU's end explains a lost screen: it follows within moments when it is the reason.
-        if cause.code == Code::QemuDied && cause.who == Who::Sutler {
-            let next = timeout(Duration::from_secs(1), events.recv()).await;
-            if let Ok(Some(MachineEvent::QemuExited { status, last_lines })) = next {
-                if off_expected.get() {
+    let mut unexplained: Option<Cause> = None;
+    loop {
+        let event = match &unexplained {
+            None => events.recv().await,
+            Some(cause) => match timeout(EXPLAINED_WITHIN, events.recv()).await {
+                Ok(event) => event,
+                Err(_) => {
+                    stopper.stop(Reason::Machine(cause.clone()));
+                    unexplained = None;
                     continue;
                 }
-                let words = format!("qemu ended while the job still needed it ({status})");
-                let mut cause = Cause::new(Who::Host, Code::QemuDied, words);
-                cause.evidence.lines = last_lines;
+            },
+        };
+        let Some(event) = event else { return };
+        match meaning(event, off_expected.get()) {
+            Meaning::Nothing => {}
+            Meaning::Note(words) => journal.log(Level::Info, words),
+            Meaning::Over(cause) => {
+                unexplained = None;
                 stopper.stop(Reason::Machine(cause));
-                continue;
             }
+            Meaning::OverUnlessExplained(cause) => unexplained = Some(cause),
         }
-        stopper.stop(Reason::Machine(cause));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_job_did_not_ask_for_is_a_surprise() {
+        let exited = || MachineEvent::QemuExited {
+            status: std::process::ExitStatus::from_raw(9),
+            last_lines: vec!["qemu: killed".into()],
+        };
+        let lost = || MachineEvent::ScreenLost { why: "closed".into() };
+        for (event, off_expected, code) in [
+            (MachineEvent::GuestOff { by: By::Guest }, false, Some(Code::GuestOff)),
+            (MachineEvent::GuestOff { by: By::Guest }, true, None),
+            (MachineEvent::GuestOff { by: By::Host }, false, None),
+            (MachineEvent::GuestReset { by: By::Guest }, false, None),
+            (exited(), false, Some(Code::QemuDied)),
+            (exited(), true, None),
+            (lost(), false, Some(Code::QemuDied)),
+            (lost(), true, None),
+            (MachineEvent::Panicked { info: String::new() }, true, Some(Code::GuestPanicked)),
+        ] {
+            let told = format!("{event:?}, off expected: {off_expected}");
+            let found = match meaning(event, off_expected) {
+                Meaning::Over(cause) | Meaning::OverUnlessExplained(cause) => Some(cause.code),
+                Meaning::Nothing | Meaning::Note(_) => None,
+            };
+            assert_eq!(found, code, "{told}");
+        }
     }
 }

@@ -37,7 +37,7 @@ pub struct Scope<'a> {
     pub alone: bool,
     /// Absolute paths must lie below one of these.
     pub roots: &'a [PathBuf],
-    /// The appliance's own data: never, whatever the roots say.
+    /// The appliance's own data: never, but for a root that lies deeper in it (a folder of images).
     pub data: Option<&'a Path>,
     /// Nobody in particular means whoever runs this program.
     pub submitter: Option<&'a Identity>,
@@ -162,9 +162,11 @@ fn locate(named: &Path, scope: &Scope<'_>) -> Result<PathBuf, Trouble> {
     // The roots first, so that nobody learns from the answer what lies elsewhere.
     let roots: Vec<_> = scope.roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
     let data = scope.data.and_then(|data| data.canonicalize().ok());
+    let is_ours = |path: &Path| data.as_ref().is_some_and(|data| path.starts_with(data));
+    let is_deeper = |root: &Path| is_ours(root) && data.as_deref() != Some(root);
     let allowed = |path: &Path| {
-        roots.iter().any(|root| path.starts_with(root))
-            && !data.as_ref().is_some_and(|data| path.starts_with(data))
+        let mut above = roots.iter().filter(|root| path.starts_with(root));
+        above.any(|root| !is_ours(path) || is_deeper(root))
     };
     let outside = || {
         let mut trouble = Trouble::new("outside of what jobs may read", "a file below a root");

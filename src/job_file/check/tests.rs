@@ -121,6 +121,11 @@ fn absolute_paths_are_read_below_the_roots_as_the_submitter_could() {
         let told = told(&job(&root.path().join(name).display().to_string(), "login"), &scope);
         assert!(told.contains(phrase) && (phrase.is_empty() == told.is_empty()), "{name}: {told}");
     }
+    let deeper = [data.join("jobs")];
+    let scope = Scope { roots: &deeper, ..scope };
+    let path = data.join("jobs/x").display().to_string();
+    assert_eq!(told(&job(&path, "login"), &scope), "", "a root of its own in the data folder");
+    let scope = Scope { roots: &roots, ..scope };
     mode(root.path(), 0o700);
     let path = root.path().join("open").display().to_string();
     assert!(told(&job(&path, "login"), &scope).contains("it may not be read"));

@@ -78,7 +78,11 @@ pub async fn serve(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     let root = CancellationToken::new();
-    let parts = Parts::build(&settings, &root).await?;
+    let parts = tokio::select! {
+        parts = Parts::build(&settings, &root) => parts?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     ready(parts.address);
     tokio::select! {
         _ = terminate.recv() => {}
@@ -116,6 +120,8 @@ impl Parts {
             tasks::blocking(move || Store::open(&path, StoreSettings::default())).await
         };
         let (store, writer) = open?;
+        // Only now is it certain that no other appliance uses the folder.
+        clear_half_written(data)?;
         let tasks = || Tasks::new(root.child_token());
         let (doors, intake, queue, engines) = (tasks(), tasks(), tasks(), tasks());
 
@@ -178,11 +184,16 @@ fn prepare_folders(data: &Path) -> Result<(), AppError> {
     for folder in ["jobs", "bundles", "staging"].map(|name| data.join(name)) {
         fs::create_dir_all(&folder).map_err(failed(&folder))?;
     }
-    // What a crash has left half written.
+    Ok(())
+}
+
+/// Removes what a crash has left half written.
+fn clear_half_written(data: &Path) -> Result<(), AppError> {
+    let failed = |path: PathBuf| move |source| AppError::Folder { path, source };
     let bundles = data.join("bundles");
-    bundle::clean(&bundles).map_err(failed(&bundles))?;
+    bundle::clean(&bundles).map_err(failed(bundles.clone()))?;
     let staging = data.join("staging");
-    let left = fs::read_dir(&staging).map_err(failed(&staging))?;
+    let left = fs::read_dir(&staging).map_err(failed(staging.clone()))?;
     left.flatten().for_each(|entry| drop(fs::remove_file(entry.path())));
     Ok(())
 }
@@ -262,7 +273,7 @@ fn submit(admission: Arc<Admission>, store: Store) -> crate::web::Submit {
     Arc::new(move |request: SubmitRequest| {
         let (admission, store) = (admission.clone(), store.clone());
         Box::pin(async move {
-            let job = tasks::blocking(move || admit_tar(&admission, request)).await?;
+            let job = tasks::lasting(move || admit_tar(&admission, request)).await?;
             let submitted = store.submit(job).await;
             let submitted =
                 submitted.map_err(|error| SubmitRefused::Unavailable { why: error.to_string() })?;

@@ -44,6 +44,18 @@ impl Tasks {
     }
 }
 
+/// Runs blocking work that may last (copying a bundle) beside the gate, so that nothing short waits
+/// for it. A panic in `work` goes on in the caller.
+pub async fn lasting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => unreachable!("blocking work is never cancelled: {error}"),
+        },
+    }
+}
+
 static GATE: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(cores()));
 
 /// Processors this process may use.
@@ -55,11 +67,5 @@ pub fn cores() -> usize {
 /// many at a time as there are cores. A panic in `work` goes on in the caller.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let _permit = GATE.acquire().await.expect("the gate is never closed");
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => unreachable!("blocking work is never cancelled: {error}"),
-        },
-    }
+    lasting(work).await
 }

@@ -5,6 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    time::Duration,
 };
 
 use axum::{
@@ -14,6 +15,7 @@ use axum::{
     serve::IncomingStream,
 };
 use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use crate::{
@@ -21,6 +23,9 @@ use crate::{
     tasks::Tasks,
     web::Access,
 };
+
+/// Requests under way may take this long when the appliance closes.
+const FINISH: Duration = Duration::from_secs(5);
 
 /// Bound, and not yet answering.
 pub(super) struct Listeners {
@@ -46,19 +51,27 @@ impl Listeners {
         let page = router.clone().layer(Extension(Access::Page));
         let stop = tasks.stop.clone().cancelled_owned();
         let serve = axum::serve(self.page, page).with_graceful_shutdown(stop);
-        tasks.spawn(async move { report(serve.await) });
+        tasks.spawn(bounded(serve.into_future(), tasks.stop.clone()));
 
         let local = router.layer(middleware::from_fn(name_the_peer));
         let local = local.into_make_service_with_connect_info::<Peer>();
         let stop = tasks.stop.clone().cancelled_owned();
         let serve = axum::serve(self.socket, local).with_graceful_shutdown(stop);
-        tasks.spawn(async move { report(serve.await) });
+        tasks.spawn(bounded(serve.into_future(), tasks.stop.clone()));
     }
 }
 
-fn report(served: io::Result<()>) {
-    if let Err(error) = served {
-        tracing::error!(%error, "stopped listening");
+/// Serves to the end; after `stop` requests under way have a moment to finish, and no more: one
+/// that never ends must not keep the appliance.
+async fn bounded(serve: impl Future<Output = io::Result<()>>, stop: CancellationToken) {
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FINISH).await;
+    };
+    tokio::select! {
+        Err(error) = serve => tracing::error!(%error, "stopped listening"),
+        () = overdue => tracing::warn!("a request under way was cut off"),
+        else => {}
     }
 }
 

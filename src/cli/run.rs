@@ -6,6 +6,7 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::json;
@@ -75,9 +76,10 @@ pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
         acceleration: proof.acceleration,
         bound_to_parent: true,
     };
+    let at_most = order.definition.timeouts.job;
     let child = supervise::launch(&folder, &order)
         .map_err(|source| CliError::Engine { source: io::Error::other(source) })?;
-    let ending = follow(&folder, order.uuid, Engine::Child(child), json).await;
+    let ending = follow(&folder, (order.uuid, at_most), Engine::Child(child), json).await;
     let ending = ending.map_err(|source| CliError::Engine { source })?;
     if json {
         let (verdict, cause) = (ending.verdict, &ending.cause);
@@ -89,11 +91,16 @@ pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
     Ok(ending.verdict.exit_code())
 }
 
-async fn follow(folder: &JobFolder, uuid: Uuid, engine: Engine, json: bool) -> io::Result<Ending> {
+async fn follow(
+    folder: &JobFolder,
+    (uuid, at_most): (Uuid, Duration),
+    engine: Engine,
+    json: bool,
+) -> io::Result<Ending> {
     let (commands, heard) = mpsc::channel(4);
     let (seq, mut seen) = watch::channel(0);
     let (state, _) = watch::channel(JobState::Preparing);
-    let follower = Follower { folder: folder.clone(), uuid, commands: heard, seq, state };
+    let follower = Follower { folder: folder.clone(), uuid, at_most, commands: heard, seq, state };
     let ending = follower.follow(engine);
     tokio::pin!(ending);
     let mut progress = Progress::new(output::is_watched() && !json, !json);

@@ -29,6 +29,8 @@ struct Inner {
     seq: u64,
     newest: watch::Sender<u64>,
     lost: u64,
+    /// The last write was cut: the next line begins anew.
+    is_torn: bool,
 }
 
 impl Journal {
@@ -36,7 +38,14 @@ impl Journal {
     pub(super) fn begin(path: &Path, clock: Stopwatch) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
         let (newest, _) = watch::channel(0);
-        Ok(Self(Rc::new(RefCell::new(Inner { file, clock, seq: 0, newest, lost: 0 }))))
+        Ok(Self(Rc::new(RefCell::new(Inner {
+            file,
+            clock,
+            seq: 0,
+            newest,
+            lost: 0,
+            is_torn: false,
+        }))))
     }
 
     /// The number of the newest event, for whoever passes wake-ups on.
@@ -52,19 +61,21 @@ impl Journal {
         let mut inner = self.0.borrow_mut();
         let mono_us = u64::try_from(inner.clock.elapsed().as_micros()).unwrap_or(u64::MAX);
         let event = Event { seq: inner.seq + 1, mono_us, wall: clock::now(), fact };
-        let mut line = serde_json::to_vec(&event).expect("events have string keys only");
+        // A cut line must not swallow the next event; readers pass over empty ones.
+        let mut line = if inner.is_torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut line, &event).expect("events have string keys only");
         line.push(b'\n');
         match inner.file.write_all(&line) {
             Ok(()) => {
                 inner.seq += 1;
+                inner.is_torn = false;
                 let seq = inner.seq;
                 inner.newest.send_replace(seq);
             }
             Err(error) => {
                 tracing::error!(%error, "an event could not be written");
                 inner.lost += 1;
-                // A cut line must not swallow the next event.
-                let _ = inner.file.write_all(b"\n");
+                inner.is_torn = true;
             }
         }
     }

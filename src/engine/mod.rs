@@ -53,6 +53,30 @@ pub enum EngineError {
     Runtime { source: io::Error },
 }
 
+/// Removes what only the running guest needed from a job's folder. What cannot be removed is told
+/// and is no reason to fail. Called by the engine, and for an engine that could not.
+pub fn clear_away(folder: &Path) {
+    for name in [
+        "disk.qcow2",
+        "uefi-variables.qcow2",
+        "engine.sock",
+        "qmp.sock",
+        "vnc.sock",
+        "serial0.sock",
+        "last.png",
+        "spool",
+    ] {
+        let path = folder.join(name);
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "could not be removed");
+        }
+    }
+}
+
 /// Carries out the order in `folder`. Returns when the last event is durable and nothing is left
 /// running. Must be called on the process's first thread.
 pub fn main(folder: &Path) -> Result<(), EngineError> {

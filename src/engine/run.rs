@@ -204,6 +204,10 @@ impl Run {
     }
 
     async fn boot(&mut self, boot: &Boot) -> Result<(), Halt> {
+        if self.guest.is_some() {
+            let words = "a job boots one guest, this is its second boot action";
+            return Err(Halt::Broken(Cause::new(Who::Author, Code::BadStep, words)));
+        }
         let guest = &boot.guest;
         let mut spec = MachineSpec {
             name: format!("sutler-{}", self.order.job),
@@ -290,7 +294,7 @@ impl Run {
             guest.close(&mut self.backend, &self.narrator.journal, stopper.at_once()).await;
         }
         self.live.watch(false);
-        clear_away();
+        super::clear_away(Path::new("."));
         for name in ["video.mp4", "serial0.txt"] {
             if let Ok(Some((size, sha256))) = blocking(move || sum(Path::new(name))).await {
                 self.narrator.journal.tell(Fact::File { path: name.into(), size, sha256 });
@@ -366,18 +370,6 @@ fn part_name(work: &Work) -> &str {
         Work::Deploy(_) => "deploy",
         Work::Boot(_) => "boot",
         Work::Test(test) => &test.name,
-    }
-}
-
-/// Removes what only the running guest needed. What cannot be removed is no reason to fail.
-fn clear_away() {
-    for name in ["disk.qcow2", "uefi-variables.qcow2", "engine.sock"] {
-        match std::fs::remove_file(name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(name, %error, "could not be removed");
-            }
-            Ok(()) | Err(_) => {}
-        }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{
     vm::VmError,
 };
 
+/// From the end of the machine until everyone has heard of it, at most.
+const END_HEARD: Duration = Duration::from_secs(10);
 /// Before a click the matched areas must have been at rest this long …
 const REST: Duration = Duration::from_millis(150);
 /// … but they are not waited for longer than this.
@@ -90,9 +92,9 @@ impl Steps<'_> {
                     Err(cause) => Done::failed(*cause),
                 }
             }
-            Step::SendKey { keys } => self.told(self.guest.screen().send_keys(keys).await),
+            Step::SendKey { keys } => self.told(self.guest.screen().send_keys(keys).await).await,
             Step::TypeString { text, interval, .. } => {
-                self.told(self.guest.screen().type_text(text, *interval).await)
+                self.told(self.guest.screen().type_text(text, *interval).await).await
             }
             Step::WaitStillScreen { still, timeout, similarity_db } => {
                 self.wait_still(path, *still, *timeout, *similarity_db).await
@@ -114,10 +116,17 @@ impl Steps<'_> {
         self.guest.frames().borrow().clone()
     }
 
-    fn told(&self, told: Result<(), VmError>) -> Done {
+    async fn told(&self, told: Result<(), VmError>) -> Done {
         match told {
             Ok(()) => Done::ok(),
-            Err(error) => Done::failed(machine_cause(&error)),
+            Err(error) => {
+                if matches!(error, VmError::Ended) {
+                    // That the machine has ended is the reason, and stops the run in a moment: a
+                    // step must not be blamed first.
+                    tokio::time::sleep(END_HEARD).await;
+                }
+                Done::failed(machine_cause(&error))
+            }
         }
     }
 
@@ -254,7 +263,7 @@ impl Steps<'_> {
                 done.words = format!("{}, clicked at {x}, {y}", done.words);
                 done
             }
-            Err(error) => Done::failed(machine_cause(&error)),
+            Err(error) => self.told(Err(error)).await,
         }
     }
 
@@ -309,8 +318,15 @@ impl Steps<'_> {
             }
         };
         let serial = self.guest.serial();
-        let wait = serial.wait_for(&pattern, self.serial_from);
-        // A console that has ended says nothing more, so its answer comes early.
+        let wait = async {
+            let found = serial.wait_for(&pattern, self.serial_from).await;
+            if found.is_none() {
+                // The console has ended and says nothing more. If that is a surprise, it stops the
+                // run in a moment.
+                tokio::time::sleep(END_HEARD).await;
+            }
+            found
+        };
         match tokio::time::timeout(timeout, wait).await.ok().flatten() {
             Some(found) => {
                 self.serial_from = found.end;
@@ -334,7 +350,7 @@ impl Steps<'_> {
     }
 
     async fn power(&mut self, action: PowerAction) -> Done {
-        self.told(self.guest.controls().power(action).await)
+        self.told(self.guest.controls().power(action).await).await
     }
 
     /// Keeps a picture as a result of the step and returns its file.

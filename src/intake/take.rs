@@ -112,7 +112,7 @@ impl<E: Examine> Taker<E> {
     async fn read(&self, name: &OsStr, path: PathBuf) -> Read {
         let examine = self.examine.clone();
         let name = name.to_string_lossy().into_owned();
-        tasks::blocking(move || read(&*examine, name, path)).await
+        tasks::lasting(move || read(&*examine, name, path)).await
     }
 
     async fn refuse(&self, name: &OsStr, words: String) -> Taken {

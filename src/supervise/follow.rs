@@ -24,7 +24,9 @@ const GRACE_AFTER_END: Duration = Duration::from_secs(20);
 /// Between looks while an engine has not opened its socket yet, or has lost it.
 const RECONNECT: Duration = Duration::from_millis(20);
 /// A cancel is carried out by the engine; one that does not within this time is killed.
-const GRACE_AFTER_CANCEL: Duration = Duration::from_secs(30);
+const GRACE_AFTER_CANCEL: Duration = Duration::from_secs(60);
+/// The engine ends a job at its limit; one that has not this long after hangs and is killed.
+const GRACE_AFTER_LIMIT: Duration = Duration::from_secs(120);
 /// Lines of the engine's log that are kept as evidence.
 const LOG_TAIL: usize = 20;
 
@@ -59,6 +61,8 @@ impl Engine {
 pub struct Follower {
     pub folder: JobFolder,
     pub uuid: Uuid,
+    /// The job's own limit.
+    pub at_most: Duration,
     pub commands: mpsc::Receiver<Command>,
     /// Number of the newest event read.
     pub seq: watch::Sender<u64>,
@@ -75,6 +79,7 @@ impl Follower {
         let mut deadline: Option<Instant> = None;
         let mut unsent: Vec<Command> = Vec::new();
         let mut listening = true;
+        let hangs_at = Instant::now() + self.at_most + GRACE_AFTER_LIMIT;
         let status = loop {
             self.publish(reader.read()?);
             if reader.run.end.is_some() && deadline.is_none() {
@@ -107,6 +112,9 @@ impl Follower {
                     None => listening = false,
                 },
                 () = until(deadline) => break None,
+                () = tokio::time::sleep_until(hangs_at) => {
+                    break Some("it was still there long after the job's limit".into());
+                }
             }
         };
         let left = processes::end_all(self.uuid).await?;

@@ -153,7 +153,12 @@ impl Supervisor {
                     load: None,
                     parts: Vec::new(),
                 };
-                write_end(&self.store, job.id, ended).await;
+                // Not in here: a store that refuses must not keep the others waiting.
+                let store = self.store.clone();
+                self.followers.spawn(async move {
+                    write_end(&store, job.id, ended).await;
+                    job.id
+                });
             }
         }
     }
@@ -169,30 +174,27 @@ impl Supervisor {
         let (commands, heard) = mpsc::channel(COMMANDS);
         let (seq, seq_seen) = watch::channel(0);
         let (state, states) = watch::channel(job.state);
-        if job.cancel_asked {
-            // Asked of an earlier appliance, which may not have passed it on.
-            let again = Command::Cancel { by: "an earlier request".into() };
-            commands.try_send(again).expect("the channel is new and empty");
-        }
         let live = LiveJob { commands, seq: seq_seen };
         self.live.send_modify(|all| drop(all.insert(job.id, live)));
-        let follower =
-            Follower { folder: folder.clone(), uuid: job.uuid, commands: heard, seq, state };
+        let follower = Follower {
+            folder: folder.clone(),
+            uuid: job.uuid,
+            at_most: job.needs.at_most,
+            commands: heard,
+            seq,
+            state,
+        };
         let store = self.store.clone();
         self.followers.spawn(async move {
-            let ending = follow_states(&store, job.id, follower, engine, states).await;
-            let ending = match ending {
-                Ok(ending) => ending,
-                Err(error) => Ending {
-                    verdict: Verdict::Incomplete,
-                    cause: Some(Cause::new(
-                        Who::Host,
-                        Code::EngineDied,
-                        format!("the engine could not be followed: {error}"),
-                    )),
-                    run: folder.run().unwrap_or_default(),
-                    never_began: false,
-                },
+            let mut ending = follow_states(&store, job.id, follower, engine, states).await;
+            // A job is over only when none of its processes is left, so this does not give up.
+            let ending = loop {
+                match ending {
+                    Ok(ending) => break ending,
+                    Err(error) => tracing::error!(job = %job.id, %error, "lost it, trying again"),
+                }
+                sleep(STORE_AGAIN).await;
+                ending = settle(&folder, job.uuid).await;
             };
             end(&store, job.id, &folder, ending).await;
             job.id
@@ -256,6 +258,7 @@ async fn end(store: &Store, job: JobId, folder: &JobFolder, mut ending: Ending) 
     if let Err(error) = close_log(folder, &ending) {
         tracing::warn!(%job, %error, "could not close the event log");
     }
+    crate::engine::clear_away(folder.path());
     let parts = ending.run.part_durations();
     let (at, backend, load) = match ending.run.end {
         Some(end) => (end.wall, end.backend, end.load),

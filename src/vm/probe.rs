@@ -19,8 +19,9 @@ use crate::model::Acceleration;
 
 /// A guest that runs at all has its firmware behind it in half of this.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A boot sector, and room behind it so that firmware takes it for a disk.
-const DISK_SIZE: usize = 64 << 10;
+/// A boot sector, and room behind it: smaller disks have no cylinder, and firmware does not boot
+/// them.
+const DISK_SIZE: usize = 1 << 20;
 /// `mov dx, 0xf4; mov al, 0x2a; out dx, al; hlt; jmp $-1`
 const PROGRAM: [u8; 9] = [0xba, 0xf4, 0x00, 0xb0, 0x2a, 0xee, 0xf4, 0xeb, 0xfd];
 /// What `isa-debug-exit` makes of 0x2a.

@@ -201,9 +201,7 @@ impl<'v, 's> Actions<'v, 's> {
     }
 
     fn boot(&mut self, report: &mut Report, spot: &Spot<'_>) -> Option<Action> {
-        if std::mem::replace(&mut self.booted, true) {
-            report.add(spot.problem("one boot action in a job"));
-        }
+        self.booted = true;
         let mut fields = spot.fields(report, "`method: qemu`")?;
         let timeout = self.common(report, &mut fields);
         if let Some(spot) = fields.take("method") {

@@ -15,6 +15,11 @@ use uuid::Uuid;
 /// The variable that marks every process of a job.
 pub const MARK: &str = "SUTLER_JOB_UUID";
 
+/// While a process executes its program its environment reads as empty, for some microseconds; so
+/// only this many looks in a row, this far apart, prove that nothing is there.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// After this long a killed process is stuck in the kernel (a dead disk, say) and is reported.
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -81,11 +86,15 @@ fn is_marked(pid: i32, mark: &str) -> bool {
 /// Looks again until nothing is found, for a process may have been starting another.
 pub async fn end_all(uuid: Uuid) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    loop {
+    let mut looks = 0;
+    while looks < LOOKS {
         let found = crate::tasks::blocking(move || of_job(uuid)).await?;
         if found.is_empty() {
-            return Ok(names);
+            looks += 1;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            continue;
         }
+        looks = 0;
         for process in &found {
             // It may have ended by itself meanwhile: that is as good.
             let _ = pidfd_send_signal(&process.handle, Signal::KILL);
@@ -96,6 +105,7 @@ pub async fn end_all(uuid: Uuid) -> io::Result<Vec<String>> {
             names.push(process.name());
         }
     }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -112,7 +122,6 @@ mod tests {
             command.arg("60").env(MARK, uuid.to_string()).spawn().unwrap()
         };
         let (mut left, mut kept) = (sleep(ours), sleep(other));
-        // `spawn` returns after the exec, so both carry their mark already.
         assert_eq!(end_all(ours).await.unwrap(), ["sleep"]);
         assert!(!left.wait().unwrap().success());
         assert_eq!(of_job(other).unwrap().len(), 1);

@@ -31,7 +31,9 @@ use crate::{
     decide::{DeviceType, Lends},
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
-    model::{Acceleration, Cause, Code, Command, EngineOrder, Job, NewJob, WayIn, Who},
+    model::{
+        Acceleration, Cause, Code, Command, EngineOrder, Job, NewJob, WayIn, Who, with_causes,
+    },
     schedule,
     store::{Store, StoreError, StoreSettings},
     supervise::{self, Prepare, Supervisor},
@@ -328,14 +330,4 @@ impl Examine for Gate {
             Refusal::Invalid(problems) => Explanation::Refused(problems.to_string()),
         })
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(deeper) = source {
-        words += &format!(": {deeper}");
-        source = deeper.source();
-    }
-    words
 }

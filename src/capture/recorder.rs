@@ -25,6 +25,7 @@ use super::{
     spool::{Answer, Order, SPOOL_FOLDER, Spool},
 };
 use crate::{
+    model::with_causes,
     picture::{Frame, Picture, write_image},
     tasks,
 };
@@ -302,14 +303,14 @@ impl Shared {
                 .map_err(CaptureError::from)
                 .and_then(|()| send(&mut orders, &order));
             if let Err(error) = done {
-                return self.lose(in_words(&error));
+                return self.lose(with_causes(&error));
             }
             last = Some(frame);
         }
         let end = self.lock().end;
         if let Some(end) = end {
             let sent = send(&mut orders, &Order::End { end_us: micros(end) });
-            sent.unwrap_or_else(|error| self.lose(in_words(&error)));
+            sent.unwrap_or_else(|error| self.lose(with_causes(&error)));
         }
     }
 
@@ -389,12 +390,6 @@ fn send(orders: &mut ChildStdin, order: &Order) -> Result<(), CaptureError> {
     line.push('\n');
     // At most as many lines as frames in the spool are unread: they fit the pipe, nothing blocks.
     orders.write_all(line.as_bytes()).map_err(|source| CaptureError::Pipe { source })
-}
-
-/// The error with its causes, for a log line.
-fn in_words(error: &CaptureError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Processor time of a process, also of one that ended and was not waited for yet.

@@ -8,7 +8,7 @@ use std::{error::Error, fmt::Write as _, io, path::PathBuf};
 use super::{answers::Problem, needle::NeedleError};
 use crate::{
     capture::CaptureError, config::SettingsError, engine::EngineError,
-    job_file::bundle::BundleError,
+    job_file::bundle::BundleError, model::with_causes,
 };
 
 /// The job file is not valid: EX_DATAERR.
@@ -100,13 +100,7 @@ impl CliError {
 
     /// Everything a person needs to know and to do, ending with a line feed.
     pub(super) fn words(&self) -> String {
-        let mut words = format!("sutler: {self}");
-        let mut source = self.source();
-        while let Some(cause) = source {
-            let _ = write!(words, ": {cause}");
-            source = cause.source();
-        }
-        words.push('\n');
+        let mut words = format!("sutler: {}\n", with_causes(self));
         match self {
             Self::Unreachable { tried } => {
                 for (socket, error) in tried {

@@ -13,7 +13,7 @@ use crate::{
     console::{Pattern, Position},
     model::{
         Button, Candidate, Cause, Code, Evidence, Fact, Level, Outcome, PowerAction, Step,
-        TagQuery, Who,
+        TagQuery, Who, with_causes,
     },
     picture::{Frame, Rect, psnr},
     tasks::blocking,
@@ -431,13 +431,7 @@ async fn areas_changed(frames: &mut watch::Receiver<Option<Arc<Frame>>>, seen: &
 
 /// Why a run cannot go on that met this error of its machine.
 pub(super) fn machine_cause(error: &VmError) -> Cause {
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(deeper) = source {
-        words += &format!(": {deeper}");
-        source = deeper.source();
-    }
-    let mut cause = Cause::new(error.who(), error.code(), words);
+    let mut cause = Cause::new(error.who(), error.code(), with_causes(error));
     cause.evidence.lines = error.lines().to_vec();
     cause
 }

@@ -244,6 +244,17 @@ impl Cause {
     }
 }
 
+/// An error and everything behind it, in one line: `could not read x: no such file`.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        words += &format!(": {deeper}");
+        source = deeper.source();
+    }
+    words
+}
+
 /// The result of a step, a module or a test case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

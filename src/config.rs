@@ -8,6 +8,7 @@ use std::{
     env, fmt,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Where the appliance listens unless told otherwise.
@@ -112,6 +113,34 @@ impl Lends {
     }
 }
 
+/// What of ended jobs is kept, and for how long; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Videos, the largest part.
+    pub videos: Option<Duration>,
+    /// The rest of a job's folder: screens, consoles, the log of events.
+    pub results: Option<Duration>,
+    /// The record in the store: verdict, cause, times. What history is made of.
+    pub records: Option<Duration>,
+    /// When the disk of the data folder has less free than this, the oldest go before their time.
+    pub least_free_mib: u64,
+    /// What the folders of all ended jobs may take together.
+    pub most_mib: Option<u64>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            videos: Some(30 * DAY),
+            results: Some(180 * DAY),
+            records: None,
+            least_free_mib: 4096,
+            most_mib: None,
+        }
+    }
+}
+
 /// How the appliance runs. Every path is absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -123,6 +152,7 @@ pub struct Settings {
     /// Jobs may read below these. The data folder is below none of them.
     pub roots: Vec<PathBuf>,
     pub lends: Lends,
+    pub retention: Retention,
 }
 
 impl Settings {
@@ -143,7 +173,14 @@ impl Settings {
         if let Some(root) = roots.iter().find(|root| data.starts_with(root)) {
             return Err(SettingsError::DataBelowRoot { data, root: root.clone() });
         }
-        Ok(Self { data, inbox, listen, roots, lends: Lends::of(host) })
+        Ok(Self {
+            data,
+            inbox,
+            listen,
+            roots,
+            lends: Lends::of(host),
+            retention: Retention::default(),
+        })
     }
 
     /// The socket commands are sent through.

@@ -14,6 +14,7 @@
 //! engine                                   one job, in a process of its own
 //! supervise  job_file                      engine processes; definition text to model
 //! schedule  intake                         the queue; the inbox and what is submitted
+//! markup                                   what pictures of a job are made of, on pages and in reports
 //! web                                      pages and the JSON API
 //! cli                                      commands
 //! app                                      builds, wires and closes every part of the appliance
@@ -34,6 +35,7 @@ pub mod deploy;
 pub mod engine;
 pub mod intake;
 pub mod job_file;
+pub mod markup;
 pub mod model;
 pub mod picture;
 pub mod proto;

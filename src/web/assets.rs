@@ -1,4 +1,4 @@
-//! Styles, script and icons: part of the binary, served under a name that holds their hash, so
+//! Style, script and icon: part of the binary, served under a name that holds their hash, so
 //! that a browser keeps them for ever and never mixes versions.
 
 use std::sync::LazyLock;
@@ -18,7 +18,7 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 4] = [
+const ASSETS: [Asset; 3] = [
     Asset {
         name: "sutler.css",
         content_type: "text/css; charset=utf-8",
@@ -28,11 +28,6 @@ const ASSETS: [Asset; 4] = [
         name: "sutler.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../../assets/web/sutler.js"),
-    },
-    Asset {
-        name: "icons.svg",
-        content_type: "image/svg+xml",
-        bytes: include_bytes!("../../assets/web/icons.svg"),
     },
     Asset {
         name: "sutler.svg",

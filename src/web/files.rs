@@ -14,12 +14,11 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{
     errors::{PageError, WebError},
-    job::TextTail,
     params::number,
     ranged::{self, Whole},
     state::Web,
 };
-use crate::{model::Digest, supervise::JobFolder, tasks};
+use crate::{markup::Tail, model::Digest, supervise::JobFolder, tasks};
 
 /// The definition, out of the record.
 const DEFINITION: &str = "job.yaml";
@@ -146,12 +145,12 @@ pub(super) fn listed(folder: &JobFolder) -> io::Result<Vec<(String, u64)>> {
 }
 
 /// The ends of the texts among `files`. Reads the disk.
-pub(super) fn tails(folder: &JobFolder, files: &[(String, u64)]) -> io::Result<Vec<TextTail>> {
+pub(super) fn tails(folder: &JobFolder, files: &[(String, u64)]) -> io::Result<Vec<Tail>> {
     let texts = files.iter().filter(|(name, _)| kind(name) == Some(Kind::Text));
     texts.map(|(name, _)| tail(folder, name)).collect()
 }
 
-fn tail(folder: &JobFolder, name: &str) -> io::Result<TextTail> {
+fn tail(folder: &JobFolder, name: &str) -> io::Result<Tail> {
     let mut file = open(&folder.file(name))?;
     let size = file.metadata()?.len();
     let from = size.saturating_sub(TAIL);
@@ -162,7 +161,7 @@ fn tail(folder: &JobFolder, name: &str) -> io::Result<TextTail> {
         bytes.resize(usize::try_from(size - from).map_err(io::Error::other)?, 0);
         file.read_exact_at(&mut bytes, from)?;
     }
-    Ok(TextTail { name: name.into(), size, text: readable(&bytes), cut: from > 0 })
+    Ok(Tail { name: name.into(), size, text: readable(&bytes), cut: from > 0 })
 }
 
 /// Console bytes as text: without colours, cursor movements and other control characters.

@@ -2,12 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{
-    layout::{self, Frame, Tab},
-    moment::{Moment, span},
-    words,
+use super::layout::{self, Frame, Tab};
+use crate::{
+    markup::{self, Moment, span, words},
+    model::Job,
 };
-use crate::model::Job;
 
 /// All the page shows.
 pub(super) struct HistoryView {
@@ -64,7 +63,7 @@ pub(super) fn table(jobs: &[Job], moment: &Moment, ended: Ended) -> Markup {
                 th.figure scope="col" { "Took" } th scope="col" { "Ended" }
             } }
             tbody { @for job in jobs { tr {
-                td { (layout::badge(job)) }
+                td { (markup::badge(job)) }
                 td.main {
                     (layout::job_link(job))
                     @if let Some(cause) = &job.cause {

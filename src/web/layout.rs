@@ -1,9 +1,12 @@
-//! What every page has: head, bar, foot; and the small pieces pages share, such as badges.
+//! What every page has: head, bar, foot.
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::{assets, words};
-use crate::model::{Job, JobId, JobState, Outcome, Verdict};
+use super::assets;
+use crate::{
+    markup::{self, icon, words},
+    model::{Job, JobId},
+};
 
 /// Where a page belongs in the bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +64,7 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                             autocomplete="off" spellcheck="false" maxlength="64";
                     }
                 }
-                // Overlays of all screens fill with it; a pattern must be in the page it is used in.
-                svg.unseen width="0" height="0" aria-hidden="true" focusable="false" {
-                    defs {
-                        (pattern("hatch"))
-                        (pattern("stripe"))
-                    }
-                }
+                (markup::patterns())
                 main #content { (content) }
                 footer.foot {
                     span { "Sutler " (env!("CARGO_PKG_VERSION")) }
@@ -79,61 +76,8 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
     }
 }
 
-/// Slanted lines; the style sheet colours them by name.
-fn pattern(name: &str) -> Markup {
-    html! {
-        pattern id=(name) width="12" height="12" patternUnits="userSpaceOnUse"
-            patternTransform="rotate(45)" {
-            rect class=(format!("{name}-ground")) width="12" height="12" {}
-            rect class=(format!("{name}-line")) width="5" height="12" {}
-        }
-    }
-}
-
 fn tab(href: &str, name: &str, here: bool) -> Markup {
     html! { a href=(href) aria-current=[here.then_some("page")] { (name) } }
-}
-
-/// A symbol of `icons.svg`. Always beside a word, so readers aloud skip it.
-pub(super) fn icon(name: &str) -> Markup {
-    html! {
-        svg.icon aria-hidden="true" focusable="false" viewBox="0 0 16 16" {
-            use href=(format!("{}#{name}", assets::url("icons.svg"))) {}
-        }
-    }
-}
-
-/// Verdict of an ended job, state of any other: a shape and a word, never colour alone.
-pub(super) fn badge(job: &Job) -> Markup {
-    match job.verdict {
-        Some(verdict) => verdict_badge(verdict),
-        None => state_badge(job.state),
-    }
-}
-
-pub(super) fn verdict_badge(verdict: Verdict) -> Markup {
-    html! {
-        span class=(format!("badge {}", verdict.name())) {
-            (icon(verdict.name())) span { (words::verdict(verdict)) }
-        }
-    }
-}
-
-pub(super) fn state_badge(state: JobState) -> Markup {
-    html! {
-        span class=(format!("badge {}", state.name())) {
-            (icon(state.name())) span { (words::state(state)) }
-        }
-    }
-}
-
-/// Result of a step or module; a step that runs has none yet.
-pub(super) fn outcome_mark(outcome: Option<Outcome>) -> Markup {
-    let (class, word) = match outcome {
-        Some(outcome) => (outcome.name(), words::outcome(outcome)),
-        None => ("running", "running"),
-    };
-    html! { span class=(format!("mark {class}")) { (icon(class)) span { (word) } } }
 }
 
 /// A job's number and name as one link. The name is the author's: isolated, for it may be written
@@ -148,15 +92,4 @@ pub(super) fn job_link(job: &Job) -> Markup {
 
 pub(super) fn job_url(id: JobId) -> String {
     format!("/jobs/{id}")
-}
-
-/// How far something is, as a bar and in numbers.
-pub(super) fn progress(done: u32, total: u32) -> Markup {
-    let label = format!("{done} of {total} steps");
-    html! {
-        span.progress {
-            progress value=(done) max=(total.max(1)) aria-label=(label) {}
-            span.amount { (done) "/" (total) }
-        }
-    }
 }

@@ -6,13 +6,14 @@
 use maud::{Markup, html};
 
 use super::{
+    addresses::Addresses,
     job::JobView,
     layout::{self, Frame, Tab},
-    moment::span,
-    steps::{self, Where},
-    words,
 };
-use crate::model::JobState;
+use crate::{
+    markup::{self, span, words},
+    model::{ItemRun, JobState},
+};
 
 pub(super) fn render(view: &JobView) -> Markup {
     let JobView { job, run, moment, .. } = view;
@@ -28,10 +29,10 @@ pub(super) fn render(view: &JobView) -> Markup {
         nav.crumbs aria-label="Place" { (layout::job_link(job)) span { "live" } }
         header #head.head data-live {
             div.status {
-                (layout::badge(job))
+                (markup::badge(job))
                 @if let Some(took) = job.running_time(moment.now) { span.hint { (span(took)) } }
                 @if let (false, Some((done, total))) = (over, run.progress) {
-                    (layout::progress(done, total))
+                    (markup::progress(done, total))
                 }
                 @if over {
                     a.action href=(layout::job_url(job.id)) { "Results" }
@@ -49,7 +50,7 @@ pub(super) fn render(view: &JobView) -> Markup {
             }
             section #now data-live {
                 h2 { "Now" }
-                (steps::list(&recent, Where { job: job.id, video: None }))
+                (markup::steps(&recent, &Addresses::of(job.id)))
                 p.more { a href=(layout::job_url(job.id)) { "All steps" } }
             }
         }
@@ -58,7 +59,7 @@ pub(super) fn render(view: &JobView) -> Markup {
 }
 
 /// The last few steps, without their screens: the live one is what is looked at.
-fn recent(view: &JobView) -> Vec<crate::model::ItemRun> {
+fn recent(view: &JobView) -> Vec<ItemRun> {
     const SHOWN: usize = 8;
     let mut left = SHOWN;
     let mut items: Vec<_> = Vec::new();

@@ -9,11 +9,11 @@
 //! request -> guard (host, method, headers) -> handler -> Store, JobFolder -> view -> render
 //! ```
 
+mod addresses;
 mod api;
 mod assets;
 mod errors;
 mod events;
-mod facts;
 mod files;
 mod follow;
 mod guard;
@@ -21,25 +21,20 @@ mod history;
 mod job;
 mod layout;
 mod live;
-mod moment;
 mod pages;
 mod params;
 mod queue;
 mod ranged;
 mod records;
 mod router;
-mod screen;
 mod state;
 mod step;
-mod steps;
 mod submit;
 mod tail;
 #[cfg(test)]
 mod tests;
-mod timeline;
 mod video;
 mod watching;
-mod words;
 
 pub use errors::WebError;
 pub use guard::Access;

@@ -22,6 +22,7 @@ use super::{
     video::Video,
 };
 use crate::{
+    markup::Tail,
     model::{JobId, JobState, Run},
     supervise::JobFolder,
     tasks,
@@ -170,7 +171,7 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
 struct OnDisk {
     run: Run,
     files: Vec<(String, u64)>,
-    texts: Vec<job::TextTail>,
+    texts: Vec<Tail>,
     video: Option<Video>,
 }
 

@@ -3,12 +3,14 @@
 use maud::{Markup, html};
 
 use super::{
+    addresses::Addresses,
     history,
     layout::{self, Frame, Tab},
-    moment::{Moment, span},
-    words,
 };
-use crate::model::{Job, JobState, Run, Verdict};
+use crate::{
+    markup::{self, Moment, Scale, span, words},
+    model::{Job, JobState, Run, Verdict},
+};
 
 /// All the page shows.
 pub(super) struct QueueView {
@@ -83,8 +85,8 @@ fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
         article.card {
             a.shot href=(format!("/jobs/{}/live", job.id)) aria-label=(format!("Watch job {}", job.id)) {
                 @match last {
-                    Some(shot) => (super::screen::picture(
-                        job.id, shot, None, None, super::screen::Scale::Thumbnail,
+                    Some(shot) => (markup::picture(
+                        shot, None, None, Scale::Thumbnail, &Addresses::of(job.id),
                     )),
                     None => span.noscreen { "no screen yet" },
                 }
@@ -92,11 +94,11 @@ fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
             div.what {
                 p { (layout::job_link(job)) }
                 p.status {
-                    (layout::state_badge(job.state))
+                    (markup::state_badge(job.state))
                     @if let Some(took) = job.running_time(moment.now) { span { (span(took)) } }
                     span.hint { code { (words::shorten(&job.device_type, 40)) } }
                 }
-                @if let Some((done, total)) = run.progress { (layout::progress(done, total)) }
+                @if let Some((done, total)) = run.progress { (markup::progress(done, total)) }
                 p.now.hint {
                     @if job.cancel_asked { "Being stopped. " }
                     @if let Some(step) = run.current_step() {
@@ -121,7 +123,7 @@ fn waiting(view: &QueueView) -> Markup {
                     th.figure scope="col" { "Priority" } th scope="col" { "Since" }
                 } }
                 tbody { @for (job, reason) in &view.waiting { tr {
-                    td.main { (layout::state_badge(JobState::Waiting)) (layout::job_link(job)) }
+                    td.main { (markup::state_badge(JobState::Waiting)) (layout::job_link(job)) }
                     td data-label="Why" {
                         bdi { (reason.as_deref().unwrap_or("not looked at yet")) }
                     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::layout::job_url;
+use super::{addresses::file_url, layout::job_url};
 use crate::model::{
     Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Lineage, Outcome, PartDuration, Run,
     ScreenRun, StepRun, Submitter, Verdict, Visibility,
@@ -211,7 +211,7 @@ impl<'a> Screen<'a> {
             frame: screen.frame,
             sha256: screen.sha256,
             file: &screen.file,
-            url: super::screen::url(job, screen),
+            url: file_url(job, &screen.file),
             width: screen.width,
             height: screen.height,
             needle: screen.needle.as_deref(),

@@ -10,9 +10,10 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{moment::Moment, watching::Watchers};
+use super::watching::Watchers;
 use crate::{
     clock,
+    markup::Moment,
     model::{Acceleration, JobId, Submitter},
     schedule::{self, Refused, WaitReasons},
     store::Store,

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::{
-    layout::{self, Frame, Tab, outcome_mark},
-    moment::{position, span},
-    screen::{self, Scale},
-    steps::{drawn, screen_url, step_url},
-    words,
+    addresses::{Addresses, file_url, step_url},
+    layout::{self, Frame, Tab},
 };
-use crate::model::{Job, Run, ScreenRun, StepRun};
+use crate::{
+    markup::{self, Links, Scale, drawn, outcome_mark, position, span, words},
+    model::{Job, Run, ScreenRun, StepRun},
+};
 
 /// What is shown of a job.
 pub(super) struct StepView<'a> {
@@ -77,17 +77,18 @@ fn figure(view: &StepView<'_>, index: usize, shot: &ScreenRun) -> Markup {
     let clicks = step.verb == "assert_and_click";
     let click =
         candidate.filter(|found| clicks && found.ok).and_then(|found| found.click_target(None));
-    let link = |candidate| Some(screen_url(job.id, &step.path, index, candidate));
+    let links = Addresses::of(job.id);
+    let link = |candidate| links.step(step, index, candidate);
     html! {
         figure.large id=(format!("screen-{index}")) {
-            (screen::picture(job.id, shot, candidate, click, Scale::Full))
+            (markup::picture(shot, candidate, click, Scale::Full, &links))
             figcaption {
                 span { "Screen " (index + 1) " of " (step.screens.len()) }
                 span { "frame " (shot.frame) ", " (shot.width) "×" (shot.height) }
-                a href=(screen::url(job.id, shot)) { "PNG" }
+                a href=(file_url(job.id, &shot.file)) { "PNG" }
                 code.hash title="SHA-256" { (shot.sha256) }
             }
-            @if !shot.candidates.is_empty() { (screen::candidates(shot, chosen, link)) }
+            @if !shot.candidates.is_empty() { (markup::candidates(shot, chosen, link)) }
         }
     }
 }

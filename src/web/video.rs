@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     capture::{CaptureError, GrowingVideo, VirtualFile},
-    model::{JobId, StepRun},
+    model::JobId,
     tasks,
 };
 
@@ -40,11 +40,6 @@ impl Video {
         let count = growing.pictures();
         let url = format!("/jobs/{job}/video.mp4?fragments={count}");
         Ok((count > 0).then(|| Self { url, epoch: growing.epoch() }))
-    }
-
-    /// Where in the video a step begins, in seconds.
-    pub(super) fn place(&self, step: &StepRun) -> String {
-        format!("{:.1}", step.started.saturating_sub(self.epoch).as_secs_f64())
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::samples::*;
 use crate::{
+    markup::Tail,
     model::{Job, Outcome, Run, Verdict},
     web::{
         history::{self, HistoryView},
-        job::{self, JobView, TextTail},
+        job::{self, JobView},
         live,
         queue::{self, QueueView},
         step::{self, StepView},
@@ -17,7 +18,7 @@ const NAME: &str = "debian installer asks the right questions";
 
 fn job_view(job: Job, run: Run) -> JobView {
     let url = format!("/jobs/{}/video.mp4?fragments=7", job.id);
-    let serial = TextTail {
+    let serial = Tail {
         name: "serial0.txt".into(),
         size: 40_000,
         text: "login: <b>root</b>\n".into(),

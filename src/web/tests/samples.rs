@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use crate::web::moment::Moment;
+use crate::markup::Moment;
 use crate::{
     model::*,
     picture::{Picture, write_image},

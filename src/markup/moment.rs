@@ -10,32 +10,32 @@ use maud::{Markup, html};
 
 /// When and where a page is read.
 #[derive(Debug, Clone)]
-pub(super) struct Moment {
+pub struct Moment {
     pub now: Timestamp,
     pub zone: TimeZone,
 }
 
 impl Moment {
     /// "3 minutes ago", with the exact time as its title.
-    pub(super) fn ago(&self, at: Timestamp) -> Markup {
+    pub fn ago(&self, at: Timestamp) -> Markup {
         html! { time datetime=(at) title=(self.exact(at)) data-relative { (self.relative(at)) } }
     }
 
     /// "21 Nov 23:24", with the year when it is another one.
-    pub(super) fn stamp(&self, at: Timestamp) -> Markup {
+    pub fn stamp(&self, at: Timestamp) -> Markup {
         let (now, then) = (self.now.to_zoned(self.zone.clone()), at.to_zoned(self.zone.clone()));
         let format = if now.year() == then.year() { "%-d %b %H:%M" } else { "%-d %b %Y %H:%M" };
         html! { time datetime=(at) title=(self.exact(at)) { (then.strftime(format)) } }
     }
 
     /// Time of day alone, under a heading that names the day.
-    pub(super) fn clock(&self, at: Timestamp) -> Markup {
+    pub fn clock(&self, at: Timestamp) -> Markup {
         let then = at.to_zoned(self.zone.clone());
         html! { time datetime=(at) title=(self.exact(at)) { (then.strftime("%H:%M")) } }
     }
 
     /// "Today", "Yesterday" or the date.
-    pub(super) fn day(&self, at: Timestamp) -> String {
+    pub fn day(&self, at: Timestamp) -> String {
         let today = self.now.to_zoned(self.zone.clone()).date();
         let day = at.to_zoned(self.zone.clone()).date();
         match today.since(day).map(|span| span.get_days()) {
@@ -68,7 +68,7 @@ impl Moment {
 }
 
 /// A duration as short as it stays useful: `0.4 s`, `12.3 s`, `2 m 14 s`, `1 h 02 m`.
-pub(super) fn span(duration: Duration) -> String {
+pub fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..=59 => format!("{:.1} s", duration.as_secs_f64().min(59.9)),
@@ -79,7 +79,7 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// A place in a recording: `0:07`, `12:34`, `1:02:03`.
-pub(super) fn position(at: Duration) -> String {
+pub fn position(at: Duration) -> String {
     let seconds = at.as_secs();
     let (hours, minutes, seconds) = (seconds / 3_600, seconds % 3_600 / 60, seconds % 60);
     match hours {
@@ -89,7 +89,7 @@ pub(super) fn position(at: Duration) -> String {
 }
 
 /// `412 B`, `18.2 KiB`, `3.4 MiB`.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const STEP: f64 = 1024.0;
     match bytes as f64 {
         small if small < STEP => format!("{bytes} B"),

@@ -6,35 +6,56 @@
 
 use maud::{Markup, html};
 
-use super::{layout::outcome_mark, words};
-use crate::model::{AreaKind, AreaMatch, Candidate, JobId, Outcome, ScreenRun};
+use super::{badge::outcome_mark, links::Links, words};
+use crate::model::{AreaKind, AreaMatch, Candidate, Outcome, ScreenRun};
 
 /// How large a screen is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scale {
+pub enum Scale {
     /// Frames without labels, which nobody could read.
     Thumbnail,
     Full,
 }
 
-/// Address of a result screen. Its name is its hash, so it may be kept for ever.
-pub(super) fn url(job: JobId, screen: &ScreenRun) -> String {
-    format!("/jobs/{job}/files/{}", screen.file)
+/// What overlays fill with; a pattern must be in the page it is used in.
+pub fn patterns() -> Markup {
+    html! {
+        svg.unseen width="0" height="0" aria-hidden="true" focusable="false" {
+            defs {
+                (pattern("hatch"))
+                (pattern("stripe"))
+            }
+        }
+    }
+}
+
+/// Slanted lines; the style sheet colours them by name.
+fn pattern(name: &str) -> Markup {
+    html! {
+        pattern id=(name) width="12" height="12" patternUnits="userSpaceOnUse"
+            patternTransform="rotate(45)" {
+            rect class=(format!("{name}-ground")) width="12" height="12" {}
+            rect class=(format!("{name}-line")) width="5" height="12" {}
+        }
+    }
 }
 
 /// The screen with one candidate drawn on it. `click` is where a click went.
-pub(super) fn picture(
-    job: JobId,
+pub fn picture(
     screen: &ScreenRun,
     candidate: Option<&Candidate>,
     click: Option<(i32, i32)>,
     scale: Scale,
+    links: &impl Links,
 ) -> Markup {
+    let Some(src) = links.picture(screen) else {
+        return html! { span.noscreen { "not kept" } };
+    };
     let (width, height) = (screen.width, screen.height);
     let is_small = scale == Scale::Thumbnail;
     html! {
         span.screen {
-            img src=(url(job, screen)) width=(width) height=(height)
+            img src=(src) width=(width) height=(height)
                 loading=[is_small.then_some("lazy")] decoding=[is_small.then_some("async")]
                 alt=(alternative(screen, candidate));
             @if let Some(candidate) = candidate {
@@ -133,7 +154,7 @@ fn cross(x: i32, y: i32, height: u32) -> Markup {
 }
 
 /// What was searched, best first, each with its areas. Choosing one draws it on the screen.
-pub(super) fn candidates(
+pub fn candidates(
     screen: &ScreenRun,
     chosen: usize,
     link: impl Fn(usize) -> Option<String>,
@@ -185,7 +206,7 @@ fn area_cell(area: &AreaMatch) -> Markup {
 }
 
 /// Rounded down, so that only a perfect match reads 100.
-pub(super) fn percent(similarity: f64) -> String {
+fn percent(similarity: f64) -> String {
     format!("{:.1}", (similarity * 1000.0).floor() / 10.0)
 }
 

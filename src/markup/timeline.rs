@@ -13,7 +13,7 @@ const WIDTH: f64 = 1000.0;
 const NARROWEST: f64 = 3.0;
 
 /// `until` is how far the run has come: its end, or now.
-pub(super) fn timeline(run: &Run, until: Duration) -> Markup {
+pub fn timeline(run: &Run, until: Duration) -> Markup {
     let whole = until.as_secs_f64().max(0.001);
     let place = |from: Duration, took: Option<Duration>| {
         let length = took.unwrap_or_else(|| until.saturating_sub(from)).as_secs_f64();
@@ -77,11 +77,11 @@ fn caption(step: &StepRun) -> String {
 }
 
 /// Name of a step within a page: its path with dashes.
-pub(super) fn anchor(step: &StepRun) -> String {
+pub fn anchor(step: &StepRun) -> String {
     format!("step-{}", dashed(&step.path))
 }
 
 /// A step's path as addresses have it.
-pub(super) fn dashed(path: &str) -> String {
+pub fn dashed(path: &str) -> String {
     path.replace('/', "-")
 }

@@ -3,7 +3,7 @@
 use crate::model::{Code, JobState, Outcome, Verdict, WayIn, Who};
 
 /// A verdict's name as it is written on pages.
-pub(super) const fn verdict(verdict: Verdict) -> &'static str {
+pub const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed",
         Verdict::Softfailed => "softfailed",
@@ -16,7 +16,7 @@ pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(super) const fn meaning(verdict: Verdict) -> &'static str {
+pub const fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "Ran to the end, all well.",
         Verdict::Softfailed => "Passed with a known workaround.",
@@ -29,7 +29,7 @@ pub(super) const fn meaning(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(super) const fn outcome(outcome: Outcome) -> &'static str {
+pub const fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
         Outcome::Softfail => "softfail",
@@ -40,7 +40,7 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// What a job that has not ended is doing.
-pub(super) const fn state(state: JobState) -> &'static str {
+pub const fn state(state: JobState) -> &'static str {
     match state {
         JobState::Waiting => "waiting",
         JobState::Preparing => "preparing",
@@ -51,7 +51,7 @@ pub(super) const fn state(state: JobState) -> &'static str {
 }
 
 /// Who has to act, as the beginning of a sentence.
-pub(super) const fn who(who: Who) -> &'static str {
+pub const fn who(who: Who) -> &'static str {
     match who {
         Who::Author => "The author of the job or its needles",
         Who::Lab => "The keeper of this box",
@@ -61,14 +61,14 @@ pub(super) const fn who(who: Who) -> &'static str {
     }
 }
 
-pub(super) const fn way_in(way: WayIn) -> &'static str {
+pub const fn way_in(way: WayIn) -> &'static str {
     match way {
         WayIn::Inbox => "the inbox",
         WayIn::Command => "a command",
     }
 }
 
-pub(super) const fn code(code: Code) -> &'static str {
+pub const fn code(code: Code) -> &'static str {
     match code {
         Code::NoMatch => "an expected screen did not come",
         Code::NoSerialMatch => "expected text did not come on the serial console",
@@ -93,7 +93,7 @@ pub(super) const fn code(code: Code) -> &'static str {
 }
 
 /// At most `limit` characters, with an ellipsis where more were left out.
-pub(super) fn shorten(text: &str, limit: usize) -> String {
+pub fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((cut, _)) => format!("{}…", text[..cut].trim_end()),
         None => text.to_owned(),
@@ -101,7 +101,7 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
 }
 
 /// "1 job", "2 jobs".
-pub(super) fn count(amount: u64, thing: &str) -> String {
+pub fn count(amount: u64, thing: &str) -> String {
     let plural = if amount == 1 { "" } else { "s" };
     format!("{amount} {thing}{plural}")
 }

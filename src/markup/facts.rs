@@ -2,11 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::{job::JobView, layout::job_url, moment::span, words};
-use crate::model::{Job, JobId, Visibility};
+use super::{
+    links::Links,
+    moment::{Moment, span},
+    words,
+};
+use crate::model::{Job, JobId, Run, Visibility};
 
-pub(super) fn list(view: &JobView) -> Markup {
-    let JobView { job, moment, .. } = view;
+pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Markup {
     html! {
         dl.facts {
             (fact("Device type", &html! { code { bdi { (words::shorten(&job.device_type, 100)) } } }))
@@ -33,7 +36,7 @@ pub(super) fn list(view: &JobView) -> Markup {
             @if let Some(known) = &job.known_failure {
                 (fact("Known failure", &html! { bdi { (known) } }))
             }
-            (lineage(job))
+            (lineage(job, links))
             @if let Some(load) = &job.load_at_end {
                 (fact("Host at the end", &html! {
                     "load " (format!("{:.2}", load.load1)) ", "
@@ -43,8 +46,8 @@ pub(super) fn list(view: &JobView) -> Markup {
                     }
                 }))
             }
-            @if !view.run.version.is_empty() {
-                (fact("Engine", &html! { "Sutler " (view.run.version) }))
+            @if !run.version.is_empty() {
+                (fact("Engine", &html! { "Sutler " (run.version) }))
             }
             @for (name, value) in job.metadata.iter().chain(&job.settings) {
                 (named(name, value))
@@ -83,9 +86,16 @@ fn visibility(visibility: &Visibility) -> Markup {
     }
 }
 
-fn lineage(job: &Job) -> Markup {
+fn lineage(job: &Job, links: &impl Links) -> Markup {
     let line = &job.lineage;
-    let link = |id: JobId| html! { a href=(job_url(id)) { "job " (id) } };
+    let link = |id: JobId| {
+        html! {
+            @match links.job(id) {
+                Some(href) => a href=(href) { "job " (id) },
+                None => { "job " (id) },
+            }
+        }
+    };
     html! {
         @if let Some(id) = line.resubmitted_from { (fact("Resubmitted from", &link(id))) }
         @if let Some(id) = line.retried_from {

@@ -1,0 +1,28 @@
+//! What every picture of a job is made of: words, times, badges, steps, screens with areas drawn
+//! over them, the timeline.
+//!
+//! Pure: views in, markup out. Pages and reports share it; where a thing leads to is theirs to say,
+//! through [`Links`].
+
+mod badge;
+mod cause;
+mod facts;
+mod icon;
+mod links;
+mod moment;
+mod papers;
+mod screen;
+mod steps;
+mod timeline;
+pub mod words;
+
+pub use badge::{badge, outcome_mark, progress, state_badge, verdict_badge};
+pub use cause::cause;
+pub use facts::facts;
+pub use icon::icon;
+pub use links::{Links, Seek};
+pub use moment::{Moment, position, size, span};
+pub use papers::{Tail, backend, definition, logs, notes};
+pub use screen::{Scale, candidates, patterns, picture};
+pub use steps::{drawn, steps};
+pub use timeline::{anchor, dashed, timeline};

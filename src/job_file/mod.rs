@@ -14,7 +14,6 @@ mod keys;
 mod needle_tags;
 mod new_job;
 mod node;
-mod problem;
 pub mod qemu_arguments;
 mod read;
 mod reader;
@@ -28,7 +27,6 @@ pub use admit::{Admission, Refusal};
 pub use keys::valid_keys;
 pub use new_job::{Arrival, needs, to_new_job};
 pub use node::MAX_TEXT;
-pub use problem::{Explained, Place, Problem, Problems, Severity};
 pub use read::{
     ACTION_TIMEOUT, DEVICE_TYPE, JOB_TIMEOUT, Options, Read, VISIBILITY, read, read_bytes,
 };
@@ -38,3 +36,5 @@ pub use steps::{
     TYPE_INTERVAL,
 };
 pub use value::LONGEST;
+
+pub use crate::model::problem::{Explained, Place, Problem, Problems, Severity};

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+pub(super) use crate::model::problem::{listed, nearest};
 use crate::model::{Digest, TagQuery};
 
 use super::{
@@ -240,24 +241,4 @@ impl<'n> Fields<'n> {
             report.add(if lenient { problem.warning() } else { problem });
         }
     }
-}
-
-/// Names as a person lists them.
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The known name somebody may have meant.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    const LONGEST: usize = 64;
-    if name.len() > LONGEST {
-        return None;
-    }
-    let lower = name.to_lowercase().replace('-', "_");
-    known
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
-        .filter(|(distance, known)| *distance <= 1.max(known.len().max(lower.len()) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| format!("did you mean `{known}`?"))
 }

@@ -8,6 +8,8 @@ mod event;
 mod id;
 mod job;
 mod needle;
+pub mod problem;
+pub mod quantity;
 mod run;
 mod verdict;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a job file, where, and what would be right.
+//! What is wrong with a file somebody wrote, where, and what would be right.
 
 use std::{fmt, sync::Arc};
 
@@ -42,14 +42,14 @@ impl Place {
     }
 }
 
-/// Whether the job can run in spite of it.
+/// Whether the file can be used in spite of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     Error,
     Warning,
 }
 
-/// One thing wrong with a job file.
+/// One thing wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub severity: Severity,
@@ -79,7 +79,6 @@ impl Problem {
         }
     }
 
-    #[must_use]
     /// For programs.
     pub fn to_json(&self) -> Value {
         let severity = match self.severity {
@@ -97,6 +96,7 @@ impl Problem {
         })
     }
 
+    #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -108,7 +108,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn boxed(self) -> Box<Self> {
+    pub fn boxed(self) -> Box<Self> {
         Box::new(self)
     }
 
@@ -116,7 +116,7 @@ impl Problem {
     pub fn diagnostic(&self, name: &str, text: &Arc<str>) -> Explained {
         Explained {
             problem: self.clone(),
-            source: NamedSource::new(name, Arc::clone(text)).with_language("yaml"),
+            source: NamedSource::new(name, Arc::clone(text)),
             drawn: drawable(text, self.place),
         }
     }
@@ -188,7 +188,7 @@ fn drawable(text: &str, place: Place) -> bool {
         && place.offset <= text.len()
 }
 
-/// All that is wrong with one job file, in the order of the file.
+/// All that is wrong with one file, in the order of the file.
 #[derive(Debug, Clone)]
 pub struct Problems {
     /// What the file is called where its author is.
@@ -242,3 +242,23 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// Names as a person lists them.
+pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The known name somebody may have meant.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    const LONGEST: usize = 64;
+    if name.len() > LONGEST {
+        return None;
+    }
+    let lower = name.to_lowercase().replace('-', "_");
+    known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
+        .filter(|(distance, known)| *distance <= 1.max(known.len().max(lower.len()) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| format!("did you mean `{known}`?"))
+}

@@ -11,6 +11,7 @@
 //! the order in which they would miss each other; engines go on without us.
 
 mod doors;
+mod service;
 
 use std::{
     fs, io,
@@ -27,15 +28,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    config::Settings,
+    config::{LogForm, Settings},
     decide::{DeviceType, Lends},
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
-        Acceleration, Cause, Code, Command, EngineOrder, Job, NewJob, WayIn, Who, with_causes,
+        Acceleration, Cause, Code, Command, EngineLog, EngineOrder, Job, NewJob, WayIn, Who,
+        with_causes,
     },
     schedule,
-    store::{Store, StoreError, StoreSettings},
+    store::{self, Store, StoreError, StoreSettings},
     supervise::{self, Prepare, Supervisor},
     tasks::{self, Tasks},
     vm,
@@ -44,8 +46,6 @@ use crate::{
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
 const WAITING: usize = 64;
-/// Refused files that are kept with their explanation.
-const KEEP_REJECTED: usize = 1000;
 /// Looked up in `PATH`.
 const QEMU: &str = "qemu-system-x86_64";
 
@@ -86,10 +86,12 @@ pub async fn serve(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result
         _ = interrupt.recv() => return Ok(()),
     };
     ready(parts.address);
+    service::ready();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    service::stopping();
     tracing::info!("closing; running jobs go on, a second signal ends this at once");
     tokio::select! {
         () = parts.close() => {}
@@ -110,7 +112,7 @@ struct Parts {
     intake: Tasks,
     queue: Tasks,
     engines: Tasks,
-    writer: crate::store::Writer,
+    writer: store::Writer,
 }
 
 impl Parts {
@@ -137,14 +139,17 @@ impl Parts {
         let (wishes, wished) = mpsc::channel(WAITING);
         engines.spawn(supervisor.run(wished, engines.stop.clone()));
 
+        doors.spawn(service::keep_told(store.clone(), held.clone(), doors.stop.clone()));
         let lends = lends(settings);
-        let (owner, schedule) = schedule::Owner::new(store.clone(), lends, wishes, held).await?;
+        let (owner, schedule) =
+            schedule::Owner::new(store.clone(), lends, wishes, held.clone()).await?;
         queue.spawn(owner.run(queue.stop.clone()));
 
         let admission = Arc::new(Admission::new(data.clone(), settings.roots.clone()));
         let inbox = {
             let folder = settings.inbox.clone();
-            let inbox = InboxSettings { folder, keep_rejected: KEEP_REJECTED };
+            let keep_rejected = settings.keep_rejected.try_into().unwrap_or(usize::MAX);
+            let inbox = InboxSettings { folder, keep_rejected };
             let (store, gate) = (store.clone(), Gate(admission.clone()));
             tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
         };
@@ -160,8 +165,12 @@ impl Parts {
             watchers: watchers(handle.clone(), &doors),
             submit: submit(admission, store),
             activity: Arc::new(move |job| handle.activity(job)),
-            hosts: Vec::new(),
-            about: About { acceleration: proved, listen: vec![address.to_string()] },
+            hosts: settings.hosts.clone(),
+            about: About {
+                acceleration: proved,
+                listen: vec![address.to_string()],
+                roots: settings.roots.clone(),
+            },
             tasks: doors.clone(),
             zone: jiff::tz::TimeZone::system(),
         };
@@ -232,6 +241,10 @@ fn prepare_order(
     acceleration: watch::Receiver<Option<Acceleration>>,
 ) -> Prepare {
     let (data, roots) = (settings.data.clone(), settings.roots.clone());
+    let log = EngineLog {
+        level: settings.log.level.clone(),
+        to_journal: settings.log.form == LogForm::Journald,
+    };
     Arc::new(move |job: &Job| {
         let read = job_file::read(&job.definition, "job.yaml", Options::default());
         let read = read.map_err(|problems| {
@@ -247,6 +260,7 @@ fn prepare_order(
             roots: roots.clone(),
             acceleration: acceleration.borrow().unwrap_or(Acceleration::Tcg),
             bound_to_parent: false,
+            log: log.clone(),
         })
     })
 }

@@ -11,6 +11,7 @@ fn sutler(data: &Path, arguments: &[&str]) -> Output {
         .arg(data)
         .args(arguments)
         .env_remove("SUTLER_DATA")
+        .env("SUTLER_CONFIG", "/dev/null")
         .output()
         .unwrap()
 }

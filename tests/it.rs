@@ -10,6 +10,7 @@ mod machine;
 mod needles;
 mod pages;
 mod runs;
+mod settings;
 mod store;
 mod support;
 mod video;

@@ -93,6 +93,8 @@ pub(super) struct Submitted {
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {
     pub data: std::path::PathBuf,
+    /// Folders its jobs may read from.
+    pub roots: Vec<std::path::PathBuf>,
     /// Addresses its pages are at.
     pub listen: Vec<String>,
 }

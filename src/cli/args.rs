@@ -7,17 +7,18 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     cancel,
     client::Client,
+    config::{self, ConfigCommand},
     doctor, encode_video, engine,
     error::CliError,
-    jobs, logs,
+    jobs, log, logs,
     needle::{self, NeedleCommand},
     output::say,
-    run,
+    render, run,
     serve::{self, Appliance},
     show, submit, validate, wait,
 };
 use crate::{
-    config::{Host, SettingsError},
+    config::{Flags, Host, Loaded, likely_data, load},
     model::JobId,
 };
 
@@ -52,12 +53,40 @@ pub(super) struct Common {
     /// The appliance's data folder [default: ~/.local/share/sutler, /var/lib/sutler for root]
     ///
     /// Commands find the appliance by the socket in it. Where you name none, they try your own
-    /// folder and then /var/lib/sutler.
-    #[arg(long, global = true, value_name = "DIR", env = "SUTLER_DATA")]
+    /// folder and then the one of the box's appliance. SUTLER_DATA says the same.
+    #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// The settings file [default: ~/.config/sutler/sutler.toml, /etc/sutler/sutler.toml for root]
+    ///
+    /// SUTLER_CONFIG says the same. What may stand in it: sutler config default
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Common {
+    /// What these flags say of the settings.
+    pub(super) fn flags(&self) -> Flags {
+        let mut flags = Flags::new(self.config.clone());
+        if let Some(data) = &self.data {
+            flags.say("--data", "data", data.to_string_lossy());
+        }
+        flags
+    }
+
+    /// The settings in force; what is odd about them is said.
+    pub(super) fn settings(&self) -> Result<Loaded, CliError> {
+        self.settings_with(&self.flags())
+    }
+
+    /// The same where a command has flags of its own.
+    pub(super) fn settings_with(&self, flags: &Flags) -> Result<Loaded, CliError> {
+        let loaded = load(flags, &Host::look()?)?;
+        say(&render::mistakes(&loaded.warnings));
+        Ok(loaded)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +104,9 @@ enum Command {
     #[command(subcommand)]
     Needle(NeedleCommand),
     Doctor(doctor::Args),
+    /// See, check and begin the settings
+    #[command(subcommand, after_long_help = config::help())]
+    Config(ConfigCommand),
     #[command(hide = true)]
     Engine(engine::Args),
     #[command(hide = true)]
@@ -97,16 +129,10 @@ impl Cli {
     fn carry_out(self, appliance: Appliance) -> Result<u8, CliError> {
         let Self { common, command } = self;
         match command {
-            Command::Serve(args) => {
-                log_to_stderr();
-                serve::run(args, &common, appliance)
-            }
-            Command::Engine(args) => {
-                log_to_stderr();
-                engine::run(&args)
-            }
+            Command::Serve(args) => serve::run(&args, &common, appliance),
+            Command::Engine(args) => engine::run(&args),
             Command::EncodeVideo(args) => {
-                log_to_stderr();
+                log::others();
                 encode_video::run(args).map_err(|source| CliError::Encode { source })?;
                 Ok(0)
             }
@@ -116,6 +142,7 @@ impl Cli {
                 Ok(needle::run(&command, common.json, &mut std::io::stdout().lock())?)
             }
             Command::Doctor(args) => doctor::run(&args, &common),
+            Command::Config(command) => config::run(command, &common),
             Command::Submit(args) => {
                 ask(&common, async |client, json| submit::run(&args, client, json).await)
             }
@@ -145,11 +172,8 @@ fn ask(
 ) -> Result<u8, CliError> {
     let data = match &common.data {
         Some(data) => vec![data.clone()],
-        None => Host::look()?.likely_data(),
+        None => likely_data(&common.flags(), &Host::look()?)?,
     };
-    if data.is_empty() {
-        return Err(SettingsError::NoHome.into());
-    }
     on_this_thread(async {
         let client = Client::new(&data);
         let done = what(&client, common.json).await;
@@ -164,16 +188,6 @@ fn on_this_thread(work: impl Future<Output = Result<u8, CliError>>) -> Result<u8
         .build()
         .map_err(|source| CliError::Start { source })?;
     runtime.block_on(work)
-}
-
-/// What the operator reads: `RUST_LOG` says how much.
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| "info".into()))
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
 }
 
 /// How a job is named: by its number here, or by its uuid.

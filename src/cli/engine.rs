@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::error::CliError;
+use super::{error::CliError, log};
 use crate::engine;
 
 /// Carry out one job in its folder
@@ -12,6 +12,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8, CliError> {
-    engine::main(&args.folder).map_err(|source| CliError::EngineFailed { source })?;
+    let failed = |source| CliError::EngineFailed { source };
+    let order = engine::order(&args.folder).map_err(failed)?;
+    log::engine(&order.log);
+    engine::main(&args.folder, order).map_err(failed)?;
     Ok(0)
 }

@@ -7,8 +7,11 @@ use std::{error::Error, fmt::Write as _, io, path::PathBuf};
 
 use super::{answers::Problem, needle::NeedleError};
 use crate::{
-    capture::CaptureError, config::SettingsError, engine::EngineError,
-    job_file::bundle::BundleError, model::with_causes,
+    capture::CaptureError,
+    config::{ConfigError, SettingsError},
+    engine::EngineError,
+    job_file::bundle::BundleError,
+    model::with_causes,
 };
 
 /// The job file is not valid: EX_DATAERR.
@@ -54,12 +57,20 @@ pub(super) enum CliError {
     #[error(transparent)]
     Needle(#[from] NeedleError),
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] ConfigError),
+    #[error("could not write the log into systemd's journal; set log.form to text")]
+    Log { source: io::Error },
     #[error("could not start")]
     Start { source: io::Error },
     /// Standard output is full or closed.
     #[error("could not write the result")]
     Output { source: io::Error },
+}
+
+impl From<SettingsError> for CliError {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(error.into())
+    }
 }
 
 impl CliError {
@@ -82,6 +93,7 @@ impl CliError {
             // EX_UNAVAILABLE
             Self::Unreachable { .. } | Self::Lost { .. } => 69,
             Self::NotUnderstood { .. }
+            | Self::Log { .. }
             | Self::Start { .. }
             | Self::Engine { .. }
             | Self::EngineFailed { .. }
@@ -113,6 +125,9 @@ impl CliError {
             }
             Self::Refused(problem) => words.push_str(&super::render::problems(problem)),
             Self::Invalid { words: explained, .. } => words.push_str(explained),
+            Self::Settings(ConfigError::Mistakes(all)) => {
+                words.push_str(&super::render::mistakes(all))
+            }
             Self::File { .. }
             | Self::NoJobFile { .. }
             | Self::Packed { .. }
@@ -127,6 +142,7 @@ impl CliError {
             | Self::Encode { .. }
             | Self::Serve(_)
             | Self::Needle(_)
+            | Self::Log { .. }
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

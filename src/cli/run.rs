@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     job_file::Options,
-    model::{Command, EngineOrder, JobId, JobState},
+    model::{Command, EngineLog, EngineOrder, JobId, JobState},
     supervise::{self, Ending, Engine, Follower, JobFolder},
     vm,
 };
@@ -75,6 +75,7 @@ pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
         roots: everywhere.into(),
         acceleration: proof.acceleration,
         bound_to_parent: true,
+        log: EngineLog::default(),
     };
     let at_most = order.definition.timeouts.job;
     let child = supervise::launch(&folder, &order)

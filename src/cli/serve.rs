@@ -1,11 +1,11 @@
 //! `sutler serve`
 
-use std::{error::Error, net::SocketAddr, path::PathBuf};
+use std::{error::Error, net::SocketAddr};
 
 use serde_json::json;
 
-use super::{args::Common, error::CliError, output};
-use crate::config::{Asked, Host, LISTEN, Settings};
+use super::{args::Common, config::SettingFlags, error::CliError, log, output};
+use crate::config::Settings;
 
 /// Runs the appliance until it is asked to end, and says when its page can be asked for. Handed in
 /// by `main`: the appliance is built of all rooms, and commands are one of them.
@@ -21,22 +21,19 @@ Examples:
   sutler serve
   sutler serve --data /srv/lab --listen 127.0.0.1:9000
   sutler serve --data lab --listen 127.0.0.1:0    any free port; the address is printed
+  sutler serve --set guests.machines=2            any setting; see sutler config --help
 
 Drop job files, folders with a job.yaml, or tar files of them into DIR/inbox. Ctrl-C or SIGTERM
 ends the appliance; running jobs go on, and the next `sutler serve` on the same data folder finds
 them again.")]
 pub(super) struct Args {
-    /// Address and port of the page; a loopback address
-    #[arg(long, value_name = "ADDR:PORT", default_value_t = LISTEN)]
-    listen: SocketAddr,
-    /// The folder job files are dropped into [default: DATA/inbox]
-    #[arg(long, value_name = "DIR")]
-    inbox: Option<PathBuf>,
+    #[command(flatten)]
+    flags: SettingFlags,
 }
 
-pub(super) fn run(args: Args, common: &Common, appliance: Appliance) -> Result<u8, CliError> {
-    let asked = Asked { data: common.data.clone(), listen: Some(args.listen), inbox: args.inbox };
-    let settings = Settings::check(asked, &Host::look()?)?;
+pub(super) fn run(args: &Args, common: &Common, appliance: Appliance) -> Result<u8, CliError> {
+    let mut settings = common.settings_with(&args.flags.over(common))?.settings;
+    settings.log.form = log::appliance(&settings.log).map_err(|source| CliError::Log { source })?;
     let (inbox, json) = (settings.inbox.clone(), common.json);
     let ready = move |address: SocketAddr| {
         let told = if json {

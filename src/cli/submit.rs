@@ -3,7 +3,7 @@
 use std::{fs::File, io::Seek, path::PathBuf};
 
 use super::{
-    answers::Submitted,
+    answers::{Status, Submitted},
     args::JobName,
     client::Client,
     error::CliError,
@@ -12,7 +12,6 @@ use super::{
     render, wait,
 };
 use crate::{
-    config::{Asked, Host, Settings},
     job_file::{
         Options,
         bundle::{Limits, pack},
@@ -45,7 +44,7 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     let (file, strict) = (args.file.clone(), args.strict);
     // The appliance's own folder and roots count, which may not be the ones of this account.
     let status = client.status().await?;
-    let tar = tasks::blocking(move || bundle(file, strict, status.data)).await?;
+    let tar = tasks::blocking(move || bundle(file, strict, &status)).await?;
     let path = format!("/api/jobs?strict={strict}");
     let answer = client.send_tar::<Submitted>(&path, tar).await?;
     let Submitted { number, url } = &answer.read;
@@ -65,16 +64,14 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
 }
 
 /// The tar to send, from its beginning.
-fn bundle(file: PathBuf, strict: bool, data: PathBuf) -> Result<File, CliError> {
+fn bundle(file: PathBuf, strict: bool, at: &Status) -> Result<File, CliError> {
     let file = match find(&file)? {
         Local::Packed(path) => {
             return File::open(&path).map_err(|source| CliError::File { path, source });
         }
         Local::JobFile(file) => file,
     };
-    let asked = Asked { data: Some(data), ..Asked::default() };
-    let settings = Settings::check(asked, &Host::look()?)?;
-    let sound = match examine(&file, Options { strict }, &settings.roots, Some(&settings.data))? {
+    let sound = match examine(&file, Options { strict }, &at.roots, Some(&at.data))? {
         Ok(sound) => sound,
         Err(problems) => {
             let words = render::explained(&problems.diagnostics(), output::is_watched());

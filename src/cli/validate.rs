@@ -10,10 +10,7 @@ use super::{
     local::{Local, examine, find},
     output, render,
 };
-use crate::{
-    config::{Asked, Host, Settings},
-    job_file::{Options, Problem},
-};
+use crate::job_file::{Options, Problem};
 
 /// Check a job file and everything it names, without running it
 #[derive(Debug, clap::Args)]
@@ -33,8 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
-    let asked = Asked { data: common.data.clone(), ..Asked::default() };
-    let settings = Settings::check(asked, &Host::look()?)?;
+    let settings = common.settings()?.settings;
     let file = match find(&args.file)? {
         Local::JobFile(file) => file,
         Local::Packed(path) => return Err(CliError::Packed { path }),

@@ -33,6 +33,7 @@ use std::{
 };
 
 use rustix::process::Signal;
+use tracing::Instrument as _;
 
 use crate::{capture::CaptureError, model::EngineOrder};
 
@@ -77,9 +78,19 @@ pub fn clear_away(folder: &Path) {
     }
 }
 
+/// What the engine in `folder` has to do.
+///
+/// # Errors
+/// [`EngineError::Order`] when there is no such order.
+pub fn order(folder: &Path) -> Result<EngineOrder, EngineError> {
+    let failed = |source| EngineError::Order { source };
+    let order = fs::read(folder.join("order.json")).map_err(failed)?;
+    serde_json::from_slice(&order).map_err(|error| failed(io::Error::other(error)))
+}
+
 /// Carries out the order in `folder`. Returns when the last event is durable and nothing is left
 /// running. Must be called on the process's first thread.
-pub fn main(folder: &Path) -> Result<(), EngineError> {
+pub fn main(folder: &Path, order: EngineOrder) -> Result<(), EngineError> {
     std::env::set_current_dir(folder)
         .map_err(|source| EngineError::Folder { path: folder.into(), source })?;
     // A session of its own: a signal to whoever started us (Ctrl-C) is not for us. It fails when
@@ -87,9 +98,6 @@ pub fn main(folder: &Path) -> Result<(), EngineError> {
     let _ = rustix::process::setsid();
     // What a child leaves behind comes to us, not to a distant init.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    let order = fs::read("order.json").map_err(|source| EngineError::Order { source })?;
-    let order: EngineOrder = serde_json::from_slice(&order)
-        .map_err(|error| EngineError::Order { source: io::Error::other(error) })?;
     if order.bound_to_parent {
         // `sutler run` was killed: end in good order.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
@@ -98,5 +106,6 @@ pub fn main(folder: &Path) -> Result<(), EngineError> {
         .enable_all()
         .build()
         .map_err(|source| EngineError::Runtime { source })?;
-    tokio::task::LocalSet::new().block_on(&runtime, run::run(order))
+    let span = tracing::info_span!("job", job = %order.job, job_uuid = %order.uuid);
+    tokio::task::LocalSet::new().block_on(&runtime, run::run(order).instrument(span))
 }

@@ -318,4 +318,22 @@ pub struct EngineOrder {
     pub acceleration: Acceleration,
     /// The engine ends when the process that started it does (`sutler run`).
     pub bound_to_parent: bool,
+    /// Absent in orders of older versions.
+    #[serde(default)]
+    pub log: EngineLog,
+}
+
+/// What an engine logs, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineLog {
+    /// A level, or several by part.
+    pub level: String,
+    /// Into systemd's journal, beside the file in the job's folder.
+    pub to_journal: bool,
+}
+
+impl Default for EngineLog {
+    fn default() -> Self {
+        Self { level: "info".into(), to_journal: false }
+    }
 }

@@ -60,6 +60,10 @@ pub fn launch(folder: &JobFolder, order: &EngineOrder) -> Result<Child, LaunchEr
         .arg("engine")
         .arg(folder.path())
         .env(processes::MARK, order.uuid.to_string())
+        // Only the appliance speaks for the service.
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_USEC")
+        .env_remove("WATCHDOG_PID")
         .stdin(Stdio::from(lock))
         .stdout(Stdio::from(log))
         .stderr(Stdio::from(errors))

@@ -20,6 +20,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::{
     Ending, Engine, Follower, JobFolder, close_log, find_engine, launch, launch::LaunchError,
@@ -100,21 +101,25 @@ impl Supervisor {
         for state in [JobState::Preparing, JobState::Running, JobState::Collecting] {
             for job in self.store.jobs_in(state, usize::MAX).await? {
                 let folder = JobFolder::new(&self.data, job.id);
-                let found = find_engine(&folder, job.uuid).await;
-                match found {
-                    Ok(Some(engine)) => {
-                        tracing::info!(job = %job.id, "found its engine again");
-                        self.follow(job, folder, engine);
-                    }
-                    Ok(None) => self.settle(&job, &folder).await,
-                    Err(error) => {
-                        tracing::error!(job = %job.id, %error, "lost its engine");
-                        self.settle(&job, &folder).await;
-                    }
-                }
+                let span = span(&job);
+                self.find_again(job, folder).instrument(span).await;
             }
         }
         Ok(())
+    }
+
+    async fn find_again(&mut self, job: Job, folder: JobFolder) {
+        match find_engine(&folder, job.uuid).await {
+            Ok(Some(engine)) => {
+                tracing::info!("found its engine again");
+                self.follow(job, folder, engine);
+            }
+            Ok(None) => self.settle(&job, &folder).await,
+            Err(error) => {
+                tracing::error!(%error, "lost its engine");
+                self.settle(&job, &folder).await;
+            }
+        }
     }
 
     /// Carries out wishes until told to stop. Engines go on when this returns.
@@ -155,10 +160,12 @@ impl Supervisor {
                 };
                 // Not in here: a store that refuses must not keep the others waiting.
                 let store = self.store.clone();
-                self.followers.spawn(async move {
+                let span = span(&job);
+                let ended = async move {
                     write_end(&store, job.id, ended).await;
                     job.id
-                });
+                };
+                self.followers.spawn(ended.instrument(span));
             }
         }
     }
@@ -185,20 +192,22 @@ impl Supervisor {
             state,
         };
         let store = self.store.clone();
-        self.followers.spawn(async move {
+        let span = span(&job);
+        let follow = async move {
             let mut ending = follow_states(&store, job.id, follower, engine, states).await;
             // A job is over only when none of its processes is left, so this does not give up.
             let ending = loop {
                 match ending {
                     Ok(ending) => break ending,
-                    Err(error) => tracing::error!(job = %job.id, %error, "lost it, trying again"),
+                    Err(error) => tracing::error!(%error, "lost it, trying again"),
                 }
                 sleep(STORE_AGAIN).await;
                 ending = settle(&folder, job.uuid).await;
             };
             end(&store, job.id, &folder, ending).await;
             job.id
-        });
+        };
+        self.followers.spawn(follow.instrument(span));
     }
 
     /// Ends a job whose engine is gone, or lets it wait again when it never began.
@@ -206,7 +215,7 @@ impl Supervisor {
         let ending = match settle(folder, job.uuid).await {
             Ok(ending) => ending,
             Err(error) => {
-                tracing::error!(job = %job.id, %error, "could not settle the job");
+                tracing::error!(%error, "could not settle the job");
                 return;
             }
         };
@@ -214,10 +223,10 @@ impl Supervisor {
             if let Err(error) = fs::remove_dir_all(folder.path())
                 && error.kind() != std::io::ErrorKind::NotFound
             {
-                tracing::warn!(job = %job.id, %error, "could not remove the unused folder");
+                tracing::warn!(%error, "could not remove the unused folder");
             }
             if let Err(error) = self.store.change(job.id, Change::Requeued).await {
-                tracing::error!(job = %job.id, %error, "could not put it back into the queue");
+                tracing::error!(%error, "could not put it back into the queue");
             }
             return;
         }
@@ -240,7 +249,7 @@ async fn follow_states(
             Ok(()) = states.changed() => {
                 let state = *states.borrow_and_update();
                 if let Err(error) = store.change(job, Change::State(state)).await {
-                    tracing::warn!(%job, %error, "could not record the state");
+                    tracing::warn!(%error, "could not record the state");
                 }
             }
         }
@@ -256,7 +265,7 @@ async fn end(store: &Store, job: JobId, folder: &JobFolder, mut ending: Ending) 
         ending.cause = Some(Cause::new(Who::Author, Code::Canceled, words));
     }
     if let Err(error) = close_log(folder, &ending) {
-        tracing::warn!(%job, %error, "could not close the event log");
+        tracing::warn!(%error, "could not close the event log");
     }
     crate::engine::clear_away(folder.path());
     let parts = ending.run.part_durations();
@@ -274,10 +283,15 @@ async fn write_end(store: &Store, job: JobId, ended: Change) {
         match store.change(job, ended.clone()).await {
             Ok(_) | Err(StoreError::Ended(_)) => return,
             Err(StoreError::Closed) => return,
-            Err(error) => tracing::error!(%job, %error, "could not record the end, trying again"),
+            Err(error) => tracing::error!(%error, "could not record the end, trying again"),
         }
         sleep(STORE_AGAIN).await;
     }
+}
+
+/// Whatever is logged inside is about this job.
+fn span(job: &Job) -> Span {
+    tracing::info_span!("job", job = %job.id, job_uuid = %job.uuid)
 }
 
 fn not_started(error: &LaunchError) -> Cause {

@@ -127,6 +127,7 @@ pub(super) async fn status(
         "data": web.data,
         "inbox": web.inbox,
         "listen": web.about.listen,
+        "roots": web.about.roots,
     });
     Ok(Json(answer).into_response())
 }

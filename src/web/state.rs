@@ -86,6 +86,8 @@ pub struct About {
     pub acceleration: watch::Receiver<Option<Acceleration>>,
     /// Addresses it answers on.
     pub listen: Vec<String>,
+    /// Jobs may read below these.
+    pub roots: Vec<PathBuf>,
 }
 
 /// Everything a handler can reach.

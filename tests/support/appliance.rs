@@ -33,12 +33,25 @@ impl Appliance {
 
     /// The same with another binary, as after an upgrade.
     pub(crate) fn start_as(binary: &Path, data: &Path) -> Self {
+        Self::launch(Command::new(binary), data)
+    }
+
+    /// The same with something in its environment.
+    pub(crate) fn start_with(data: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(SUTLER);
+        command.envs(environment.iter().copied());
+        Self::launch(command, data)
+    }
+
+    fn launch(mut command: Command, data: &Path) -> Self {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(data.with_extension("serve.log"))
             .unwrap();
-        let mut child = Command::new(binary)
+        let mut child = command
+            // Not the settings of the box the tests run on.
+            .env("SUTLER_CONFIG", "/dev/null")
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .stdin(Stdio::null())
@@ -112,7 +125,13 @@ impl Appliance {
 
     /// Runs a `sutler` command against this appliance.
     pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new(SUTLER).args(arguments).arg("--data").arg(&self.data).output().unwrap()
+        Command::new(SUTLER)
+            .env("SUTLER_CONFIG", "/dev/null")
+            .args(arguments)
+            .arg("--data")
+            .arg(&self.data)
+            .output()
+            .unwrap()
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::{args::Common, error::CliError, output},
-    config::{Asked, Host, Settings},
+    config::Host,
 };
 
 /// Check that this box can run jobs, and say what to do where it cannot
@@ -24,8 +24,7 @@ pub(in crate::cli) struct Args {}
 
 pub(in crate::cli) fn run(_: &Args, common: &Common) -> Result<u8, CliError> {
     let host = Host::look()?;
-    let asked = Asked { data: common.data.clone(), ..Asked::default() };
-    let settings = Settings::check(asked, &host)?;
+    let settings = common.settings()?.settings;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

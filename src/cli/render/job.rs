@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn status() -> Status {
-        Status { data: "/lab".into(), listen: vec!["127.0.0.1:8470".into()] }
+        Status { data: "/lab".into(), listen: vec!["127.0.0.1:8470".into()], roots: Vec::new() }
     }
 
     #[test]

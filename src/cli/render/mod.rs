@@ -8,6 +8,6 @@ mod words;
 
 pub(super) use event::{doing, event};
 pub(super) use job::{end, record, verdict};
-pub(super) use problem::{explained, problems};
+pub(super) use problem::{explained, mistakes, problems};
 pub(super) use table::jobs;
 pub(super) use words::clean;

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::words::clean;
-use crate::{cli::answers::Problem, job_file::Explained};
+use crate::{
+    cli::answers::Problem,
+    model::problem::{Explained, Problems},
+};
 
 /// Each problem beside the lines it is about.
 pub(in crate::cli) fn explained(problems: &[Explained], is_colourful: bool) -> String {
@@ -17,6 +20,11 @@ pub(in crate::cli) fn explained(problems: &[Explained], is_colourful: bool) -> S
         handler.render_report(&mut text, problem).expect("a string takes all that is written");
     }
     text
+}
+
+/// What is wrong with settings, each beside the line it is about.
+pub(in crate::cli) fn mistakes(all: &[Problems]) -> String {
+    all.iter().map(|problems| explained(&problems.diagnostics(), false)).collect()
 }
 
 /// One block for each fault; nothing when there is none.

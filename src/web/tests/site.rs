@@ -84,6 +84,7 @@ impl Site {
             about: About {
                 acceleration: watch::channel(Some(Acceleration::Tcg)).1,
                 listen: vec!["127.0.0.1:8080".into()],
+                roots: Vec::new(),
             },
             tasks: tasks.clone(),
             zone: TimeZone::UTC,

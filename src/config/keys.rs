@@ -1,0 +1,228 @@
+//! The table of all there is to set.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{
+    LogForm, Settings,
+    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most, Slot, age, size},
+};
+
+/// What was asked for, not yet checked against each other.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub data: Option<PathBuf>,
+    pub inbox: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub hosts: Option<Vec<HostName>>,
+    pub roots: Option<Vec<PathBuf>>,
+    pub memory: Option<Auto<Mib>>,
+    pub cores: Option<Auto<u32>>,
+    pub machines: Option<Auto<u32>>,
+    pub videos: Option<Age>,
+    pub results: Option<Age>,
+    pub records: Option<Age>,
+    pub least_free: Option<Mib>,
+    pub most: Option<Most>,
+    pub rejected: Option<Count>,
+    pub level: Option<LogLevel>,
+    pub form: Option<LogForm>,
+}
+
+/// One thing to set.
+pub struct Key {
+    /// `retention.videos`: in the file, what is before the dot is a table.
+    pub name: &'static str,
+    /// Its default, as it is written in the file of the appliance of the box.
+    pub default: &'static str,
+    /// What it is for.
+    pub words: &'static str,
+    pub(super) slot: fn(&mut Asked) -> &mut dyn Slot,
+    pub(super) show: fn(&Settings) -> Value,
+}
+
+impl Key {
+    /// The key with this full name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// `SUTLER_RETENTION_VIDEOS`
+    pub fn variable(&self) -> String {
+        format!("SUTLER_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// The table it stands in, and its name there.
+    pub fn place(&self) -> (Option<&'static str>, &'static str) {
+        match self.name.split_once('.') {
+            Some((table, name)) => (Some(table), name),
+            None => (None, self.name),
+        }
+    }
+
+    /// What may be written for it.
+    pub fn expected(&self) -> String {
+        (self.slot)(&mut Asked::default()).expected()
+    }
+
+    /// Its value in `settings`; what JSON calls it, TOML calls it too.
+    pub fn shown(&self, settings: &Settings) -> Value {
+        (self.show)(settings)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// All there is to set, in the order of the file.
+pub static KEYS: [Key; 16] = [
+    Key {
+        name: "data",
+        default: r#""/var/lib/sutler""#,
+        words: "The folder of the store, the jobs' results and the socket that commands are sent \
+                through. It must be on a local disk.",
+        slot: |asked| &mut asked.data,
+        show: |settings| json!(settings.data),
+    },
+    Key {
+        name: "inbox",
+        default: r#""/var/lib/sutler/inbox""#,
+        words: "The folder that job files are dropped into. Where the data folder is another, this \
+                is the `inbox` in it.",
+        slot: |asked| &mut asked.inbox,
+        show: |settings| json!(settings.inbox),
+    },
+    Key {
+        name: "listen",
+        default: r#""127.0.0.1:8470""#,
+        words: "Address and port of the page. It must be a loopback address: whoever can open the \
+                page can read every job, and is not asked for a name. Port 0 takes any free one.",
+        slot: |asked| &mut asked.listen,
+        show: |settings| json!(settings.listen),
+    },
+    Key {
+        name: "hosts",
+        default: "[]",
+        words: "Names that browsers may use for the page, beside localhost and the loopback \
+                addresses; for a proxy in front of it, say. Any other name is refused.",
+        slot: |asked| &mut asked.hosts,
+        show: |settings| json!(settings.hosts),
+    },
+    Key {
+        name: "roots",
+        default: r#"["/usr/share/sutler", "/var/lib/sutler/images", "/usr/lib/debian-installer", "/usr/lib/memtest86+"]"#,
+        words: "Jobs may read files by absolute path below these folders and nowhere else. The \
+                data folder must not lie below one of them.",
+        slot: |asked| &mut asked.roots,
+        show: |settings| json!(settings.roots),
+    },
+    Key {
+        name: "guests.memory",
+        default: r#""auto""#,
+        words: "Memory that guests may have together. `auto` leaves the host an eighth of its own, \
+                and at least 1 GiB.",
+        slot: |asked| &mut asked.memory,
+        show: |settings| json!(size(settings.lends.memory_mib.into())),
+    },
+    Key {
+        name: "guests.cores",
+        default: r#""auto""#,
+        words: "Processors that guests may have together. `auto` is as many as the host has.",
+        slot: |asked| &mut asked.cores,
+        show: |settings| json!(settings.lends.cores),
+    },
+    Key {
+        name: "guests.machines",
+        default: r#""auto""#,
+        words: "Guests that run at a time, however small. `auto` is as many as there are cores for \
+                them.",
+        slot: |asked| &mut asked.machines,
+        show: |settings| json!(settings.lends.machines),
+    },
+    Key {
+        name: "retention.videos",
+        default: r#""30d""#,
+        words: "For how long the videos of ended jobs are kept, the largest part of a job.",
+        slot: |asked| &mut asked.videos,
+        show: |settings| json!(age(settings.retention.videos)),
+    },
+    Key {
+        name: "retention.results",
+        default: r#""180d""#,
+        words: "For how long the rest of a job's folder is kept: screens, consoles, logs.",
+        slot: |asked| &mut asked.results,
+        show: |settings| json!(age(settings.retention.results)),
+    },
+    Key {
+        name: "retention.records",
+        default: r#""forever""#,
+        words: "For how long a job's record is kept: verdict, cause, times. History is made of it.",
+        slot: |asked| &mut asked.records,
+        show: |settings| json!(age(settings.retention.records)),
+    },
+    Key {
+        name: "retention.least_free",
+        default: r#""4G""#,
+        words: "When the disk of the data folder has less free than this, the oldest videos and \
+                results go before their time.",
+        slot: |asked| &mut asked.least_free,
+        show: |settings| json!(size(settings.retention.least_free_mib)),
+    },
+    Key {
+        name: "retention.most",
+        default: r#""unlimited""#,
+        words: "What the folders of all ended jobs may take together; above it the oldest go \
+                before their time.",
+        slot: |asked| &mut asked.most,
+        show: |settings| {
+            json!(settings.retention.most_mib.map_or_else(|| "unlimited".into(), size))
+        },
+    },
+    Key {
+        name: "retention.rejected",
+        default: "1000",
+        words: "How many files that the inbox refused are kept with their explanations.",
+        slot: |asked| &mut asked.rejected,
+        show: |settings| json!(settings.keep_rejected),
+    },
+    Key {
+        name: "log.level",
+        default: r#""info""#,
+        words: "What is logged, for all parts or by part, as \"info,sutler::vm=debug\". Where \
+                nothing else says it, the variable RUST_LOG does.",
+        slot: |asked| &mut asked.level,
+        show: |settings| json!(settings.log.level),
+    },
+    Key {
+        name: "log.form",
+        default: r#""auto""#,
+        words: "How the log is written: `text` or `json` to standard error, or `journald` with \
+                its fields. `auto` is the journal when systemd has started the appliance, else \
+                text.",
+        slot: |asked| &mut asked.form,
+        show: |settings| json!(settings.log.form.name()),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_each_table_stands_together() {
+        let tables: Vec<_> = KEYS.iter().map(|key| key.place().0).collect();
+        let mut runs = tables.clone();
+        runs.dedup();
+        let mut unique = runs.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(runs.len(), unique.len(), "{tables:?}");
+        assert_eq!(tables[0], None, "keys without a table stand before all tables");
+        let variables: std::collections::BTreeSet<_> = KEYS.iter().map(Key::variable).collect();
+        assert_eq!(variables.len(), KEYS.len());
+    }
+}

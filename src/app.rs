@@ -120,7 +120,7 @@ impl Parts {
         let data = &settings.data;
         prepare_folders(data)?;
         let open = {
-            let path = data.join("sutler.redb");
+            let path = data.join(store::FILE);
             tasks::blocking(move || Store::open(&path, StoreSettings::default())).await
         };
         let (store, writer) = open?;
@@ -153,6 +153,7 @@ impl Parts {
             let (store, gate) = (store.clone(), Gate(admission.clone()));
             tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
         };
+        let refused = inbox.refused();
         intake.spawn(inbox.run(intake.stop.clone()));
 
         let listener = doors::Listeners::bind(settings).await?;
@@ -170,6 +171,9 @@ impl Parts {
                 acceleration: proved,
                 listen: vec![address.to_string()],
                 roots: settings.roots.clone(),
+                hold: held.clone(),
+                refused,
+                since: clock::Stopwatch::start(),
             },
             tasks: doors.clone(),
             zone: jiff::tz::TimeZone::system(),

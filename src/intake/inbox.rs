@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -81,8 +81,8 @@ impl<E: Examine> Inbox<E> {
         rejected.prepare().map_err(failed)?;
         finish_all(&folder).map_err(failed)?;
         let mode = fs::metadata(&folder).map_err(failed)?.mode() & 0o7777;
-        let taker =
-            Taker { inbox: folder.clone(), rejected, store, examine: Arc::new(examine), faults };
+        let (inbox, examine, refused) = (folder.clone(), Arc::new(examine), Arc::default());
+        let taker = Taker { inbox, rejected, store, examine, faults, refused };
         Ok(Self {
             folder,
             mode,
@@ -96,6 +96,11 @@ impl<E: Examine> Inbox<E> {
     /// What is wrong with the inbox, in words for the doctor; none when all is well.
     pub fn trouble(&self) -> watch::Receiver<Option<String>> {
         self.trouble.subscribe()
+    }
+
+    /// How many files have been refused so far.
+    pub fn refused(&self) -> Arc<AtomicU64> {
+        self.taker.refused.clone()
     }
 
     /// Until `stop`. What is being taken by then is finished.

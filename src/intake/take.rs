@@ -10,7 +10,10 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
@@ -59,6 +62,8 @@ pub(super) struct Taker<E> {
     pub store: Store,
     pub examine: Arc<E>,
     pub faults: Faults,
+    /// Files refused so far.
+    pub refused: Arc<AtomicU64>,
 }
 
 /// What reading it came to.
@@ -117,6 +122,7 @@ impl<E: Examine> Taker<E> {
 
     async fn refuse(&self, name: &OsStr, words: String) -> Taken {
         tracing::info!(name = %name.display(), words, "refused");
+        self.refused.fetch_add(1, Ordering::Relaxed);
         let rejected = self.rejected.clone();
         let path = self.inbox.join(name);
         let name = name.to_os_string();

@@ -72,6 +72,8 @@ pub enum WayIn {
 }
 
 impl WayIn {
+    pub const ALL: [Self; 2] = [Self::Inbox, Self::Command];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Inbox => "inbox",

@@ -89,6 +89,8 @@ pub enum Who {
 }
 
 impl Who {
+    pub const ALL: [Self; 5] = [Self::Author, Self::Lab, Self::Host, Self::Guest, Self::Sutler];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Author => "author",

@@ -2,22 +2,20 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
+use jiff::Timestamp;
 use redb::ReadTransaction;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Change, Counts, HistoryKey, HistoryPage, Inconsistency, StoreError, check,
+    Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, StoreError, Tally, check,
+    commits::CommitLog,
     file::{Open, StoreFile},
-    read,
+    read, tally,
     writer::{Command, Outcome, Work, WriterThread},
 };
 use crate::{
@@ -68,7 +66,7 @@ pub struct Store {
     file: Arc<StoreFile>,
     commands: mpsc::Sender<Command>,
     changes: broadcast::Sender<Changed>,
-    commit_us: Arc<AtomicU64>,
+    commits: Arc<CommitLog>,
 }
 
 /// The writer thread, for the one who closes it.
@@ -93,13 +91,13 @@ impl Store {
         let file = Arc::new(StoreFile::open(path, open)?);
         let (sender, commands) = mpsc::channel(WAITING);
         let (changes, _) = broadcast::channel(UNHEARD);
-        let commit_us = Arc::new(AtomicU64::new(0));
-        let store = Self { file, commands: sender.clone(), changes, commit_us };
+        let commits = Arc::new(CommitLog::default());
+        let store = Self { file, commands: sender.clone(), changes, commits };
         let writer = WriterThread {
             file: store.file.clone(),
             commands,
             changes: store.changes.clone(),
-            commit_us: store.commit_us.clone(),
+            commits: store.commits.clone(),
         };
         let thread = thread::Builder::new()
             .name("store-writer".into())
@@ -165,6 +163,16 @@ impl Store {
         self.read(read::counts).await
     }
 
+    /// How many jobs there have ever been.
+    pub async fn tally(&self) -> Result<Tally, StoreError> {
+        self.read(tally::read).await
+    }
+
+    /// When the job that waits longest was submitted.
+    pub async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(read::oldest_waiting).await
+    }
+
     /// Told after each commit. A listener that lags misses some and reads the store again.
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
         self.changes.subscribe()
@@ -184,9 +192,9 @@ impl Store {
         found
     }
 
-    /// How long the last commit took, nearly all of it the disk's flush. Zero before the first.
-    pub fn commit_time(&self) -> Duration {
-        Duration::from_micros(self.commit_us.load(Ordering::Relaxed))
+    /// The commits since the file was opened.
+    pub fn commits(&self) -> Commits {
+        self.commits.read()
     }
 
     async fn ask(&self, work: Work) -> Result<Outcome, StoreError> {

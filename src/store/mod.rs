@@ -14,6 +14,7 @@
 
 mod change;
 mod check;
+mod commits;
 mod counts;
 mod error;
 mod file;
@@ -23,12 +24,18 @@ mod migrate;
 mod read;
 mod record;
 mod tables;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use change::Change;
+pub use commits::Commits;
 pub use counts::Counts;
 pub use error::{Inconsistency, StoreError};
 pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
+pub use tally::Tally;
+
+/// Name of the store's file in the data folder.
+pub const FILE: &str = "sutler.redb";

@@ -1,5 +1,6 @@
 //! What readers ask, each in one short read transaction.
 
+use jiff::Timestamp;
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
 use super::{
@@ -47,6 +48,23 @@ pub(super) fn jobs_in<T>(
         picked.push(pick(indexed(txn, key.value().2)?));
     }
     Ok(picked)
+}
+
+/// When the job that waits longest was submitted. One look for each priority that has a job: the
+/// oldest of a priority is its first.
+pub(super) fn oldest_waiting(txn: &ReadTransaction) -> Result<Option<Timestamp>, StoreError> {
+    let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
+    let state = JobState::Waiting as u8;
+    let mut from = Some((state, 0, 0));
+    let mut oldest: Option<u64> = None;
+    while let Some(start) = from {
+        let mut rest = by_state.range(start..=(state, u8::MAX, u64::MAX)).map_err(disk("read"))?;
+        let first = rest.next().transpose().map_err(disk("read"))?;
+        let found = first.map(|(key, _)| key.value());
+        oldest = oldest.into_iter().chain(found.map(|(_, _, id)| id)).min();
+        from = found.and_then(|(_, place, _)| Some((state, place.checked_add(1)?, 0)));
+    }
+    oldest.map(|id| Ok(indexed(txn, id)?.submitted)).transpose()
 }
 
 pub(super) fn history(

@@ -6,6 +6,7 @@ use super::{
     StoreError,
     error::disk,
     record::{self, Stored},
+    tally,
 };
 use crate::model::{IntakeKey, Job, JobId, JobState, Verdict};
 
@@ -128,6 +129,9 @@ impl<'txn> Tables<'txn> {
         }
         if let Some(verdict) = job.verdict {
             self.count(&verdict_count(verdict), 1)?;
+        }
+        for name in tally::names(before, job) {
+            self.count(&name, 1)?;
         }
         Ok(())
     }

@@ -4,16 +4,14 @@
 //! refusal never spoils its neighbours. What the disk refuses fails the whole group, and everyone
 //! in it hears so.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use redb::Database;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Change, Changed, StoreError, error::disk, file::StoreFile, record::Stored, tables::Tables,
+    Change, Changed, StoreError, commits::CommitLog, error::disk, file::StoreFile, record::Stored,
+    tables::Tables,
 };
 use crate::{
     clock::Stopwatch,
@@ -45,7 +43,7 @@ pub(super) struct WriterThread {
     pub file: Arc<StoreFile>,
     pub commands: mpsc::Receiver<Command>,
     pub changes: broadcast::Sender<Changed>,
-    pub commit_us: Arc<AtomicU64>,
+    pub commits: Arc<CommitLog>,
 }
 
 impl WriterThread {
@@ -78,8 +76,9 @@ impl WriterThread {
                 answers.iter().map(|_| Err(error.clone())).collect()
             }
         };
-        let took = since.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-        self.commit_us.store(took, Ordering::Relaxed);
+        if outcomes.iter().flatten().any(|outcome| outcome.new) {
+            self.commits.add(since.elapsed());
+        }
         // Nobody may be listening, to the changes or for the answer: that is fine.
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             if let Ok(Outcome { job, new: true }) = &outcome {

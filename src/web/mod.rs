@@ -21,6 +21,7 @@ mod history;
 mod job;
 mod layout;
 mod live;
+mod metrics;
 mod pages;
 mod params;
 mod queue;

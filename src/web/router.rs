@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, assets, events, files, guard, pages, state::Web, submit, video};
+use super::{api, assets, events, files, guard, metrics, pages, state::Web, submit, video};
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
 pub fn router(web: Web) -> Router {
@@ -35,6 +35,7 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}/video.mp4", get(video::show))
         .route("/jobs/{id}/files/{*path}", get(files::show))
         .route("/assets/{hash}/{name}", get(assets::show))
+        .route("/metrics", get(metrics::show))
         .nest("/api", api)
         .fallback(pages::nothing)
         // `submit` streams into a file and counts for itself; nothing else takes a body.

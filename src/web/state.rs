@@ -3,7 +3,10 @@
 //! The web owns no job. It reads snapshots, and what it asks for goes through the seams here, which
 //! `app` fills; so pages can be tested without a queue or an engine.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
@@ -88,6 +91,12 @@ pub struct About {
     pub listen: Vec<String>,
     /// Jobs may read below these.
     pub roots: Vec<PathBuf>,
+    /// Why nothing is started, while that is so.
+    pub hold: watch::Receiver<Option<String>>,
+    /// Files the inbox has refused.
+    pub refused: Arc<AtomicU64>,
+    /// Runs since the start.
+    pub since: clock::Stopwatch,
 }
 
 /// Everything a handler can reach.

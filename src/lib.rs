@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! model                                    words everyone shares
-//! clock  tasks  config                     the one clock; where work runs; checked settings
+//! clock  tasks  config  sockets            the one clock; where work runs; checked settings
 //! proto  decide                            bytes to messages; pure choices
 //! picture                                  frames, damage, image files
 //! vm  vision  capture  console  store      each the only one to touch its resource
@@ -40,6 +40,7 @@ pub mod model;
 pub mod picture;
 pub mod proto;
 pub mod schedule;
+pub mod sockets;
 pub mod store;
 pub mod supervise;
 pub mod tasks;

@@ -1,12 +1,6 @@
 //! The two doors of the appliance: the page's address, and the socket commands come through.
 
-use std::{
-    fs::{self, File},
-    io,
-    net::SocketAddr,
-    os::{fd::AsRawFd, unix::fs::PermissionsExt},
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -18,11 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use super::AppError;
-use crate::{
-    config::{SOCKET, Settings},
-    tasks::Tasks,
-    web::Access,
-};
+use crate::{config::Settings, sockets, tasks::Tasks, web::Access};
 
 /// Requests under way may take this long when the appliance closes.
 const FINISH: Duration = Duration::from_secs(5);
@@ -76,17 +66,14 @@ async fn bounded(serve: impl Future<Output = io::Result<()>>, stop: Cancellation
 }
 
 /// Binds the socket, in place of one that an earlier appliance has left: the store is ours alone,
-/// so nobody else listens there. Bound through the folder's descriptor, because a socket's path
-/// holds 107 bytes.
+/// so nobody else listens there.
 fn bind_socket(settings: &Settings) -> io::Result<UnixListener> {
     let path = settings.socket();
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let folder = File::open(&settings.data)?;
-    let short = format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd());
-    let listener = UnixListener::bind(short)?;
+    let listener = sockets::bind(&path)?;
     // Everybody on this box may ask; what they may do depends on who the kernel says they are.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
     Ok(listener)

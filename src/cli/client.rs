@@ -1,11 +1,6 @@
 //! Speaks to the running appliance: HTTP over its Unix socket, one connection a request.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::AsRawFd,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::PathBuf};
 
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody, combinators::UnsyncBoxBody};
@@ -26,10 +21,7 @@ use super::{
     error::CliError,
     lines::Lines,
 };
-use crate::{config::SOCKET, tasks::Tasks};
-
-/// Bytes a socket's address holds, without the one that ends it.
-const LONGEST_ADDRESS: usize = 107;
+use crate::{config::SOCKET, sockets, tasks::Tasks};
 
 /// Bytes of a file sent at a time.
 const PIECE: usize = 64 << 10;
@@ -125,26 +117,13 @@ impl Client {
     async fn connect(&self) -> Result<UnixStream, CliError> {
         let mut tried = Vec::new();
         for socket in &self.sockets {
-            match connect(socket).await {
+            match sockets::connect(socket).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => tried.push((socket.clone(), error)),
             }
         }
         Err(CliError::Unreachable { tried })
     }
-}
-
-/// A socket's address is short; one in a deep folder is reached through the folder's descriptor.
-async fn connect(socket: &Path) -> io::Result<UnixStream> {
-    if socket.as_os_str().len() <= LONGEST_ADDRESS {
-        return UnixStream::connect(socket).await;
-    }
-    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let folder = File::open(folder)?;
-    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
-    UnixStream::connect(short).await
 }
 
 /// Lines of an answer that may not have an end yet.
@@ -198,22 +177,4 @@ async fn accepted(response: Response<Incoming>) -> Result<Response<Incoming>, Cl
 async fn whole(response: Response<Incoming>) -> Result<Bytes, CliError> {
     let body = response.into_body().collect().await;
     body.map(|body| body.to_bytes()).map_err(|source| CliError::Lost { source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_socket_in_a_deep_folder_is_reached() {
-        let place = tempfile::tempdir().unwrap();
-        let deep = place.path().join("x".repeat(120));
-        std::fs::create_dir(&deep).unwrap();
-        let folder = File::open(&deep).unwrap();
-        let short = format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd());
-        let listener = tokio::net::UnixListener::bind(short).unwrap();
-        let socket = deep.join(SOCKET);
-        let (accepted, connected) = tokio::join!(listener.accept(), connect(&socket));
-        assert!(accepted.is_ok() && connected.is_ok());
-    }
 }

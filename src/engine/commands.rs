@@ -23,6 +23,9 @@ const COMMANDS: usize = 16;
 /// Between the characters a person has typed for us.
 const TYPING: std::time::Duration = std::time::Duration::from_millis(20);
 
+/// What persons enter, and into what.
+type Inputs = mpsc::Sender<(Controls, Input)>;
+
 /// The signals that ask a process to end.
 pub(super) struct Signals {
     terminate: Signal,
@@ -69,22 +72,35 @@ impl Desk {
         *self.machine.borrow_mut() = controls;
     }
 
-    /// Carries out commands for as long as it is awaited. A signal to end is one of them.
+    /// Carries out commands for as long as it is awaited. A signal to end is one of them. What a
+    /// person enters takes its time, and goes on beside the rest: a cancel does not wait for it.
     pub(super) async fn serve(&self, mut signals: Signals) -> Infallible {
         let mut heard = self.heard.lock().await;
-        loop {
-            let command = tokio::select! {
-                Some(command) = heard.recv() => command,
-                by = signals.next() => Command::Cancel { by: by.into() },
-            };
-            let told = format!("{command:?}");
-            if let Err(error) = self.carry_out(command).await {
-                self.journal.log(Level::Warning, format!("{told}: {error}"));
+        let (inputs, mut entered) = mpsc::channel(COMMANDS);
+        let listen = async {
+            loop {
+                let command = tokio::select! {
+                    Some(command) = heard.recv() => command,
+                    by = signals.next() => Command::Cancel { by: by.into() },
+                };
+                let told = format!("{command:?}");
+                if let Err(error) = self.carry_out(command, &inputs).await {
+                    self.journal.log(Level::Warning, format!("{told}: {error}"));
+                }
             }
-        }
+        };
+        let enter = async {
+            while let Some((machine, input)) = entered.recv().await {
+                if let Err(error) = enter(&machine, input).await {
+                    self.journal.log(Level::Warning, format!("a person's input: {error}"));
+                }
+            }
+            std::future::pending().await
+        };
+        tokio::select! { never = listen => never, never = enter => never }
     }
 
-    async fn carry_out(&self, command: Command) -> Result<(), VmError> {
+    async fn carry_out(&self, command: Command, inputs: &Inputs) -> Result<(), VmError> {
         match command {
             Command::Cancel { by } => self.stopper.stop(Reason::Canceled { by }),
             Command::Kill => self.stopper.kill("a request to kill"),
@@ -105,7 +121,9 @@ impl Desk {
             Command::Input { input } => {
                 if let Some(machine) = self.machine() {
                     self.journal.log(Level::Info, format!("a person's input: {input:?}"));
-                    enter(&machine, input).await?;
+                    if inputs.try_send((machine, input)).is_err() {
+                        self.journal.log(Level::Warning, "not entered: too much is being typed");
+                    }
                 }
             }
         }

@@ -273,12 +273,12 @@ enum Meaning {
 
 fn meaning(event: MachineEvent, off_expected: bool) -> Meaning {
     match event {
-        MachineEvent::GuestOff { .. }
-        | MachineEvent::QemuExited { .. }
-        | MachineEvent::ScreenLost { .. }
-            if off_expected =>
-        {
+        MachineEvent::GuestOff { .. } | MachineEvent::ScreenLost { .. } if off_expected => {
             Meaning::Note("the machine is off, as the job wanted".into())
+        }
+        // A guest may ignore that it was asked to go off, and QEMU may still crash under it.
+        MachineEvent::QemuExited { status, .. } if off_expected && status.success() => {
+            Meaning::Note("qemu has ended, as the job wanted".into())
         }
         MachineEvent::GuestOff { by: By::Guest } => {
             let words = "the guest powered itself off while the job still needed it";
@@ -348,8 +348,8 @@ mod tests {
 
     #[test]
     fn only_what_the_job_did_not_ask_for_is_a_surprise() {
-        let exited = || MachineEvent::QemuExited {
-            status: std::process::ExitStatus::from_raw(9),
+        let exited = |status| MachineEvent::QemuExited {
+            status: std::process::ExitStatus::from_raw(status),
             last_lines: vec!["qemu: killed".into()],
         };
         let lost = || MachineEvent::ScreenLost { why: "closed".into() };
@@ -358,8 +358,10 @@ mod tests {
             (MachineEvent::GuestOff { by: By::Guest }, true, None),
             (MachineEvent::GuestOff { by: By::Host }, false, None),
             (MachineEvent::GuestReset { by: By::Guest }, false, None),
-            (exited(), false, Some(Code::QemuDied)),
-            (exited(), true, None),
+            (exited(9), false, Some(Code::QemuDied)),
+            (exited(9), true, Some(Code::QemuDied)),
+            (exited(0), false, Some(Code::QemuDied)),
+            (exited(0), true, None),
             (lost(), false, Some(Code::QemuDied)),
             (lost(), true, None),
             (MachineEvent::Panicked { info: String::new() }, true, Some(Code::GuestPanicked)),

@@ -1,7 +1,7 @@
 //! The engine's ear: commands come in as lines of JSON on `engine.sock`, and every connection is
 //! woken with the number of the newest event.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -13,6 +13,8 @@ use crate::{model::Command, tasks::Tasks};
 
 /// A command longer than this is not one of ours.
 const MAX_LINE: u64 = 64 << 10;
+/// Nothing says when a connection can be accepted again.
+const AFTER_AN_ERROR: Duration = Duration::from_millis(200);
 
 /// Listens at `path` (relative to the job's folder: an absolute one may be too long for a socket)
 /// until the tasks are closed. A full channel makes the sender of commands wait.
@@ -36,9 +38,11 @@ pub(super) fn listen(
                     let stop = inner.stop.clone();
                     inner.spawn(async move { stop.run_until_cancelled(serve).await });
                 }
+                // Out of descriptors, most likely: what is connected goes on, and when it has
+                // closed, others can be heard again.
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
-                    return;
+                    tokio::time::sleep(AFTER_AN_ERROR).await;
                 }
             }
         }

@@ -1,17 +1,14 @@
 //! The connection to an engine's socket: wake-ups come in, commands go out.
 
-use std::{fs::File, io, os::fd::AsRawFd};
+use std::io;
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
 };
 
 use super::JobFolder;
-use crate::model::Command;
+use crate::{model::Command, sockets};
 
 /// A connection to a running engine.
 #[derive(Debug)]
@@ -21,12 +18,9 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects through the folder's descriptor, because a socket's path holds 107 bytes and a data
-    /// folder may lie deeper.
     pub(super) async fn connect(folder: &JobFolder) -> io::Result<Self> {
-        let opened = File::open(folder.path())?;
-        let path = format!("/proc/self/fd/{}/{}", opened.as_raw_fd(), JobFolder::SOCKET);
-        let (reader, out) = UnixStream::connect(path).await?.into_split();
+        let stream = sockets::connect(&folder.path().join(JobFolder::SOCKET)).await?;
+        let (reader, out) = stream.into_split();
         Ok(Self { wakes: BufReader::new(reader).lines(), out })
     }
 

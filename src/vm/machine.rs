@@ -1,13 +1,7 @@
 //! One machine from its start to its end.
 
 use std::{
-    fs,
-    io::ErrorKind,
-    os::fd::{AsRawFd, OwnedFd},
-    path::Path,
-    process::ExitStatus,
-    sync::Arc,
-    time::Duration,
+    fs, io::ErrorKind, os::fd::OwnedFd, path::Path, process::ExitStatus, sync::Arc, time::Duration,
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -31,6 +25,7 @@ use crate::{
     clock::Stopwatch,
     model::{Display, PowerAction},
     picture::Frame,
+    sockets,
     tasks::Tasks,
 };
 
@@ -248,7 +243,7 @@ struct Sockets {
     qmp: UnixListener,
     vnc: Option<UnixListener>,
     serial: UnixListener,
-    /// Paths of sockets hold 107 bytes and the folder's may be longer: they are bound below this.
+    /// The sockets are bound and removed below this.
     folder: OwnedFd,
 }
 
@@ -268,7 +263,7 @@ impl Sockets {
         let folder = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
         let bind = |name| {
             remove(&folder, name);
-            UnixListener::bind(below(&folder, name))
+            UnixListener::bind(sockets::below(&folder, name))
                 .map_err(|source| VmError::Folder { path: path.join(name), source })
         };
         let (qmp, serial) = (bind(QMP_SOCKET)?, bind(SERIAL_SOCKET)?);
@@ -296,12 +291,8 @@ impl Drop for Sockets {
     }
 }
 
-fn below(folder: &OwnedFd, name: &str) -> String {
-    format!("/proc/self/fd/{}/{name}", folder.as_raw_fd())
-}
-
 fn remove(folder: &OwnedFd, name: &str) {
-    if let Err(error) = fs::remove_file(below(folder, name))
+    if let Err(error) = fs::remove_file(sockets::below(folder, name))
         && error.kind() != ErrorKind::NotFound
     {
         tracing::warn!(%error, name, "could not remove a socket");

@@ -132,9 +132,12 @@ impl Run {
             stopper.stop(Reason::JobTimeout { limit });
             std::future::pending::<std::convert::Infallible>().await
         };
+        // Time is looked at first, and the job's before an action's: on a busy host both may have
+        // run out when we wake, and the one that ran out first is to be named.
         let halted = tokio::select! {
-            halted = self.each_action() => halted,
+            biased;
             never = job_time => match never {},
+            halted = self.each_action() => halted,
         };
         let Err(halt) = halted else {
             return std::mem::take(&mut self.tally).verdict();
@@ -173,6 +176,7 @@ impl Run {
             let (stopper, limit) = (self.stopper.clone(), action.timeout);
             let failed_before = self.tally.has_failed();
             tokio::select! {
+                biased;
                 done = self.act(index, action) => done?,
                 reason = stopper.wanted() => return Err(Halt::Stopped(reason)),
                 () = tokio::time::sleep(limit) => return Err(Halt::TimedOut(limit)),

@@ -88,6 +88,7 @@ pub const fn code(code: Code) -> &'static str {
         Code::EngineNotStarted => "the engine could not be started",
         Code::HostResources => "the host ran out of disk or memory",
         Code::MissingTool => "a tool is not installed on this box",
+        Code::Restored => "it was cut off by the backup this box was restored from",
         Code::Internal => "a fault of Sutler itself",
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Cause, Digest, JobId, Verdict};
+use super::{Cause, Digest, Holdings, JobId, Verdict};
 
 /// How far a job has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -176,6 +176,7 @@ pub struct Job {
     pub parts: Vec<PartDuration>,
     pub known_failure: Option<String>,
     pub load_at_end: Option<HostLoad>,
+    pub holdings: Holdings,
 }
 
 impl Job {

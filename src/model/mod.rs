@@ -5,6 +5,7 @@
 
 mod definition;
 mod event;
+mod holdings;
 mod id;
 mod job;
 mod needle;
@@ -15,6 +16,7 @@ mod verdict;
 
 pub use definition::*;
 pub use event::*;
+pub use holdings::*;
 pub use id::*;
 pub use job::*;
 pub use needle::*;

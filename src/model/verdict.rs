@@ -142,12 +142,14 @@ pub enum Code {
     HostResources,
     /// A tool the job needs is not installed on this box.
     MissingTool,
+    /// It ran when the backup was made that this store was restored from.
+    Restored,
     /// A fault of ours.
     Internal,
 }
 
 impl Code {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoMatch,
         Self::NoSerialMatch,
         Self::Workaround,
@@ -166,6 +168,7 @@ impl Code {
         Self::EngineNotStarted,
         Self::HostResources,
         Self::MissingTool,
+        Self::Restored,
         Self::Internal,
     ];
 
@@ -189,6 +192,7 @@ impl Code {
             Self::EngineNotStarted => "engine_not_started",
             Self::HostResources => "host_resources",
             Self::MissingTool => "missing_tool",
+            Self::Restored => "restored",
             Self::Internal => "internal",
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::model::{Cause, HostLoad, Job, JobState, PartDuration, Verdict};
+use crate::model::{Cause, HostLoad, Job, JobState, Keepsake, Kept, PartDuration, Rule, Verdict};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub enum Change {
     CancelAsked,
     /// Its engine never started: it waits again, in its old place.
     Requeued,
-    /// It is over. Nothing changes it after this.
+    /// It is over. Nothing but its holdings changes after this.
     Ended {
         at: Timestamp,
         verdict: Verdict,
@@ -26,6 +26,13 @@ pub enum Change {
         load: Option<HostLoad>,
         parts: Vec<PartDuration>,
     },
+    /// Somebody wants it kept, or (none) no longer; in any state.
+    Kept(Option<Kept>),
+    /// How large the folder of an ended job is.
+    Measured { video_bytes: u64, results_bytes: u64 },
+    /// Something of an ended job is removed. The files go only after this is durable, and are then
+    /// reported to [`Store::cleared`](super::Store::cleared).
+    Removed { what: Keepsake, at: Timestamp, rule: Rule },
 }
 
 impl Change {
@@ -36,6 +43,9 @@ impl Change {
             Self::CancelAsked => "be canceled",
             Self::Requeued => "wait again",
             Self::Ended { .. } => "end",
+            Self::Kept(_) => "be kept",
+            Self::Measured { .. } => "be measured",
+            Self::Removed { .. } => "lose that",
         }
     }
 
@@ -46,10 +56,26 @@ impl Change {
     /// no such change.
     pub(super) fn apply(self, job: &mut Job) -> Result<(), StoreError> {
         let refused = StoreError::NotAllowed { id: job.id, state: job.state, change: self.name() };
-        if job.state == JobState::Ended {
-            return Err(StoreError::Ended(job.id));
-        }
+        let has_ended = job.state == JobState::Ended;
         match self {
+            Self::Kept(kept) => job.holdings.kept = kept,
+            Self::Measured { .. } | Self::Removed { .. } if !has_ended => return Err(refused),
+            Self::Measured { video_bytes, results_bytes } => {
+                if !job.holdings.measured {
+                    job.holdings.measured = true;
+                    job.holdings.video_bytes = video_bytes;
+                    job.holdings.results_bytes = results_bytes;
+                }
+            }
+            Self::Removed { what, at, rule } => {
+                let is_there = job.holdings.holds(what);
+                let is_kept = job.holdings.kept.is_some() && rule != Rule::NotInBackup;
+                if !is_there || is_kept || what == Keepsake::Record {
+                    return Err(refused);
+                }
+                job.holdings.remove(what, at, rule);
+            }
+            _ if has_ended => return Err(StoreError::Ended(job.id)),
             Self::Started { at, device } => {
                 if job.state != JobState::Waiting {
                     return Err(refused);

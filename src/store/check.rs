@@ -1,28 +1,31 @@
-//! Do all tables say the same? Walked by the doctor and at the end of every test.
+//! Do all tables say the same? Walked by `sutler store check` and at the end of every test.
 
-use redb::{ReadTransaction, ReadableTableMetadata};
+use std::collections::BTreeMap;
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
 use super::{
-    Counts, Inconsistency, StoreError,
+    Counts, Inconsistency, StoreError, Totals,
     error::disk,
     read,
-    record::{self, Stored},
+    record::Stored,
     tables::{
-        BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, JOBS, LAST_JOB, end_key, intake, state_key,
+        self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
+        UNMEASURED, end_key, intake, state_key,
     },
 };
 use crate::model::JobId;
 
+/// How many jobs there are.
+///
 /// # Errors
 /// The first disagreement found.
-pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
+pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
     let mut walk = Walk::open(txn)?;
-    let jobs = txn.open_table(JOBS).map_err(unreadable)?;
-    for entry in jobs.range::<u64>(..).map_err(unreadable)? {
+    let jobs = read::Jobs::open(txn)?;
+    for entry in jobs.records().range::<u64>(..).map_err(unreadable)? {
         let (id, bytes) = entry.map_err(unreadable)?;
-        let stored = record::decode(JobId(id.value()), bytes.value())
-            .map_err(|source| Inconsistency::Unreadable { source })?;
-        walk.job(&stored)?;
+        walk.job(&jobs.read(JobId(id.value()), bytes.value())?)?;
     }
     walk.end(txn)
 }
@@ -32,15 +35,30 @@ fn unreadable<E: Into<redb::Error>>(error: E) -> Inconsistency {
 }
 
 struct Walk {
-    by_state: redb::ReadOnlyTable<(u8, u8, u64), ()>,
-    by_end: redb::ReadOnlyTable<(i64, u64), ()>,
-    by_uuid: redb::ReadOnlyTable<u128, u64>,
-    by_intake: redb::ReadOnlyTable<super::tables::Intake, u64>,
+    by_state: ReadOnlyTable<(u8, u8, u64), ()>,
+    by_end: ReadOnlyTable<(i64, u64), ()>,
+    by_uuid: ReadOnlyTable<u128, u64>,
+    by_intake: ReadOnlyTable<tables::Intake, u64>,
+    removable: ReadOnlyTable<tables::Removable, u64>,
+    unmeasured: ReadOnlyTable<u64, ()>,
+    holdings: ReadOnlyTable<u64, &'static [u8]>,
     counts: Counts,
+    totals: Totals,
+    /// Bundle to the jobs that refer to it.
+    bundles: BTreeMap<[u8; 32], u64>,
     jobs: u64,
+    lengths: Lengths,
+    last: u64,
+}
+
+/// How many entries each table should have.
+#[derive(Default)]
+struct Lengths {
     ended: u64,
     from_inbox: u64,
-    last: u64,
+    removable: u64,
+    unmeasured: u64,
+    holdings: u64,
 }
 
 impl Walk {
@@ -50,10 +68,14 @@ impl Walk {
             by_end: txn.open_table(BY_END).map_err(unreadable)?,
             by_uuid: txn.open_table(BY_UUID).map_err(unreadable)?,
             by_intake: txn.open_table(BY_INTAKE).map_err(unreadable)?,
+            removable: txn.open_table(REMOVABLE).map_err(unreadable)?,
+            unmeasured: txn.open_table(UNMEASURED).map_err(unreadable)?,
+            holdings: txn.open_table(HOLDINGS).map_err(unreadable)?,
             counts: Counts::default(),
+            totals: Totals::default(),
+            bundles: BTreeMap::new(),
             jobs: 0,
-            ended: 0,
-            from_inbox: 0,
+            lengths: Lengths::default(),
             last: 0,
         })
     }
@@ -72,7 +94,7 @@ impl Walk {
             return Err(missing("jobs-by-uuid"));
         }
         if let Some(key) = end_key(job) {
-            self.ended += 1;
+            self.lengths.ended += 1;
             if self.by_end.get(key).map_err(unreadable)?.is_none() {
                 return Err(missing("jobs-by-end"));
             }
@@ -81,35 +103,87 @@ impl Walk {
             self.counts.verdicts[verdict as usize] += 1;
         }
         if let Some(key) = intake_key {
-            self.from_inbox += 1;
+            self.lengths.from_inbox += 1;
             let id = self.by_intake.get(intake(key)).map_err(unreadable)?;
             if id.map(|id| id.value()) != Some(job.id.0) {
                 return Err(missing("jobs-by-intake-key"));
             }
         }
+        for (key, bytes) in tables::removable(job) {
+            self.lengths.removable += 1;
+            let found = self.removable.get(key).map_err(unreadable)?;
+            if found.map(|found| found.value()) != Some(bytes) {
+                return Err(missing("removable"));
+            }
+        }
+        if job.ended.is_some() && !job.holdings.measured {
+            self.lengths.unmeasured += 1;
+            if self.unmeasured.get(job.id.0).map_err(unreadable)?.is_none() {
+                return Err(missing("unmeasured"));
+            }
+        }
+        if self.holdings.get(job.id.0).map_err(unreadable)?.is_some() {
+            self.lengths.holdings += 1;
+        }
+        if job.holdings.has_results() {
+            *self.bundles.entry(*job.bundle.as_bytes()).or_default() += 1;
+        }
+        self.totals.videos += job.holdings.video_bytes;
+        self.totals.results += job.holdings.results_bytes;
+        self.totals.kept_jobs += u64::from(job.holdings.kept.is_some());
         Ok(())
     }
 
-    fn end(self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
+    fn end(mut self, txn: &ReadTransaction) -> Result<u64, Inconsistency> {
         for (table, length, expected) in [
             ("jobs-by-state", self.by_state.len(), self.jobs),
             ("jobs-by-uuid", self.by_uuid.len(), self.jobs),
-            ("jobs-by-end", self.by_end.len(), self.ended),
-            ("jobs-by-intake-key", self.by_intake.len(), self.from_inbox),
+            ("jobs-by-end", self.by_end.len(), self.lengths.ended),
+            ("jobs-by-intake-key", self.by_intake.len(), self.lengths.from_inbox),
+            ("removable", self.removable.len(), self.lengths.removable),
+            ("unmeasured", self.unmeasured.len(), self.lengths.unmeasured),
+            ("holdings", self.holdings.len(), self.lengths.holdings),
         ] {
             let length = length.map_err(unreadable)?;
             if length != expected {
                 return Err(disagree(table, format!("{length} entries, not {expected}")));
             }
         }
-        let counts = read::counts(txn).map_err(|source| Inconsistency::Unreadable { source })?;
+        self.bundles(txn)?;
+        let counts = read::counts(txn)?;
         if counts != self.counts {
             return Err(disagree("counts", format!("{counts:?}, not {:?}", self.counts)));
+        }
+        let totals = read::totals(txn)?;
+        // What was ever added cannot be told from what is there now.
+        self.totals.added_videos = totals.added_videos;
+        self.totals.added_results = totals.added_results;
+        if totals != self.totals {
+            return Err(disagree("counts", format!("{totals:?}, not {:?}", self.totals)));
         }
         let table = txn.open_table(COUNTS).map_err(unreadable)?;
         let last = table.get(LAST_JOB).map_err(unreadable)?.map_or(0, |last| last.value());
         if last < self.last {
             return Err(disagree("counts", format!("last job {last}, but there is {}", self.last)));
+        }
+        Ok(self.jobs)
+    }
+
+    fn bundles(&mut self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
+        let table = txn.open_table(BUNDLES).map_err(unreadable)?;
+        let mut found = BTreeMap::new();
+        for entry in table.range::<[u8; 32]>(..).map_err(unreadable)? {
+            let (bundle, entry) = entry.map_err(unreadable)?;
+            let (refs, bytes) = entry.value();
+            self.totals.bundles += bytes;
+            found.insert(bundle.value(), refs);
+        }
+        if found != self.bundles {
+            let (found, expected) = (found.len(), self.bundles.len());
+            return Err(disagree(
+                "bundles",
+                format!("{found} bundles, not {expected}, or other jobs"),
+            ));
         }
         Ok(())
     }

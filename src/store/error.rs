@@ -11,6 +11,8 @@ pub enum StoreError {
     NoSuchJob(JobId),
     #[error("job {0} has ended and never changes again")]
     Ended(JobId),
+    #[error("job {0} still holds files, or is kept, and cannot be forgotten")]
+    Holds(JobId),
     #[error("job {id} is {state} and cannot {change}")]
     NotAllowed { id: JobId, state: JobState, change: &'static str },
     #[error("another sutler serve uses this data folder ({} is open)", path.display())]
@@ -38,6 +40,7 @@ impl StoreError {
             Self::Disk { .. } => true,
             Self::NoSuchJob(_)
             | Self::Ended(_)
+            | Self::Holds(_)
             | Self::NotAllowed { .. }
             | Self::AlreadyOpen { .. }
             | Self::NewerLayout { .. }

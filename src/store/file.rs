@@ -35,6 +35,13 @@ impl fmt::Debug for StoreFile {
     }
 }
 
+pub(super) fn refused(path: &Path, error: DatabaseError) -> StoreError {
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+        return StoreError::AlreadyOpen { path: path.into() };
+    }
+    disk("opened")(error)
+}
+
 impl StoreFile {
     pub(super) fn open(path: &Path, open: Open) -> Result<Self, StoreError> {
         let file = Self {
@@ -81,13 +88,7 @@ impl StoreFile {
         }
         // Two of them on one file would refuse each other.
         drop(database.take());
-        let opened = (self.open)().map_err(|error| {
-            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
-                StoreError::AlreadyOpen { path: self.path.clone() }
-            } else {
-                disk("opened")(error)
-            }
-        })?;
+        let opened = (self.open)().map_err(|error| refused(&self.path, error))?;
         migrate::prepare(&opened, &self.path)?;
         *database = Some(opened);
         self.failed.store(false, Ordering::Release);

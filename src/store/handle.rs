@@ -12,14 +12,16 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, StoreError, Tally, check,
+    Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, Leftover, StoreError, Tally,
+    Totals, Unmeasured, check,
     commits::CommitLog,
     file::{Open, StoreFile},
-    read, tally,
+    read, snapshot, tally,
     writer::{Command, Outcome, Work, WriterThread},
 };
 use crate::{
-    model::{Job, JobId, JobState, NewJob, Verdict},
+    decide::retention::Oldest,
+    model::{Digest, DiskSample, Job, JobId, JobState, Keepsake, NewJob, Verdict},
     tasks,
 };
 
@@ -113,7 +115,7 @@ impl Store {
     /// [`StoreError::Disk`] or [`StoreError::Closed`]; the job is then not known to be kept, and
     /// the same may be asked again.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
-        let Outcome { job, new } = self.ask(Work::Submit(job)).await?;
+        let (job, new) = self.ask(Work::Submit(job)).await?.job();
         Ok(Submitted { id: job.id, uuid: job.uuid, fresh: new })
     }
 
@@ -123,7 +125,62 @@ impl Store {
     /// [`StoreError::NoSuchJob`], [`StoreError::Ended`], [`StoreError::NotAllowed`] when the change
     /// does not fit, or the disk's refusal.
     pub async fn change(&self, id: JobId, change: Change) -> Result<Job, StoreError> {
-        Ok(self.ask(Work::Change(id, change)).await?.job)
+        Ok(self.ask(Work::Change(id, change)).await?.job().0)
+    }
+
+    /// Notes that files which [`Change::Removed`] has announced are gone.
+    pub async fn cleared(&self, leftover: Leftover) -> Result<(), StoreError> {
+        self.ask(Work::Cleared(leftover)).await.map(drop)
+    }
+
+    /// Takes a job out of the store whose files are gone. Nobody is told: it has ended long ago.
+    ///
+    /// # Errors
+    /// [`StoreError::Holds`] when it has not ended, is kept, or files of it may be there.
+    pub async fn forget(&self, id: JobId) -> Result<(), StoreError> {
+        self.ask(Work::Forget(id)).await.map(drop)
+    }
+
+    pub async fn measured_bundle(&self, bundle: Digest, bytes: u64) -> Result<(), StoreError> {
+        self.ask(Work::MeasuredBundle(bundle, bytes)).await.map(drop)
+    }
+
+    /// Keeps a sample of the disk's use, and drops those of the times in `drop`.
+    pub async fn sample(&self, sample: DiskSample, drop: &[Timestamp]) -> Result<(), StoreError> {
+        let drop = drop.iter().map(|at| at.as_second()).collect();
+        self.ask(Work::Sample { sample, drop }).await.map(std::mem::drop)
+    }
+
+    /// What the jobs hold, in bytes.
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(read::totals).await
+    }
+
+    /// At most `limit` of what retention may take.
+    /// What is kept, not measured or of a job that has not ended is not among it.
+    pub async fn removable(&self, what: Keepsake, limit: usize) -> Result<Oldest, StoreError> {
+        self.read(move |txn| read::removable(txn, what, limit)).await
+    }
+
+    /// At most `limit` removals whose files may still be there.
+    pub async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, StoreError> {
+        self.read(move |txn| read::leftovers(txn, limit)).await
+    }
+
+    /// At most `limit` ended jobs whose folders have not been measured.
+    pub async fn unmeasured(&self, limit: usize) -> Result<Vec<Unmeasured>, StoreError> {
+        self.read(move |txn| read::unmeasured(txn, limit)).await
+    }
+
+    /// Those of `bundles` that no job refers to. A job that is being taken in refers to its bundle
+    /// only a moment later.
+    pub async fn unreferred(&self, bundles: Vec<Digest>) -> Result<Vec<Digest>, StoreError> {
+        self.read(move |txn| read::unreferred(txn, bundles)).await
+    }
+
+    /// The disk's use over time, oldest first.
+    pub async fn samples(&self) -> Result<Vec<DiskSample>, StoreError> {
+        self.read(read::samples).await
     }
 
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -173,23 +230,48 @@ impl Store {
         self.read(read::oldest_waiting).await
     }
 
+    /// The highest number ever given to a job; 0 before the first.
+    pub async fn last_job(&self) -> Result<JobId, StoreError> {
+        self.read(read::last_job).await
+    }
+
     /// Told after each commit. A listener that lags misses some and reads the store again.
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
         self.changes.subscribe()
     }
 
-    /// Walks every table and compares it with the jobs. Blocks, and takes as long as there are
-    /// jobs.
+    /// Walks every table, compares it with the jobs and says how many there are. Blocks, and takes
+    /// as long as there are jobs.
     ///
     /// # Errors
     /// The first disagreement found.
-    pub fn check_consistent(&self) -> Result<(), Inconsistency> {
-        let mut found = Ok(());
+    pub fn check_consistent(&self) -> Result<u64, Inconsistency> {
+        let mut found = Ok(0);
         self.file.with(|database| {
             found = check::consistent(&read::begin(database)?);
             Ok(())
         })?;
         found
+    }
+
+    /// Copies the store as it is now into a new file. Blocks as long as the copying takes; the store
+    /// is used meanwhile as ever.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        self.file.with(|database| snapshot::copy(database, path))
+    }
+
+    /// Gives back room that the file at `path` does not need any more; nobody may use it. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyOpen`], or the disk's refusal.
+    pub fn compact(path: &Path, settings: StoreSettings) -> Result<(), StoreError> {
+        let opened = redb::Builder::new().set_cache_size(settings.cache_bytes).open(path);
+        let mut database = opened.map_err(|error| super::file::refused(path, error))?;
+        while database.compact().map_err(super::error::disk("compacted"))? {}
+        Ok(())
     }
 
     /// The commits since the file was opened.

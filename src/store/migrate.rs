@@ -1,7 +1,8 @@
-//! Which layout a file has. Steps from an older one to today's belong here.
+//! Which layout a file has, and the steps from an older one to today's.
 //!
 //! The layout is the number in the `meta` table, whose own form never changes. A file of a later
-//! layout is refused by name: what it says would be misread.
+//! layout is refused by name: what it says would be misread. A step and the new number are one
+//! transaction, so a file is of one layout or of the next and never between.
 
 use std::path::Path;
 
@@ -10,12 +11,17 @@ use redb::{Database, ReadableTable, TableDefinition};
 use super::{StoreError, error::disk, tables::Tables};
 
 /// Facts about the file: `layout`.
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The layout this sutler writes.
-pub(super) const LAYOUT: u64 = 1;
+///
+/// | layout | what came with it |
+/// | --- | --- |
+/// | 1 | jobs, their indexes and counts |
+/// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
+pub(super) const LAYOUT: u64 = 2;
 
-/// Makes a new file's tables, leaves those of today's layout alone.
+/// Makes a new file's tables, brings those of an older layout to today's.
 ///
 /// # Errors
 /// [`StoreError::NewerLayout`], or the disk's refusal.
@@ -27,17 +33,27 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
         meta.get("layout").map_err(disk("opened"))?.map(|layout| layout.value())
     };
     match found {
+        Some(LAYOUT) => return txn.abort().map_err(disk("opened")),
         Some(found) if found > LAYOUT => {
-            Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT })
+            return Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT });
         }
-        Some(_) => txn.abort().map_err(disk("opened")),
+        Some(1) => adopt_jobs(&mut Tables::open(&txn)?)?,
         // The first layout has no older one: without a number the file is new.
-        None => {
-            Tables::open(&txn)?;
-            let mut meta = txn.open_table(META).map_err(disk("opened"))?;
-            meta.insert("layout", LAYOUT).map_err(disk("opened"))?;
-            drop(meta);
-            txn.commit().map_err(disk("opened"))
-        }
+        Some(_) | None => drop(Tables::open(&txn)?),
     }
+    let mut meta = txn.open_table(META).map_err(disk("opened"))?;
+    meta.insert("layout", LAYOUT).map_err(disk("opened"))?;
+    drop(meta);
+    txn.commit().map_err(disk("opened"))
+}
+
+/// Layout 1 knew nothing of sizes and of who refers to which bundle. The sizes are found out later,
+/// as those of any job that has just ended.
+fn adopt_jobs(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        tables.adopt(&stored.job)?;
+        from = stored.job.id.0 + 1;
+    }
+    Ok(())
 }

@@ -10,19 +10,24 @@
 //!   └──tasks::blocking──▶ read transaction
 //! ```
 //!
-//! What a change may do to a job is decided in `change`; a job that has ended never changes again.
+//! What a change may do to a job is decided in `change`. The record of a job that has ended never
+//! changes again; what is left of its files does, and has a record of its own (`holdings`), with an
+//! index of what retention may take, so that finding it never walks all jobs.
 
 mod change;
 mod check;
 mod commits;
 mod counts;
+mod disk;
 mod error;
 mod file;
 mod handle;
 mod history;
+mod holdings;
 mod migrate;
 mod read;
 mod record;
+mod snapshot;
 mod tables;
 mod tally;
 #[cfg(test)]
@@ -32,6 +37,7 @@ mod writer;
 pub use change::Change;
 pub use commits::Commits;
 pub use counts::Counts;
+pub use disk::{Leftover, Totals, Unmeasured};
 pub use error::{Inconsistency, StoreError};
 pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};

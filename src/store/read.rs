@@ -1,28 +1,68 @@
 //! What readers ask, each in one short read transaction.
 
 use jiff::Timestamp;
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use super::{
-    Counts, HistoryKey, HistoryPage, StoreError,
+    Counts, HistoryKey, HistoryPage, Leftover, StoreError, Totals, Unmeasured,
     error::disk,
+    holdings,
     record::{self, Stored},
-    tables::{BY_END, BY_STATE, BY_UUID, COUNTS, JOBS, state_count, verdict_count},
+    tables::{
+        ADDED_RESULTS, ADDED_VIDEOS, BUNDLES, BY_END, BY_STATE, BY_UUID, BYTES_BUNDLES,
+        BYTES_RESULTS, BYTES_VIDEOS, COUNTS, HOLDINGS, JOBS, KEPT, LAST_JOB, REMOVABLE, REMOVING,
+        SAMPLES, UNMEASURED, state_count, verdict_count,
+    },
 };
-use crate::model::{Job, JobId, JobState, Verdict};
+use crate::{
+    decide::retention::{Candidate, Oldest},
+    model::{Digest, DiskSample, Job, JobId, JobState, Keepsake, Verdict},
+};
 
 pub(super) fn begin(database: &Database) -> Result<ReadTransaction, StoreError> {
     database.begin_read().map_err(disk("read"))
 }
 
-pub(super) fn job(txn: &ReadTransaction, id: JobId) -> Result<Option<Job>, StoreError> {
-    Ok(stored(txn, id)?.map(|stored| stored.job))
+/// Whole jobs, from the tables they are in, which are opened once for a page of them.
+pub(super) struct Jobs {
+    records: ReadOnlyTable<u64, &'static [u8]>,
+    holdings: ReadOnlyTable<u64, &'static [u8]>,
 }
 
-fn stored(txn: &ReadTransaction, id: JobId) -> Result<Option<Stored>, StoreError> {
-    let jobs = txn.open_table(JOBS).map_err(disk("read"))?;
-    let bytes = jobs.get(id.0).map_err(disk("read"))?;
-    bytes.map(|bytes| record::decode(id, bytes.value())).transpose()
+impl Jobs {
+    pub(super) fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            records: txn.open_table(JOBS).map_err(disk("read"))?,
+            holdings: txn.open_table(HOLDINGS).map_err(disk("read"))?,
+        })
+    }
+
+    pub(super) fn records(&self) -> &ReadOnlyTable<u64, &'static [u8]> {
+        &self.records
+    }
+
+    pub(super) fn get(&self, id: JobId) -> Result<Option<Stored>, StoreError> {
+        let bytes = self.records.get(id.0).map_err(disk("read"))?;
+        bytes.map(|bytes| self.read(id, bytes.value())).transpose()
+    }
+
+    pub(super) fn read(&self, id: JobId, record: &[u8]) -> Result<Stored, StoreError> {
+        let mut stored = record::decode(id, record)?;
+        if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
+            stored.job.holdings = holdings::decode(id, bytes.value())?;
+        }
+        Ok(stored)
+    }
+
+    /// A job that an index names.
+    fn indexed(&self, id: u64) -> Result<Job, StoreError> {
+        let stored = self.get(JobId(id))?.map(|stored| stored.job);
+        stored.ok_or_else(|| StoreError::Damaged { what: format!("job {id}"), source: None })
+    }
+}
+
+pub(super) fn job(txn: &ReadTransaction, id: JobId) -> Result<Option<Job>, StoreError> {
+    Ok(Jobs::open(txn)?.get(id)?.map(|stored| stored.job))
 }
 
 pub(super) fn job_by_uuid(txn: &ReadTransaction, uuid: u128) -> Result<Option<Job>, StoreError> {
@@ -42,10 +82,11 @@ pub(super) fn jobs_in<T>(
 ) -> Result<Vec<T>, StoreError> {
     let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
     let all = (state as u8, 0, 0)..=(state as u8, u8::MAX, u64::MAX);
+    let jobs = Jobs::open(txn)?;
     let mut picked = Vec::new();
     for entry in by_state.range(all).map_err(disk("read"))?.take(limit) {
         let (key, _) = entry.map_err(disk("read"))?;
-        picked.push(pick(indexed(txn, key.value().2)?));
+        picked.push(pick(jobs.indexed(key.value().2)?));
     }
     Ok(picked)
 }
@@ -64,7 +105,7 @@ pub(super) fn oldest_waiting(txn: &ReadTransaction) -> Result<Option<Timestamp>,
         oldest = oldest.into_iter().chain(found.map(|(_, _, id)| id)).min();
         from = found.and_then(|(_, place, _)| Some((state, place.checked_add(1)?, 0)));
     }
-    oldest.map(|id| Ok(indexed(txn, id)?.submitted)).transpose()
+    oldest.map(|id| Ok(Jobs::open(txn)?.indexed(id)?.submitted)).transpose()
 }
 
 pub(super) fn history(
@@ -75,10 +116,11 @@ pub(super) fn history(
     let by_end = txn.open_table(BY_END).map_err(disk("read"))?;
     let end = before.map_or((i64::MAX, u64::MAX), |key| (key.ended_us, key.id.0));
     let mut entries = by_end.range(..end).map_err(disk("read"))?.rev();
+    let all = Jobs::open(txn)?;
     let mut jobs = Vec::new();
     for entry in entries.by_ref().take(limit) {
         let (key, _) = entry.map_err(disk("read"))?;
-        jobs.push(indexed(txn, key.value().1)?);
+        jobs.push(all.indexed(key.value().1)?);
     }
     let more = entries.next().transpose().map_err(disk("read"))?.is_some();
     let next = jobs.last().filter(|_| more).and_then(HistoryKey::of);
@@ -101,7 +143,101 @@ pub(super) fn counts(txn: &ReadTransaction) -> Result<Counts, StoreError> {
     Ok(counts)
 }
 
-fn indexed(txn: &ReadTransaction, id: u64) -> Result<Job, StoreError> {
-    job(txn, JobId(id))?
-        .ok_or_else(|| StoreError::Damaged { what: format!("job {id}"), source: None })
+pub(super) fn last_job(txn: &ReadTransaction) -> Result<JobId, StoreError> {
+    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let last = table.get(LAST_JOB).map_err(disk("read"))?;
+    Ok(JobId(last.map_or(0, |last| last.value())))
+}
+
+pub(super) fn totals(txn: &ReadTransaction) -> Result<Totals, StoreError> {
+    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let count = |name: &str| -> Result<u64, StoreError> {
+        Ok(table.get(name).map_err(disk("read"))?.map_or(0, |count| count.value()))
+    };
+    Ok(Totals {
+        videos: count(BYTES_VIDEOS)?,
+        results: count(BYTES_RESULTS)?,
+        bundles: count(BYTES_BUNDLES)?,
+        added_videos: count(ADDED_VIDEOS)?,
+        added_results: count(ADDED_RESULTS)?,
+        kept_jobs: count(KEPT)?,
+    })
+}
+
+pub(super) fn removable(
+    txn: &ReadTransaction,
+    what: Keepsake,
+    limit: usize,
+) -> Result<Oldest, StoreError> {
+    let table = txn.open_table(REMOVABLE).map_err(disk("read"))?;
+    let all = (what as u8, i64::MIN, 0)..=(what as u8, i64::MAX, u64::MAX);
+    let mut entries = table.range(all).map_err(disk("read"))?;
+    let mut list = Vec::new();
+    for entry in entries.by_ref().take(limit) {
+        let (key, bytes) = entry.map_err(disk("read"))?;
+        let (_, end, id) = key.value();
+        let ended = Timestamp::from_microsecond(end).map_err(|error| StoreError::Damaged {
+            what: format!("the end of job {id}"),
+            source: Some(std::sync::Arc::new(error)),
+        })?;
+        list.push(Candidate { job: JobId(id), ended, bytes: bytes.value() });
+    }
+    Ok(Oldest { list, more: entries.next().is_some() })
+}
+
+pub(super) fn leftovers(txn: &ReadTransaction, limit: usize) -> Result<Vec<Leftover>, StoreError> {
+    let table = txn.open_table(REMOVING).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for entry in table.range::<(u64, u8)>(..).map_err(disk("read"))?.take(limit) {
+        let (id, what) = entry.map_err(disk("read"))?.0.value();
+        let what = Keepsake::ALL.into_iter().find(|one| *one as u8 == what).ok_or_else(|| {
+            StoreError::Damaged { what: format!("what is removed of job {id}"), source: None }
+        })?;
+        found.push(Leftover { job: JobId(id), what });
+    }
+    Ok(found)
+}
+
+pub(super) fn unmeasured(
+    txn: &ReadTransaction,
+    limit: usize,
+) -> Result<Vec<Unmeasured>, StoreError> {
+    let table = txn.open_table(UNMEASURED).map_err(disk("read"))?;
+    let bundles = txn.open_table(BUNDLES).map_err(disk("read"))?;
+    let jobs = Jobs::open(txn)?;
+    let mut found = Vec::new();
+    for entry in table.range::<u64>(..).map_err(disk("read"))?.take(limit) {
+        let job = jobs.indexed(entry.map_err(disk("read"))?.0.value())?;
+        let entry = bundles.get(*job.bundle.as_bytes()).map_err(disk("read"))?;
+        let is_new = entry.is_some_and(|entry| entry.value().1 == 0);
+        found.push(Unmeasured { job: job.id, bundle: is_new.then_some(job.bundle) });
+    }
+    Ok(found)
+}
+
+/// Those of `asked` that no job refers to.
+pub(super) fn unreferred(
+    txn: &ReadTransaction,
+    asked: Vec<Digest>,
+) -> Result<Vec<Digest>, StoreError> {
+    let bundles = txn.open_table(BUNDLES).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for bundle in asked {
+        if bundles.get(*bundle.as_bytes()).map_err(disk("read"))?.is_none() {
+            found.push(bundle);
+        }
+    }
+    Ok(found)
+}
+
+/// Oldest first.
+pub(super) fn samples(txn: &ReadTransaction) -> Result<Vec<DiskSample>, StoreError> {
+    let table = txn.open_table(SAMPLES).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for entry in table.range::<i64>(..).map_err(disk("read"))? {
+        let (at, bytes) = entry.map_err(disk("read"))?;
+        let at = Timestamp::from_second(at.value()).unwrap_or_default();
+        found.push(holdings::decode_sample(at, bytes.value())?);
+    }
+    Ok(found)
 }

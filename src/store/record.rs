@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::model::{
-    Cause, Code, Digest, Evidence, HostLoad, IntakeKey, Job, JobId, JobState, Lineage, Needs, Part,
-    PartDuration, Place, Priority, Submitter, Verdict, Visibility, WayIn, Who,
+    Cause, Code, Digest, Evidence, Holdings, HostLoad, IntakeKey, Job, JobId, JobState, Lineage,
+    Needs, Part, PartDuration, Place, Priority, Submitter, Verdict, Visibility, WayIn, Who,
 };
 
 type Pairs = Vec<(String, String)>;
@@ -115,16 +115,18 @@ impl Stored {
     /// Makes every time what a record can say, so that a job reads as it was answered.
     pub(super) fn round(&mut self) {
         let whole = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-        let Job { submitted, started, ended, needs, .. } = &mut self.job;
+        let Job { submitted, started, ended, needs, holdings, .. } = &mut self.job;
         *submitted = whole(*submitted);
         *started = started.map(whole);
         *ended = ended.map(whole);
         needs.at_most = Duration::from_micros(micros(needs.at_most));
+        holdings.kept.iter_mut().for_each(|kept| kept.at = whole(kept.at));
+        holdings.removed.iter_mut().for_each(|removal| removal.at = whole(removal.at));
     }
 }
 
 /// A damaged length must not ask for all memory.
-const CONFIG: bincode::config::Configuration<
+pub(super) const CONFIG: bincode::config::Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
     bincode::config::Limit<{ 256 << 20 }>,
@@ -245,6 +247,7 @@ impl JobV1 {
             parts: self.parts.into_iter().map(PartV1::into_part).collect::<Option<_>>()?,
             known_failure: self.known_failure,
             load_at_end: self.load.map(LoadV1::into_load),
+            holdings: Holdings::default(),
         };
         Some(Stored { job, intake_key: self.intake_key.map(IntakeKeyV1::into_key) })
     }
@@ -334,7 +337,11 @@ fn part(name: &str) -> Option<Part> {
     named(all, Part::name, name)
 }
 
-fn named<T: Copy, const N: usize>(all: [T; N], of: fn(T) -> &'static str, name: &str) -> Option<T> {
+pub(super) fn named<T: Copy, const N: usize>(
+    all: [T; N],
+    of: fn(T) -> &'static str,
+    name: &str,
+) -> Option<T> {
     all.into_iter().find(|one| of(*one) == name)
 }
 

@@ -1,14 +1,17 @@
-//! The tables of layout 1, and the one function that changes them.
+//! The tables of layout 2, and the one place that changes them.
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::{
     StoreError,
     error::disk,
+    holdings,
     record::{self, Stored},
     tally,
 };
-use crate::model::{IntakeKey, Job, JobId, JobState, Verdict};
+use crate::model::{
+    Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, Verdict,
+};
 
 /// Job number to its record (`JobV1`).
 pub(super) const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs-1");
@@ -23,13 +26,35 @@ pub(super) const BY_UUID: TableDefinition<'_, u128, u64> = TableDefinition::new(
 /// (device, inode, ctime in nanoseconds, hash) of the inbox file to the job it became.
 pub(super) const BY_INTAKE: TableDefinition<'_, Intake, u64> =
     TableDefinition::new("jobs-by-intake-key-1");
-/// Name to number: `last job`, `state waiting`, `verdict passed` and so on.
+/// Job number to what it holds (`HoldingsV1`); a job that is not in it holds nothing known.
+pub(super) const HOLDINGS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("holdings-1");
+/// (what, end, job number) to bytes: what retention may take, oldest first.
+pub(super) const REMOVABLE: TableDefinition<'_, Removable, u64> =
+    TableDefinition::new("removable-1");
+/// (job number, what): the record has it as removed, the files may still be there.
+pub(super) const REMOVING: TableDefinition<'_, (u64, u8), ()> = TableDefinition::new("removing-1");
+/// Numbers of ended jobs whose folder has not been measured.
+pub(super) const UNMEASURED: TableDefinition<'_, u64, ()> = TableDefinition::new("unmeasured-1");
+/// Bundle to (jobs that refer to it, bytes); a bundle of no job is not in it. No bytes: not yet
+/// measured.
+pub(super) const BUNDLES: TableDefinition<'_, [u8; 32], (u64, u64)> =
+    TableDefinition::new("bundles-1");
+/// Time in seconds since 1970 to what the disk held then (`SampleV1`).
+pub(super) const SAMPLES: TableDefinition<'_, i64, &[u8]> = TableDefinition::new("disk-samples-1");
+/// Name to number: `last job`, `state waiting`, `verdict passed`, `bytes videos` and so on.
 pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts-1");
 
 pub(super) type Intake = (u64, u64, i128, [u8; 32]);
+pub(super) type Removable = (u8, i64, u64);
 
 /// Name of the count that holds the highest number ever given to a job.
 pub(super) const LAST_JOB: &str = "last job";
+pub(super) const BYTES_VIDEOS: &str = "bytes videos";
+pub(super) const BYTES_RESULTS: &str = "bytes results";
+pub(super) const BYTES_BUNDLES: &str = "bytes bundles";
+pub(super) const ADDED_VIDEOS: &str = "bytes added videos";
+pub(super) const ADDED_RESULTS: &str = "bytes added results";
+pub(super) const KEPT: &str = "kept jobs";
 
 pub(super) const fn intake(key: &IntakeKey) -> Intake {
     (key.device, key.inode, key.ctime_ns, *key.hash.as_bytes())
@@ -42,6 +67,13 @@ pub(super) const fn state_key(job: &Job) -> (u8, u8, u64) {
 /// None for a job that has not ended.
 pub(super) fn end_key(job: &Job) -> Option<(i64, u64)> {
     job.ended.map(|at| (at.as_microsecond(), job.id.0))
+}
+
+/// What of a job retention may take, as [`REMOVABLE`] has it.
+pub(super) fn removable(job: &Job) -> impl Iterator<Item = (Removable, u64)> {
+    end_key(job).into_iter().flat_map(|(end, id)| {
+        job.holdings.removable().map(move |(what, bytes)| ((what as u8, end, id), bytes))
+    })
 }
 
 pub(super) fn state_count(state: JobState) -> String {
@@ -59,6 +91,12 @@ pub(super) struct Tables<'txn> {
     by_end: Table<'txn, (i64, u64), ()>,
     by_uuid: Table<'txn, u128, u64>,
     by_intake: Table<'txn, Intake, u64>,
+    holdings: Table<'txn, u64, &'static [u8]>,
+    removable: Table<'txn, Removable, u64>,
+    removing: Table<'txn, (u64, u8), ()>,
+    unmeasured: Table<'txn, u64, ()>,
+    bundles: Table<'txn, [u8; 32], (u64, u64)>,
+    samples: Table<'txn, i64, &'static [u8]>,
     counts: Table<'txn, &'static str, u64>,
 }
 
@@ -71,13 +109,24 @@ impl<'txn> Tables<'txn> {
             by_end: txn.open_table(BY_END).map_err(disk("written"))?,
             by_uuid: txn.open_table(BY_UUID).map_err(disk("written"))?,
             by_intake: txn.open_table(BY_INTAKE).map_err(disk("written"))?,
+            holdings: txn.open_table(HOLDINGS).map_err(disk("written"))?,
+            removable: txn.open_table(REMOVABLE).map_err(disk("written"))?,
+            removing: txn.open_table(REMOVING).map_err(disk("written"))?,
+            unmeasured: txn.open_table(UNMEASURED).map_err(disk("written"))?,
+            bundles: txn.open_table(BUNDLES).map_err(disk("written"))?,
+            samples: txn.open_table(SAMPLES).map_err(disk("written"))?,
             counts: txn.open_table(COUNTS).map_err(disk("written"))?,
         })
     }
 
     pub(super) fn stored(&self, id: JobId) -> Result<Option<Stored>, StoreError> {
         let bytes = self.jobs.get(id.0).map_err(disk("read"))?;
-        bytes.map(|bytes| record::decode(id, bytes.value())).transpose()
+        let Some(bytes) = bytes else { return Ok(None) };
+        let mut stored = record::decode(id, bytes.value())?;
+        if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
+            stored.job.holdings = holdings::decode(id, bytes.value())?;
+        }
+        Ok(Some(stored))
     }
 
     /// The job that a submission with this uuid or inbox file has become already.
@@ -101,27 +150,143 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Makes the job in every table what it is in `now`. `before` is what the record held.
-    pub(super) fn put(&mut self, before: Option<&Job>, now: &Stored) -> Result<(), StoreError> {
-        let job = &now.job;
-        self.jobs.insert(job.id.0, record::encode(now).as_slice()).map_err(disk("written"))?;
-        match before {
-            None => {
-                self.by_uuid.insert(job.uuid.as_u128(), job.id.0).map_err(disk("written"))?;
-                if let Some(key) = &now.intake_key {
-                    self.by_intake.insert(intake(key), job.id.0).map_err(disk("written"))?;
-                }
+    pub(super) fn put(&mut self, before: Option<&Stored>, now: &Stored) -> Result<(), StoreError> {
+        let record = record::encode(now);
+        let same = before.is_some_and(|before| record::encode(before) == record);
+        if !same {
+            self.jobs.insert(now.job.id.0, record.as_slice()).map_err(disk("written"))?;
+            if let Some(before) = before {
+                self.leave_lists(&before.job)?;
             }
-            Some(before) => {
-                self.by_state.remove(state_key(before)).map_err(disk("written"))?;
-                self.count(&state_count(before.state), -1)?;
-                if let Some(key) = end_key(before) {
-                    self.by_end.remove(key).map_err(disk("written"))?;
-                }
-                if let Some(verdict) = before.verdict {
-                    self.count(&verdict_count(verdict), -1)?;
-                }
+            self.enter_lists(&now.job)?;
+            for name in tally::names(before.map(|before| &before.job), &now.job) {
+                self.count(&name, 1)?;
             }
         }
+        if before.is_none() {
+            self.by_uuid.insert(now.job.uuid.as_u128(), now.job.id.0).map_err(disk("written"))?;
+            if let Some(key) = &now.intake_key {
+                self.by_intake.insert(intake(key), now.job.id.0).map_err(disk("written"))?;
+            }
+            self.refer(now.job.bundle)?;
+        }
+        let had_ended = before.is_some_and(|before| before.job.ended.is_some());
+        if now.job.ended.is_some() && !had_ended {
+            self.unmeasured.insert(now.job.id.0, ()).map_err(disk("written"))?;
+        }
+        self.hold(before.map(|before| &before.job), &now.job)
+    }
+
+    /// Takes a job whose files are gone out of every table.
+    ///
+    /// # Errors
+    /// [`StoreError::Holds`] when it has not ended, is kept, or files of it may be there.
+    pub(super) fn forget(&mut self, stored: &Stored) -> Result<(), StoreError> {
+        let job = &stored.job;
+        let may_go = removable(job).any(|((what, ..), _)| what == Keepsake::Record as u8);
+        let files = (job.id.0, 0)..=(job.id.0, u8::MAX);
+        let may_be_there = self.removing.range(files).map_err(disk("read"))?.next().is_some();
+        if !may_go || may_be_there {
+            return Err(StoreError::Holds(job.id));
+        }
+        self.jobs.remove(job.id.0).map_err(disk("written"))?;
+        self.leave_lists(job)?;
+        self.by_uuid.remove(job.uuid.as_u128()).map_err(disk("written"))?;
+        if let Some(key) = &stored.intake_key {
+            self.by_intake.remove(intake(key)).map_err(disk("written"))?;
+        }
+        for (key, _) in removable(job) {
+            self.removable.remove(key).map_err(disk("written"))?;
+        }
+        self.holdings.remove(job.id.0).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    /// The files are gone, too.
+    pub(super) fn cleared(&mut self, id: JobId, what: Keepsake) -> Result<(), StoreError> {
+        self.removing.remove((id.0, what as u8)).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    /// Notes how large a bundle is, if a job still refers to it.
+    pub(super) fn measure_bundle(&mut self, bundle: Digest, bytes: u64) -> Result<(), StoreError> {
+        let Some((refs, before)) = self.bundle(bundle)? else { return Ok(()) };
+        self.bundles.insert(*bundle.as_bytes(), (refs, bytes)).map_err(disk("written"))?;
+        self.add(BYTES_BUNDLES, before, bytes)?;
+        self.add(ADDED_RESULTS, before, bytes)
+    }
+
+    /// Adds a sample and drops those in `drop`.
+    pub(super) fn sample(&mut self, sample: &DiskSample, drop: &[i64]) -> Result<(), StoreError> {
+        for at in drop {
+            self.samples.remove(at).map_err(disk("written"))?;
+        }
+        let bytes = holdings::encode_sample(sample);
+        self.samples.insert(sample.at.as_second(), bytes.as_slice()).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    /// As a job is entered that an older layout has: without what that layout did not know.
+    pub(super) fn adopt(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.refer(job.bundle)?;
+        if job.ended.is_some() {
+            self.unmeasured.insert(job.id.0, ()).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+
+    /// The record at or after a number, for walks that must not hold the whole table.
+    pub(super) fn next_stored(&self, from: u64) -> Result<Option<Stored>, StoreError> {
+        let next = self.jobs.range(from..).map_err(disk("read"))?.next();
+        let Some((id, _)) = next.transpose().map_err(disk("read"))? else { return Ok(None) };
+        self.stored(JobId(id.value()))
+    }
+
+    fn hold(&mut self, before: Option<&Job>, now: &Job) -> Result<(), StoreError> {
+        let none = Holdings::default();
+        let held = before.map_or(&none, |before| &before.holdings);
+        for (key, _) in before.into_iter().flat_map(removable) {
+            self.removable.remove(key).map_err(disk("written"))?;
+        }
+        for (key, bytes) in removable(now) {
+            self.removable.insert(key, bytes).map_err(disk("written"))?;
+        }
+        if *held == now.holdings {
+            return Ok(());
+        }
+        let bytes = holdings::encode(&now.holdings);
+        self.holdings.insert(now.id.0, bytes.as_slice()).map_err(disk("written"))?;
+        self.add(BYTES_VIDEOS, held.video_bytes, now.holdings.video_bytes)?;
+        self.add(BYTES_RESULTS, held.results_bytes, now.holdings.results_bytes)?;
+        self.add(KEPT, held.kept.is_some().into(), now.holdings.kept.is_some().into())?;
+        if now.holdings.measured && !held.measured {
+            self.unmeasured.remove(now.id.0).map_err(disk("written"))?;
+            self.add(ADDED_VIDEOS, 0, now.holdings.video_bytes)?;
+            self.add(ADDED_RESULTS, 0, now.holdings.results_bytes)?;
+        }
+        for removal in now.holdings.removed.iter().skip(held.removed.len()) {
+            let key = (now.id.0, removal.what as u8);
+            self.removing.insert(key, ()).map_err(disk("written"))?;
+        }
+        if held.has_results() && !now.holdings.has_results() {
+            self.unrefer(now.bundle)?;
+        }
+        Ok(())
+    }
+
+    fn leave_lists(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.by_state.remove(state_key(job)).map_err(disk("written"))?;
+        self.count(&state_count(job.state), -1)?;
+        if let Some(key) = end_key(job) {
+            self.by_end.remove(key).map_err(disk("written"))?;
+        }
+        if let Some(verdict) = job.verdict {
+            self.count(&verdict_count(verdict), -1)?;
+        }
+        Ok(())
+    }
+
+    fn enter_lists(&mut self, job: &Job) -> Result<(), StoreError> {
         self.by_state.insert(state_key(job), ()).map_err(disk("written"))?;
         self.count(&state_count(job.state), 1)?;
         if let Some(key) = end_key(job) {
@@ -130,8 +295,33 @@ impl<'txn> Tables<'txn> {
         if let Some(verdict) = job.verdict {
             self.count(&verdict_count(verdict), 1)?;
         }
-        for name in tally::names(before, job) {
-            self.count(&name, 1)?;
+        Ok(())
+    }
+
+    fn bundle(&self, bundle: Digest) -> Result<Option<(u64, u64)>, StoreError> {
+        Ok(self.bundles.get(*bundle.as_bytes()).map_err(disk("read"))?.map(|entry| entry.value()))
+    }
+
+    fn refer(&mut self, bundle: Digest) -> Result<(), StoreError> {
+        let (refs, bytes) = self.bundle(bundle)?.unwrap_or_default();
+        self.bundles.insert(*bundle.as_bytes(), (refs + 1, bytes)).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    fn unrefer(&mut self, bundle: Digest) -> Result<(), StoreError> {
+        let (refs, bytes) = self.bundle(bundle)?.unwrap_or_default();
+        if refs > 1 {
+            self.bundles.insert(*bundle.as_bytes(), (refs - 1, bytes)).map_err(disk("written"))?;
+            return Ok(());
+        }
+        self.bundles.remove(*bundle.as_bytes()).map_err(disk("written"))?;
+        self.add(BYTES_BUNDLES, bytes, 0)
+    }
+
+    /// Changes a total by the difference.
+    fn add(&mut self, name: &str, before: u64, now: u64) -> Result<(), StoreError> {
+        if before != now {
+            self.count(name, now.cast_signed().wrapping_sub(before.cast_signed()))?;
         }
         Ok(())
     }

@@ -10,12 +10,12 @@ use redb::Database;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Change, Changed, StoreError, commits::CommitLog, error::disk, file::StoreFile, record::Stored,
-    tables::Tables,
+    Change, Changed, Leftover, StoreError, commits::CommitLog, error::disk, file::StoreFile,
+    record::Stored, tables::Tables,
 };
 use crate::{
     clock::Stopwatch,
-    model::{Job, JobId, JobState, Lineage, NewJob},
+    model::{Digest, DiskSample, Holdings, Job, JobId, JobState, Lineage, NewJob},
 };
 
 /// Requests that share one commit at most: bounds how long the first of them waits.
@@ -30,13 +30,19 @@ pub(super) enum Command {
 pub(super) enum Work {
     Submit(NewJob),
     Change(JobId, Change),
+    MeasuredBundle(Digest, u64),
+    Cleared(Leftover),
+    Forget(JobId),
+    Sample { sample: DiskSample, drop: Vec<i64> },
 }
 
-/// The job as it is after a request.
-pub(super) struct Outcome {
-    pub job: Job,
-    /// False when it was so before.
-    pub new: bool,
+/// What has come of a request.
+#[expect(clippy::large_enum_variant, reason = "each is moved once and none is kept")]
+pub(super) enum Outcome {
+    /// The job as it is now; not new when it was so before.
+    Job { job: Job, new: bool },
+    /// Done, and nobody is told: it is no change of a job that could be seen.
+    Done,
 }
 
 pub(super) struct WriterThread {
@@ -44,6 +50,21 @@ pub(super) struct WriterThread {
     pub commands: mpsc::Receiver<Command>,
     pub changes: broadcast::Sender<Changed>,
     pub commits: Arc<CommitLog>,
+}
+
+impl Outcome {
+    /// Whether it changed anything.
+    const fn is_new(&self) -> bool {
+        !matches!(self, Self::Job { new: false, .. })
+    }
+
+    /// Of a request that is about a job.
+    pub(super) fn job(self) -> (Job, bool) {
+        match self {
+            Self::Job { job, new } => (job, new),
+            Self::Done => unreachable!("submissions and changes answer with the job"),
+        }
+    }
 }
 
 impl WriterThread {
@@ -76,12 +97,12 @@ impl WriterThread {
                 answers.iter().map(|_| Err(error.clone())).collect()
             }
         };
-        if outcomes.iter().flatten().any(|outcome| outcome.new) {
+        if outcomes.iter().flatten().any(Outcome::is_new) {
             self.commits.add(since.elapsed());
         }
         // Nobody may be listening, to the changes or for the answer: that is fine.
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            if let Ok(Outcome { job, new: true }) = &outcome {
+            if let Ok(Outcome::Job { job, new: true }) = &outcome {
                 let changed = Changed { id: job.id, state: job.state, verdict: job.verdict };
                 let _ = self.changes.send(changed);
             }
@@ -107,7 +128,7 @@ fn write(
         });
     }
     drop(tables);
-    if outcomes.iter().any(|outcome| matches!(outcome, Ok(Outcome { new: true, .. }))) {
+    if outcomes.iter().flatten().any(Outcome::is_new) {
         txn.commit().map_err(disk("written"))?;
     } else {
         txn.abort().map_err(disk("written"))?;
@@ -125,23 +146,32 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
             now.round();
             let new = now != before;
             if new {
-                tables.put(Some(&before.job), &now)?;
+                tables.put(Some(&before), &now)?;
             }
-            Ok(Outcome { job: now.job, new })
+            Ok(Outcome::Job { job: now.job, new })
         }
+        Work::MeasuredBundle(bundle, bytes) => {
+            tables.measure_bundle(bundle, bytes).map(|()| Outcome::Done)
+        }
+        Work::Cleared(Leftover { job, what }) => tables.cleared(job, what).map(|()| Outcome::Done),
+        Work::Forget(id) => {
+            let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+            tables.forget(&stored).map(|()| Outcome::Done)
+        }
+        Work::Sample { sample, drop } => tables.sample(&sample, &drop).map(|()| Outcome::Done),
     }
 }
 
 fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
     if let Some(id) = tables.known(new.uuid.as_u128(), new.intake_key.as_ref())? {
         let known = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
-        return Ok(Outcome { job: known.job, new: false });
+        return Ok(Outcome::Job { job: known.job, new: false });
     }
     let intake_key = new.intake_key;
     let mut stored = Stored { job: waiting(tables.next_id()?, new), intake_key };
     stored.round();
     tables.put(None, &stored)?;
-    Ok(Outcome { job: stored.job, new: true })
+    Ok(Outcome::Job { job: stored.job, new: true })
 }
 
 /// A new job as its record begins.
@@ -178,5 +208,6 @@ fn waiting(id: JobId, new: NewJob) -> Job {
         parts: Vec::new(),
         known_failure: None,
         load_at_end: None,
+        holdings: Holdings::default(),
     }
 }

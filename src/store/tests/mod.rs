@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod crash;
+mod holdings;
 mod model;
 mod sample;

@@ -69,6 +69,7 @@ pub(super) fn waiting(id: u64, name: &str, minutes_ago: i64) -> Job {
         parts: Vec::new(),
         known_failure: None,
         load_at_end: None,
+        holdings: Holdings::default(),
     }
 }
 

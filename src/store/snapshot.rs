@@ -1,0 +1,66 @@
+//! A copy of the store as it was at one moment, made while it is in use.
+//!
+//! One read transaction is copied table by table into a new file, and committed there at once, so
+//! the copy is whole or it is none. What is added to the store meanwhile is not in it.
+
+use std::{fs, path::Path};
+
+use redb::{
+    Builder, Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    Value, WriteTransaction,
+};
+
+use super::{
+    StoreError,
+    error::disk,
+    migrate::META,
+    tables::{
+        BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, JOBS, REMOVABLE, REMOVING,
+        SAMPLES, UNMEASURED,
+    },
+};
+
+/// Memory for the copying; most of it goes through in order and is not looked at again.
+const CACHE: usize = 16 << 20;
+
+/// Copies all tables into a new file at `to`, which must not exist.
+pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
+    let doing = "copied";
+    let source = from.begin_read().map_err(disk(doing))?;
+    // redb would open what is there and add to it.
+    fs::File::create_new(to).map_err(|error| disk(doing)(redb::Error::Io(error)))?;
+    let made = Builder::new().set_cache_size(CACHE).create(to);
+    let mut target = made.map_err(disk(doing))?;
+    let txn = target.begin_write().map_err(disk(doing))?;
+    table(&source, &txn, JOBS)?;
+    table(&source, &txn, BY_STATE)?;
+    table(&source, &txn, BY_END)?;
+    table(&source, &txn, BY_UUID)?;
+    table(&source, &txn, BY_INTAKE)?;
+    table(&source, &txn, HOLDINGS)?;
+    table(&source, &txn, REMOVABLE)?;
+    table(&source, &txn, REMOVING)?;
+    table(&source, &txn, UNMEASURED)?;
+    table(&source, &txn, BUNDLES)?;
+    table(&source, &txn, SAMPLES)?;
+    table(&source, &txn, COUNTS)?;
+    table(&source, &txn, META)?;
+    drop(source);
+    txn.commit().map_err(disk(doing))?;
+    target.compact().map_err(disk(doing))?;
+    Ok(())
+}
+
+fn table<K: Key + 'static, V: Value + 'static>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    definition: TableDefinition<'_, K, V>,
+) -> Result<(), StoreError> {
+    let source = from.open_table(definition).map_err(disk("copied"))?;
+    let mut target = to.open_table(definition).map_err(disk("copied"))?;
+    for entry in source.iter().map_err(disk("copied"))? {
+        let (key, value) = entry.map_err(disk("copied"))?;
+        target.insert(key.value(), value.value()).map_err(disk("copied"))?;
+    }
+    Ok(())
+}

@@ -13,7 +13,7 @@
 //! deploy                                   images made ready for a guest
 //! engine                                   one job, in a process of its own
 //! supervise  job_file                      engine processes; definition text to model
-//! schedule  intake                         the queue; the inbox and what is submitted
+//! schedule  intake  upkeep                 the queue; the inbox and what is submitted; what is kept
 //! markup                                   what pictures of a job are made of, on pages and in reports
 //! web                                      pages and the JSON API
 //! cli                                      commands
@@ -44,6 +44,7 @@ pub mod sockets;
 pub mod store;
 pub mod supervise;
 pub mod tasks;
+pub mod upkeep;
 pub mod vision;
 pub mod vm;
 pub mod web;

@@ -1,9 +1,12 @@
 //! Where work runs: a tracker that awaits every task, tokens that stop them, and a gate for short
-//! blocking work.
+//! blocking work, and a thread of the lowest priority for work that may wait.
 
-use std::{future::Future, sync::LazyLock, thread};
+use std::{future::Future, io, sync::LazyLock, thread};
 
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The tasks of one owner. Nothing spawned here is detached: [`Tasks::close`] awaits all of it.
@@ -68,4 +71,47 @@ pub fn cores() -> usize {
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let _permit = GATE.acquire().await.expect("the gate is never closed");
     lasting(work).await
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread of the lowest priority, for work that nobody waits for and nobody should feel:
+/// removing, measuring, copying. One piece at a time, in the order in which it was asked for.
+#[derive(Debug)]
+pub struct Background {
+    work: mpsc::Sender<Work>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Background {
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(name: &str) -> io::Result<Self> {
+        let (sender, mut work) = mpsc::channel::<Work>(1);
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            // Linux takes this for the calling thread alone. Refused, it is merely less polite.
+            let _ = rustix::process::setpriority_process(None, 19);
+            while let Some(work) = work.blocking_recv() {
+                work();
+            }
+        })?;
+        Ok(Self { work: sender, thread })
+    }
+
+    /// # Panics
+    /// When `work` does.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = oneshot::channel();
+        // Whoever asked may have gone meanwhile.
+        let work = Box::new(move || drop(done.send(work())));
+        let _ = self.work.send(work).await;
+        result.await.expect("background work does not panic")
+    }
+
+    /// Finishes what was asked for and ends the thread.
+    pub async fn close(self) {
+        drop(self.work);
+        // A panic has been told to whoever asked for that work.
+        let _ = blocking(|| self.thread.join()).await;
+    }
 }

@@ -54,19 +54,22 @@ pub enum EngineError {
     Runtime { source: io::Error },
 }
 
+/// What a job's folder holds only while it runs.
+pub const PASSING: [&str; 8] = [
+    "disk.qcow2",
+    "uefi-variables.qcow2",
+    "engine.sock",
+    "qmp.sock",
+    "vnc.sock",
+    "serial0.sock",
+    "last.png",
+    "spool",
+];
+
 /// Removes what only the running guest needed from a job's folder. What cannot be removed is told
 /// and is no reason to fail. Called by the engine, and for an engine that could not.
 pub fn clear_away(folder: &Path) {
-    for name in [
-        "disk.qcow2",
-        "uefi-variables.qcow2",
-        "engine.sock",
-        "qmp.sock",
-        "vnc.sock",
-        "serial0.sock",
-        "last.png",
-        "spool",
-    ] {
+    for name in PASSING {
         let path = folder.join(name);
         let removed =
             if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };

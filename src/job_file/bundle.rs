@@ -11,6 +11,7 @@
 mod archive;
 mod pack;
 mod stage;
+mod sweep;
 mod tree;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
 
 pub use pack::{pack, references};
 pub use stage::Staged;
+pub use sweep::{GRACE, idle, remove_idle, size};
 
 use crate::model::Digest;
 

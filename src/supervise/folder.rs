@@ -15,6 +15,8 @@ pub struct JobFolder(PathBuf);
 impl JobFolder {
     /// Name of the event log.
     pub const EVENTS: &str = "events.jsonl";
+    /// The recording.
+    pub const VIDEO: &str = "video.mp4";
     /// What the engine was told to do.
     pub const ORDER: &str = "order.json";
     /// Held by the engine as long as it lives.

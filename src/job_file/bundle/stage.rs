@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Stat, fstat, syncfs};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Accepted, BundleError, JOB_FILES, Limits, STAGING, Source, archive,
+    Accepted, BundleError, JOB_FILES, Limits, STAGING, Source, archive, sweep,
     tree::{self, unread},
 };
 use crate::{job_file::node::MAX_TEXT, model::Digest};
@@ -87,9 +87,10 @@ impl Staged {
     }
 
     fn put(&self, folder: &Path) -> io::Result<bool> {
-        if folder.is_dir() {
+        if sweep::touch(folder)? {
             return Ok(true);
         }
+        sweep::touch(&self.folder)?;
         // One call instead of one for each of up to a hundred thousand files.
         syncfs(File::open(&self.folder)?)?;
         match fs::rename(&self.folder, folder) {
@@ -98,7 +99,7 @@ impl Staged {
                 Ok(false)
             }
             // Somebody else kept the same one a moment ago.
-            Err(_) if folder.is_dir() => Ok(true),
+            Err(_) if sweep::touch(folder)? => Ok(true),
             Err(error) => Err(error),
         }
     }

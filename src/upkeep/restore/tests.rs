@@ -1,0 +1,235 @@
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tempfile::{TempDir, tempdir};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    model::{Digest, Needs, NewJob, Priority, Submitter, Visibility, WayIn},
+    store::Writer,
+    supervise::JobFolder,
+    upkeep::{self, Contents, Without},
+};
+
+/// A data folder in use.
+struct Place {
+    folder: TempDir,
+    store: Store,
+    writer: Writer,
+}
+
+fn new() -> NewJob {
+    NewJob {
+        uuid: Uuid::new_v4(),
+        name: "x".into(),
+        definition: "job_name: x\n".into(),
+        definition_hash: Digest::of(b"x"),
+        bundle: Digest::of(b"bundle"),
+        submitter: Submitter { uid: 1000, name: "ada".into() },
+        way_in: WayIn::Command,
+        submitted: clock::now(),
+        priority: Priority::MEDIUM,
+        device_type: "qemu-x86_64".into(),
+        tags: Vec::new(),
+        settings: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        visibility: Visibility::Public,
+        stream: None,
+        needs: Needs { memory_mib: 1, cores: 1, at_most: Duration::from_secs(9) },
+        intake_key: None,
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempdir().unwrap();
+        let bundle = Digest::of(b"bundle").to_string();
+        for name in ["jobs", "staging", &format!("bundles/{bundle}")] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        fs::write(folder.path().join("bundles").join(bundle).join("job.yaml"), "x").unwrap();
+        let path = folder.path().join(store::FILE);
+        let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
+        Self { folder, store, writer }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A job that has started and written something, and, if so asked, ended.
+    async fn job(&self, has_ended: bool) -> JobId {
+        run(&self.store, self.path(), has_ended).await
+    }
+
+    async fn backup(&self, without: Without) -> PathBuf {
+        let file = self.path().join(format!("{}.tar.zst", Uuid::new_v4()));
+        let snapshot = upkeep::snapshot(&self.store, self.path()).await.unwrap();
+        let (copy, writer) = Store::open(&snapshot, StoreSettings::default()).unwrap();
+        let (jobs, last) = (copy.counts().await.unwrap().all(), copy.last_job().await.unwrap());
+        writer.close().await;
+        let contents = Contents::list(self.path(), last, without).unwrap();
+        let manifest = Manifest::new(clock::now(), jobs, without);
+        let out = File::create_new(&file).unwrap();
+        let mut told = 0;
+        let count = &mut |bytes| told += bytes;
+        upkeep::write(out, self.path(), &snapshot, &contents, manifest, count).unwrap();
+        assert!(told >= contents.bytes());
+        fs::remove_file(snapshot).unwrap();
+        file
+    }
+}
+
+async fn run(store: &Store, data: &Path, has_ended: bool) -> JobId {
+    let id = store.submit(new()).await.unwrap().id;
+    let started = Change::Started { at: clock::now(), device: None };
+    store.change(id, started).await.unwrap();
+    let folder = JobFolder::new(data, id);
+    fs::create_dir(folder.path()).unwrap();
+    fs::write(folder.file(JobFolder::EVENTS), format!("events of {id}")).unwrap();
+    fs::write(folder.file(JobFolder::VIDEO), vec![7; 9_000]).unwrap();
+    fs::write(folder.file("disk.qcow2"), "only while it runs").unwrap();
+    if has_ended {
+        let ended = Change::Ended {
+            at: clock::now(),
+            verdict: Verdict::Passed,
+            cause: None,
+            backend: serde_json::Map::new(),
+            load: None,
+            parts: Vec::new(),
+        };
+        store.change(id, ended).await.unwrap();
+        let measured = Change::Measured { video_bytes: 9_000, results_bytes: 20 };
+        store.change(id, measured).await.unwrap();
+    }
+    id
+}
+
+async fn restore_file(file: &Path, data: &Path) -> Result<Restored, RestoreError> {
+    restore(File::open(file).unwrap(), data, &mut |_| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_before_a_backup_under_load_is_in_it() {
+    let place = Place::new();
+    let running = place.job(false).await;
+    let enough = Arc::new(AtomicBool::new(false));
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let load = {
+        let (enough, acknowledged) = (enough.clone(), acknowledged.clone());
+        let (store, data) = (place.store.clone(), place.path().to_path_buf());
+        async move {
+            while !enough.load(Ordering::Relaxed) {
+                let id = run(&store, &data, true).await;
+                acknowledged.lock().unwrap().push(id);
+            }
+        }
+    };
+    let backup = async {
+        while acknowledged.lock().unwrap().len() < 20 {
+            tokio::task::yield_now().await;
+        }
+        let before = acknowledged.lock().unwrap().clone();
+        let file = place.backup(Without::default()).await;
+        enough.store(true, Ordering::Relaxed);
+        (before, file)
+    };
+    let ((), (before, file)) = tokio::join!(load, backup);
+
+    let data = place.path().join("restored");
+    let restored = restore_file(&file, &data).await.unwrap();
+    let (store, writer) = Store::open(&data.join(store::FILE), StoreSettings::default()).unwrap();
+    for id in before {
+        let (was, is) = (place.store.job(id).await.unwrap(), store.job(id).await.unwrap());
+        assert_eq!(was, is, "job {id}");
+        let events = JobFolder::new(&data, id).file(JobFolder::EVENTS);
+        assert_eq!(fs::read_to_string(events).unwrap(), format!("events of {id}"));
+        assert!(!JobFolder::new(&data, id).file("disk.qcow2").exists());
+    }
+    assert!(restored.cut_off.contains(&running));
+    let cut_off = store.job(running).await.unwrap().unwrap();
+    assert_eq!((cut_off.state, cut_off.verdict), (JobState::Ended, Some(Verdict::Incomplete)));
+    assert_eq!(cut_off.cause.unwrap().code, Code::Restored);
+    let bundle = Digest::of(b"bundle").to_string();
+    assert!(data.join("bundles").join(bundle).join("job.yaml").exists());
+    // It goes on where it stopped.
+    assert!(store.submit(new()).await.unwrap().id.0 > store.counts().await.unwrap().all() - 1);
+    writer.close().await;
+    place.writer.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_is_cut_or_changed_is_refused_and_leaves_no_store() {
+    let place = Place::new();
+    place.job(true).await;
+    let whole = fs::read(place.backup(Without::default()).await).unwrap();
+    place.writer.close().await;
+    let file = place.folder.path().join("damaged");
+    let mut changed = whole.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    let cut = |part: usize| whole[..whole.len() * part / 10].to_vec();
+    for (case, bytes) in [
+        ("empty", Vec::new()),
+        ("cut early", cut(1)),
+        ("cut late", cut(9)),
+        ("its last byte missing", whole[..whole.len() - 1].to_vec()),
+        ("a bit turned", changed),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let data = place.folder.path().join(case);
+        let refused = restore_file(&file, &data).await;
+        assert!(refused.is_err(), "{case}");
+        assert!(fs::read_dir(&data).unwrap().next().is_none(), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_told_on_the_job() {
+    let place = Place::new();
+    let id = place.job(true).await;
+    for (without, video, results) in [
+        (Without { videos: true, results: false }, false, true),
+        (Without { videos: true, results: true }, false, false),
+    ] {
+        let file = place.backup(without).await;
+        let data = place.path().join(format!("restored-{results}"));
+        restore_file(&file, &data).await.unwrap();
+        let folder = JobFolder::new(&data, id);
+        assert_eq!(folder.file(JobFolder::VIDEO).exists(), video);
+        assert_eq!(folder.file(JobFolder::EVENTS).exists(), results);
+        let (store, writer) =
+            Store::open(&data.join(store::FILE), StoreSettings::default()).unwrap();
+        let removed = store.job(id).await.unwrap().unwrap().holdings.removed;
+        assert_eq!(removed[0].rule, Rule::NotInBackup);
+        assert_eq!(removed[0].what == Keepsake::Video, results);
+        writer.close().await;
+    }
+    place.writer.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_restored_over_anything() {
+    let place = Place::new();
+    let file = place.backup(Without::default()).await;
+    let refused = restore_file(&file, place.path()).await;
+    assert!(matches!(refused, Err(RestoreError::NotEmpty { .. })));
+    place.writer.close().await;
+}
+
+#[test]
+fn a_backup_writes_only_where_backups_do() {
+    for fine in ["sutler.redb", "jobs/7/events.jsonl", "bundles/x/job.yaml"] {
+        assert!(allowed(fine).is_ok(), "{fine}");
+    }
+    for foreign in ["/etc/passwd", "../x", "jobs/../../x", "jobs/./x/..", "acceleration.json", ""] {
+        assert!(allowed(foreign).is_err(), "{foreign}");
+    }
+}

@@ -40,8 +40,9 @@ use crate::{
     store::{self, Store, StoreError, StoreSettings},
     supervise::{self, Prepare, Supervisor},
     tasks::{self, Tasks},
+    upkeep::Upkeep,
     vm,
-    web::{About, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
+    web::{About, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
@@ -112,6 +113,7 @@ struct Parts {
     intake: Tasks,
     queue: Tasks,
     engines: Tasks,
+    upkeep: Tasks,
     writer: store::Writer,
 }
 
@@ -128,6 +130,7 @@ impl Parts {
         clear_half_written(data)?;
         let tasks = || Tasks::new(root.child_token());
         let (doors, intake, queue, engines) = (tasks(), tasks(), tasks(), tasks());
+        let upkeep = tasks();
 
         let (acceleration, proved) = watch::channel(None);
         let (hold, held) = watch::channel(Some("finding out how guests run here".to_owned()));
@@ -156,12 +159,19 @@ impl Parts {
         let refused = inbox.refused();
         intake.spawn(inbox.run(intake.stop.clone()));
 
+        let keeper = {
+            let (data, stop) = (data.clone(), upkeep.stop.clone());
+            Upkeep::new(store.clone(), data, settings.retention, stop)
+        };
+        upkeep.spawn(keeper.map_err(|source| AppError::Runtime { source })?.run());
+
         let listener = doors::Listeners::bind(settings).await?;
         let address = listener.address;
         let web = Web {
             store: store.clone(),
             schedule: Arc::new(schedule),
             data: data.clone(),
+            retention: settings.retention,
             inbox: settings.inbox.clone(),
             watchers: watchers(handle.clone(), &doors),
             submit: submit(admission, store),
@@ -175,11 +185,12 @@ impl Parts {
                 refused,
                 since: clock::Stopwatch::start(),
             },
+            runs: Runs::default(),
             tasks: doors.clone(),
             zone: jiff::tz::TimeZone::system(),
         };
         listener.serve(crate::web::router(web), &doors);
-        Ok(Self { address, doors, intake, queue, engines, writer })
+        Ok(Self { address, doors, intake, queue, engines, upkeep, writer })
     }
 
     async fn close(self) {
@@ -187,6 +198,7 @@ impl Parts {
         self.intake.close().await;
         self.queue.close().await;
         self.engines.close().await;
+        self.upkeep.close().await;
         self.writer.close().await;
     }
 }

@@ -5,16 +5,18 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use sutler::{
     model::{
-        Cause, Code, Digest, Evidence, HostLoad, IntakeKey, Job, JobId, JobState, Needs, NewJob,
-        Part, PartDuration, Place, Priority, Submitter, Verdict, Visibility, WayIn, Who,
+        Cause, Code, Digest, DiskSample, Evidence, HostLoad, IntakeKey, Job, JobId, JobState,
+        Keepsake, Kept, Needs, NewJob, Part, PartDuration, Place, Priority, Rule, Submitter,
+        Verdict, Visibility, WayIn, Who,
     },
-    store::{Change, Store, StoreSettings},
+    store::{Change, Leftover, Store, StoreSettings},
 };
 use tempfile::tempdir;
 use uuid::Uuid;
 
-fn golden() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store-layout-1.redb.zst")
+fn golden(layout: u32) -> PathBuf {
+    let name = format!("tests/golden/store-layout-{layout}.redb.zst");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 fn at(seconds: u64) -> Timestamp {
@@ -107,6 +109,41 @@ async fn fill(store: &Store) {
     }
 }
 
+/// What came with layout 2: holdings in every form.
+async fn fill_holdings(store: &Store) {
+    let kept = Kept { by: "ada".into(), at: at(2000) };
+    for id in [JobId(1), JobId(5)] {
+        store.change(id, Change::Kept(Some(kept.clone()))).await.unwrap();
+    }
+    for n in 5..=9 {
+        let measured = Change::Measured { video_bytes: n * 1000, results_bytes: n };
+        store.change(JobId(n), measured).await.unwrap();
+    }
+    store.measured_bundle(Digest::of(b"bundle"), 4096).await.unwrap();
+    let rules = [
+        Rule::Age { limit_s: 86_400 },
+        Rule::LeastFree { limit_mib: 4096 },
+        Rule::Most { limit_mib: 1 },
+        Rule::NotInBackup,
+    ];
+    for (n, rule) in (6..).zip(rules) {
+        let what = if n % 2 == 0 { Keepsake::Video } else { Keepsake::Results };
+        store.change(JobId(n), Change::Removed { what, at: at(3000 + n), rule }).await.unwrap();
+    }
+    store.cleared(Leftover { job: JobId(6), what: Keepsake::Video }).await.unwrap();
+    let sample = DiskSample {
+        at: Timestamp::from_second(1_700_000_000).unwrap(),
+        videos: 1,
+        results: 2,
+        bundles: 3,
+        store: 4,
+        free: 5,
+        added_videos: 6,
+        added_results: 7,
+    };
+    store.sample(sample, &[]).await.unwrap();
+}
+
 /// What the golden store says, one line a job.
 fn line(job: &Job) -> String {
     let cause = job.cause.as_ref().map_or("", |cause| cause.code.name());
@@ -120,10 +157,20 @@ fn line(job: &Job) -> String {
 }
 
 #[tokio::test]
-async fn a_store_of_layout_1_is_read() {
+async fn a_store_of_layout_1_is_read_and_brought_to_today() {
+    is_read(1).await;
+}
+
+#[tokio::test]
+async fn a_store_of_layout_2_is_read() {
+    is_read(2).await;
+}
+
+async fn is_read(layout: u32) {
     let folder = tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    fs::write(&path, zstd::decode_all(fs::File::open(golden()).unwrap()).unwrap()).unwrap();
+    let packed = fs::File::open(golden(layout)).unwrap();
+    fs::write(&path, zstd::decode_all(packed).unwrap()).unwrap();
     let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
     store.check_consistent().unwrap();
 
@@ -150,11 +197,22 @@ async fn a_store_of_layout_1_is_read() {
     let anew = folder.path().join("anew.redb");
     let (fresh, fresh_writer) = Store::open(&anew, StoreSettings::default()).unwrap();
     fill(&fresh).await;
+    if layout > 1 {
+        fill_holdings(&fresh).await;
+    }
     for n in 1..=12 {
         let id = JobId(n);
         assert_eq!(store.job(id).await.unwrap(), fresh.job(id).await.unwrap(), "job {n}");
     }
     assert_eq!(store.counts().await.unwrap(), fresh.counts().await.unwrap());
+    assert_eq!(store.totals().await.unwrap(), fresh.totals().await.unwrap());
+    assert_eq!(store.samples().await.unwrap(), fresh.samples().await.unwrap());
+    assert_eq!(store.unmeasured(99).await.unwrap(), fresh.unmeasured(99).await.unwrap());
+    assert_eq!(store.leftovers(99).await.unwrap(), fresh.leftovers(99).await.unwrap());
+    for what in Keepsake::ALL {
+        let (old, new) = (store.removable(what, 99).await, fresh.removable(what, 99).await);
+        assert_eq!(old.unwrap(), new.unwrap(), "{what}");
+    }
 
     // It goes on where it stopped, and still knows what it has had.
     assert!(!store.submit(new(3)).await.unwrap().fresh);
@@ -171,11 +229,11 @@ async fn write_the_golden_store() {
     let path = folder.path().join("store.redb");
     let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
     fill(&store).await;
+    fill_holdings(&store).await;
     writer.close().await;
     let mut file = redb::Database::open(&path).unwrap();
     file.compact().unwrap();
     drop(file);
     let packed = zstd::encode_all(fs::File::open(&path).unwrap(), 19).unwrap();
-    fs::create_dir_all(golden().parent().unwrap()).unwrap();
-    fs::write(golden(), packed).unwrap();
+    fs::write(golden(2), packed).unwrap();
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::model::{Cause, JobId, JobState, Outcome, Submitter, Verdict};
+use crate::model::{
+    Cause, DiskSample, JobId, JobState, Keepsake, Kept, Outcome, Removal, Submitter, Verdict,
+};
 
 /// `GET /api/jobs`
 #[derive(Debug, Deserialize)]
@@ -36,6 +38,8 @@ pub(super) struct Job {
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub running_ms: Option<u64>,
+    #[serde(default)]
+    pub kept: Option<Kept>,
 }
 
 impl Job {
@@ -50,6 +54,8 @@ pub(super) struct Record {
     #[serde(flatten)]
     pub job: Job,
     pub run: Run,
+    #[serde(default)]
+    pub removed: Vec<Removal>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +85,32 @@ pub(super) struct Step {
     pub result: Option<Outcome>,
     /// Why, when it is not ok.
     pub words: String,
+}
+
+/// `GET /api/disk`
+#[derive(Debug, Deserialize)]
+pub(super) struct Disk {
+    pub now: DiskSample,
+    pub disk: u64,
+    pub kept_jobs: u64,
+    pub forecast: Forecast,
+    pub rules: Vec<String>,
+    pub next: Vec<Next>,
+    pub backup_under_way: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Forecast {
+    pub words: String,
+}
+
+/// What goes when its time has come.
+#[derive(Debug, Deserialize)]
+pub(super) struct Next {
+    pub job: JobId,
+    pub what: Keepsake,
+    pub at: Timestamp,
+    pub bytes: u64,
 }
 
 /// `POST /api/jobs`

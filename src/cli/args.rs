@@ -5,17 +5,20 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
+    backup::{self, BackupArgs, RestoreArgs},
     cancel,
     client::Client,
     config::{self, ConfigCommand},
-    doctor, encode_video, engine,
+    disk, doctor, encode_video, engine,
     error::CliError,
-    jobs, log, logs,
+    jobs, keep, log, logs,
     needle::{self, NeedleCommand},
     output::say,
     render, run,
     serve::{self, Appliance},
-    show, submit, validate, wait,
+    show,
+    store::{self, StoreCommand},
+    submit, validate, wait,
 };
 use crate::{
     config::{Flags, Host, Loaded, likely_data, load},
@@ -76,6 +79,14 @@ impl Common {
         flags
     }
 
+    /// Data folders of appliances that could be meant, best first.
+    pub(super) fn folders(&self) -> Result<Vec<PathBuf>, CliError> {
+        Ok(match &self.data {
+            Some(data) => vec![data.clone()],
+            None => likely_data(&self.flags(), &Host::look()?)?,
+        })
+    }
+
     /// The settings in force; what is odd about them is said.
     pub(super) fn settings(&self) -> Result<Loaded, CliError> {
         self.settings_with(&self.flags())
@@ -100,6 +111,13 @@ enum Command {
     Logs(logs::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
+    Keep(keep::Args),
+    Disk(disk::Args),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
+    /// Check or compact the store of an appliance that is off
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Try needles on a picture
     #[command(subcommand)]
     Needle(NeedleCommand),
@@ -143,6 +161,9 @@ impl Cli {
             }
             Command::Doctor(args) => doctor::run(&args, &common),
             Command::Config(command) => config::run(command, &common),
+            Command::Backup(args) => on_this_thread(backup::backup(&args, &common)),
+            Command::Restore(args) => on_this_thread(backup::restore(&args, &common)),
+            Command::Store(command) => on_this_thread(store::run(&command, &common)),
             Command::Submit(args) => {
                 ask(&common, async |client, json| submit::run(&args, client, json).await)
             }
@@ -161,6 +182,12 @@ impl Cli {
             Command::Cancel(args) => {
                 ask(&common, async |client, json| cancel::run(&args, client, json).await)
             }
+            Command::Keep(args) => {
+                ask(&common, async |client, json| keep::run(&args, client, json).await)
+            }
+            Command::Disk(args) => {
+                ask(&common, async |client, json| disk::run(&args, client, json).await)
+            }
         }
     }
 }
@@ -170,10 +197,7 @@ fn ask(
     common: &Common,
     what: impl AsyncFnOnce(&Client, bool) -> Result<u8, CliError>,
 ) -> Result<u8, CliError> {
-    let data = match &common.data {
-        Some(data) => vec![data.clone()],
-        None => likely_data(&common.flags(), &Host::look()?)?,
-    };
+    let data = common.folders()?;
     on_this_thread(async {
         let client = Client::new(&data);
         let done = what(&client, common.json).await;

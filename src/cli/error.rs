@@ -5,13 +5,16 @@
 
 use std::{error::Error, fmt::Write as _, io, path::PathBuf};
 
-use super::{answers::Problem, needle::NeedleError};
+use super::{
+    answers::Problem, backup::ArchiveError, needle::NeedleError, store::StoreCommandError,
+};
 use crate::{
     capture::CaptureError,
     config::{ConfigError, SettingsError},
     engine::EngineError,
     job_file::bundle::BundleError,
     model::with_causes,
+    store::StoreError,
 };
 
 /// The job file is not valid: EX_DATAERR.
@@ -55,6 +58,10 @@ pub(super) enum CliError {
     #[error("the appliance could not run")]
     Serve(#[source] Box<dyn Error + Send + Sync>),
     #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Store(#[from] StoreCommandError),
+    #[error(transparent)]
     Needle(#[from] NeedleError),
     #[error(transparent)]
     Settings(#[from] ConfigError),
@@ -83,6 +90,19 @@ impl CliError {
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
             // EX_NOINPUT
             Self::File { .. } | Self::NoJobFile { .. } => 66,
+            Self::Archive(error) => match error {
+                ArchiveError::Exists { .. } | ArchiveError::NoFolder => 2,
+                ArchiveError::Open { .. } => 66,
+                // EX_CANTCREAT, EX_DATAERR
+                ArchiveError::Make { .. } | ArchiveError::Backup(_) => 73,
+                ArchiveError::Restore(_) => INVALID,
+                ArchiveError::Store(_) => 70,
+            },
+            Self::Store(error) => match error {
+                StoreCommandError::NoStore { .. } => 66,
+                StoreCommandError::Store(StoreError::AlreadyOpen { .. }) => 2,
+                StoreCommandError::Store(_) => 70,
+            },
             // EX_NOINPUT, EX_SOFTWARE
             Self::Refused(problem) => match problem.status {
                 422 => INVALID,
@@ -143,6 +163,8 @@ impl CliError {
             | Self::Serve(_)
             | Self::Needle(_)
             | Self::Log { .. }
+            | Self::Archive(_)
+            | Self::Store(_)
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

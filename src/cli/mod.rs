@@ -7,15 +7,18 @@
 
 mod answers;
 mod args;
+mod backup;
 mod cancel;
 mod client;
 mod config;
+mod disk;
 mod doctor;
 mod encode_video;
 mod engine;
 mod error;
 mod follow;
 mod jobs;
+mod keep;
 mod lines;
 mod local;
 mod log;
@@ -27,6 +30,7 @@ mod render;
 mod run;
 mod serve;
 mod show;
+mod store;
 mod submit;
 mod validate;
 mod wait;

@@ -36,6 +36,9 @@ pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Marku
             @if let Some(known) = &job.known_failure {
                 (fact("Known failure", &html! { bdi { (known) } }))
             }
+            @if let Some(kept) = &job.holdings.kept {
+                (fact("Kept", &html! { "by " bdi { (kept.by) } " since " (moment.stamp(kept.at)) }))
+            }
             (lineage(job, links))
             @if let Some(load) = &job.load_at_end {
                 (fact("Host at the end", &html! {

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Job, JobState, Verdict},
-    store::HistoryPage,
-    tasks,
+    model::{Job, JobId, JobState, Kept, Submitter, Verdict, with_causes},
+    store::{Change, HistoryPage},
+    upkeep,
 };
 
 const LIMIT: usize = 50;
@@ -84,8 +84,7 @@ pub(super) async fn show(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let job = find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
-    let folder = web.folder(job.id);
-    let run = tasks::blocking(move || folder.run()).await?;
+    let run = web.run(job.id).await?;
     let reasons = web.schedule.reasons();
     let reason = reasons.get(&job.id).map(String::as_str);
     Ok(Json(Record::new(&job, reason, &run, clock::now())).into_response())
@@ -98,15 +97,70 @@ pub(super) async fn cancel(
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let who = access.submitter()?;
-    let job = find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
-    let is_keeper = who.uid == 0 || who.uid == rustix::process::geteuid().as_raw();
-    if who.uid != job.submitter.uid && !is_keeper {
-        return Err(WebError::NotYours { owner: job.submitter.name }.into());
-    }
+    let (who, job) = own(&web, &access, &name).await?;
     web.schedule.cancel(job.id, who.name).await?;
     let answer = json!({ "number": job.id, "uuid": job.uuid });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// `POST /api/jobs/{id|uuid}/keep`, on the socket.
+pub(super) async fn keep(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let (who, job) = own(&web, &access, &name).await?;
+    let kept = Kept { by: who.name, at: clock::now() };
+    set_kept(&web, job.id, Some(kept)).await
+}
+
+/// `POST /api/jobs/{id|uuid}/release`, on the socket.
+pub(super) async fn release(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let (_, job) = own(&web, &access, &name).await?;
+    set_kept(&web, job.id, None).await
+}
+
+async fn set_kept(web: &Web, job: JobId, kept: Option<Kept>) -> Result<Response, Problem> {
+    let job = web.store.change(job, Change::Kept(kept)).await?;
+    let kept = &job.holdings.kept;
+    Ok(Json(json!({ "number": job.id, "uuid": job.uuid, "kept": kept })).into_response())
+}
+
+/// A job that whoever asks may decide about: theirs, or any for the keeper of this box.
+async fn own(web: &Web, access: &Access, name: &str) -> Result<(Submitter, Job), WebError> {
+    let who = access.submitter()?;
+    let job = find(web, name).await?.ok_or(WebError::NotFound("job"))?;
+    if who.uid != job.submitter.uid && !is_keeper(&who) {
+        return Err(WebError::NotYours { owner: job.submitter.name });
+    }
+    Ok((who, job))
+}
+
+/// `POST /api/store/snapshot`, on the socket, for the keeper of this box: makes a copy of the store
+/// for a backup. Until whoever asked removes it, retention rests.
+pub(super) async fn snapshot(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    if !is_keeper(&access.submitter()?) {
+        return Err(WebError::KeeperOnly.into());
+    }
+    let path = upkeep::snapshot(&web.store, &web.data)
+        .await
+        .map_err(|error| WebError::Unavailable(with_causes(&error)))?;
+    Ok((StatusCode::CREATED, Json(json!({ "path": path, "data": web.data }))).into_response())
+}
+
+/// Root, or the account the appliance runs under.
+fn is_keeper(who: &Submitter) -> bool {
+    who.uid == 0 || who.uid == rustix::process::geteuid().as_raw()
 }
 
 /// `GET /api/status`

@@ -20,6 +20,8 @@ pub enum WebError {
     SocketOnly,
     #[error("the job is {owner}'s; only they and the keeper of this box may do that")]
     NotYours { owner: String },
+    #[error("only the keeper of this box may do that")]
+    KeeperOnly,
     #[error("this address is read with GET")]
     Method,
     #[error("this appliance does not answer to the name {0:?}")]
@@ -36,6 +38,8 @@ pub enum WebError {
     Unavailable(String),
     #[error("could not read a file of the job")]
     File(#[from] std::io::Error),
+    #[error("could not look at the disk")]
+    Disk(#[from] crate::upkeep::UpkeepError),
     #[error("could not read the store")]
     Store(#[from] crate::store::StoreError),
 }
@@ -45,7 +49,7 @@ impl WebError {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::SocketOnly | Self::NotYours { .. } => StatusCode::FORBIDDEN,
+            Self::SocketOnly | Self::NotYours { .. } | Self::KeeperOnly => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -53,7 +57,7 @@ impl WebError {
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::File(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::File(_) | Self::Store(_) | Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -64,6 +68,7 @@ impl WebError {
             Self::BadRequest(_) => "bad-request",
             Self::SocketOnly => "socket-only",
             Self::NotYours { .. } => "not-yours",
+            Self::KeeperOnly => "keeper-only",
             Self::Method => "method",
             Self::Host(_) => "host",
             Self::TooLarge { .. } => "too-large",
@@ -71,7 +76,7 @@ impl WebError {
             Self::Invalid { .. } => "invalid-job",
             Self::Conflict(_) => "conflict",
             Self::Unavailable(_) => "unavailable",
-            Self::File(_) | Self::Store(_) => "internal",
+            Self::File(_) | Self::Store(_) | Self::Disk(_) => "internal",
         }
     }
 

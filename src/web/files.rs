@@ -23,7 +23,7 @@ use crate::{markup::Tail, model::Digest, supervise::JobFolder, tasks};
 /// The definition, out of the record.
 const DEFINITION: &str = "job.yaml";
 /// The recording, in a job's folder.
-pub(super) const VIDEO: &str = "video.mp4";
+pub(super) const VIDEO: &str = JobFolder::VIDEO;
 /// The guest's screen as it was last, while somebody watches.
 pub(super) const LAST: &str = "last.png";
 /// Bytes of a text shown on a job's page.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     markup::{self, Moment, Tail, size, span, words},
-    model::{Job, JobState, Run},
+    model::{Job, JobState, Keepsake, Run},
 };
 
 /// All the page shows.
@@ -56,6 +56,7 @@ pub(super) fn render(view: &JobView) -> Markup {
     let content = html! {
         nav.crumbs aria-label="Place" { span { "Job " (job.id) } }
         header #head.head data-live { (head(view)) }
+        (removed(view))
         div.columns {
             div.aside {
                 @if let Some(video) = &view.video { (recording(video)) }
@@ -110,6 +111,23 @@ fn head(view: &JobView) -> Markup {
     }
 }
 
+/// What retention has taken, when and by which rule.
+fn removed(view: &JobView) -> Markup {
+    html! {
+        @for removal in &view.job.holdings.removed {
+            p.removed {
+                @match removal.what {
+                    Keepsake::Video => "The video",
+                    Keepsake::Results => "The results of this job",
+                    Keepsake::Record => "The record of this job",
+                }
+                " (" (size(removal.bytes)) ") went on " (view.moment.stamp(removal.at))
+                ": " (removal.rule) "."
+            }
+        }
+    }
+}
+
 /// What a job that has not ended does or waits for.
 fn underway(view: &JobView) -> Markup {
     let JobView { job, run, moment, .. } = view;
@@ -147,7 +165,9 @@ fn recording(video: &Video) -> Markup {
 fn files(view: &JobView) -> Markup {
     html! {
         h2 { "Files" }
-        @if view.files.is_empty() { p.empty { "There are no files yet." } }
+        @if view.files.is_empty() {
+            p.empty { @if view.job.holdings.has_results() { "There are no files yet." } @else { "Its files were removed." } }
+        }
         ul.files {
             @for (name, length) in &view.files {
                 li { a href=(file_url(view.job.id, name)) { (name) } span.hint { (size(*length)) } }

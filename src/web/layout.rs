@@ -13,6 +13,7 @@ use crate::{
 pub(super) enum Tab {
     Queue,
     History,
+    Disk,
     Neither,
 }
 
@@ -57,6 +58,7 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                     nav aria-label="Main" {
                         (tab("/", "Queue", frame.tab == Tab::Queue))
                         (tab("/history", "History", frame.tab == Tab::History))
+                        (tab("/disk", "Disk", frame.tab == Tab::Disk))
                     }
                     form.find action="/find" method="get" role="search" {
                         label.unseen for="find" { "Go to job number or uuid" }

@@ -12,6 +12,8 @@
 mod addresses;
 mod api;
 mod assets;
+mod disk;
+mod disk_plot;
 mod errors;
 mod events;
 mod files;
@@ -28,6 +30,7 @@ mod queue;
 mod ranged;
 mod records;
 mod router;
+mod runs;
 mod state;
 mod step;
 mod submit;
@@ -40,6 +43,7 @@ mod watching;
 pub use errors::WebError;
 pub use guard::Access;
 pub use router::router;
+pub use runs::Runs;
 pub use state::{
     About, Activity, Queue, Submit, SubmitRefused, SubmitRequest, Submitted, Watch, Web,
 };

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     markup::Tail,
-    model::{JobId, JobState, Run},
+    model::{JobId, JobState},
     supervise::JobFolder,
     tasks,
 };
@@ -44,8 +44,7 @@ pub(super) async fn queue(
     let mut active = Vec::new();
     for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
         for job in web.store.jobs_in(state, WAITING).await? {
-            let folder = web.folder(job.id);
-            let run = tasks::blocking(move || folder.run()).await?;
+            let run = web.run(job.id).await?;
             active.push((job, run));
         }
     }
@@ -142,8 +141,7 @@ pub(super) async fn step(
 ) -> Page {
     let id = number(&id)?;
     let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
-    let folder = web.folder(id);
-    let run = tasks::blocking(move || folder.run()).await?;
+    let run = web.run(id).await?;
     let path = path.replace('-', "/");
     let step = run.steps().find(|step| step.path == path).ok_or(WebError::NotFound("step"))?;
     let chosen = asked.candidate.map(|candidate| (asked.screen.unwrap_or_default(), candidate));
@@ -159,7 +157,7 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
     Ok(job::JobView {
         moment: web.moment(),
         job,
-        run: found.run,
+        run: web.run(id).await?,
         reason,
         video: found.video,
         texts: found.texts,
@@ -169,14 +167,12 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
 
 /// What a job's folder holds for its page.
 struct OnDisk {
-    run: Run,
     files: Vec<(String, u64)>,
     texts: Vec<Tail>,
     video: Option<Video>,
 }
 
 fn on_disk(job: JobId, folder: &JobFolder) -> io::Result<OnDisk> {
-    let run = folder.run()?;
     let files = files::listed(folder)?;
     let texts = files::tails(folder, &files)?;
     // A page is worth more than its video.
@@ -184,7 +180,7 @@ fn on_disk(job: JobId, folder: &JobFolder) -> io::Result<OnDisk> {
         tracing::warn!(%job, error = &error as &dyn std::error::Error, "could not read the video");
         None
     });
-    Ok(OnDisk { run, files, texts, video })
+    Ok(OnDisk { files, texts, video })
 }
 
 /// `GET /jobs/{id}/live.png`: the screen as it is. Asking for it is watching.

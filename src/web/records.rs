@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{addresses::file_url, layout::job_url};
 use crate::model::{
-    Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Lineage, Outcome, PartDuration, Run,
-    ScreenRun, StepRun, Submitter, Verdict, Visibility,
+    Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Kept, Lineage, Outcome, PartDuration,
+    Removal, Run, ScreenRun, StepRun, Submitter, Verdict, Visibility,
 };
 
 /// A job in a list.
@@ -37,6 +37,8 @@ pub(super) struct Summary<'a> {
     started: Option<Timestamp>,
     ended: Option<Timestamp>,
     running_ms: Option<u64>,
+    /// Who wants it kept, and since when.
+    kept: Option<&'a Kept>,
 }
 
 impl<'a> Summary<'a> {
@@ -62,6 +64,7 @@ impl<'a> Summary<'a> {
             started: job.started,
             ended: job.ended,
             running_ms: job.running_time(now).map(millis),
+            kept: job.holdings.kept.as_ref(),
         }
     }
 }
@@ -85,6 +88,10 @@ pub(super) struct Record<'a> {
     parts: &'a [PartDuration],
     known_failure: Option<&'a str>,
     load_at_end: Option<HostLoad>,
+    video_bytes: u64,
+    results_bytes: u64,
+    /// What retention has taken, when and by which rule.
+    removed: &'a [Removal],
     run: Value,
 }
 
@@ -110,6 +117,9 @@ impl<'a> Record<'a> {
             parts: &job.parts,
             known_failure: job.known_failure.as_deref(),
             load_at_end: job.load_at_end,
+            video_bytes: job.holdings.video_bytes,
+            results_bytes: job.holdings.results_bytes,
+            removed: &job.holdings.removed,
             run: run_of(job.id, run),
         }
     }

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, assets, events, files, guard, metrics, pages, state::Web, submit, video};
+use super::{api, assets, disk, events, files, guard, metrics, pages, state::Web, submit, video};
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
 pub fn router(web: Web) -> Router {
@@ -19,12 +19,17 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}", get(api::show))
         .route("/jobs/{id}/events", get(events::lines))
         .route("/jobs/{id}/cancel", post(api::cancel))
+        .route("/jobs/{id}/keep", post(api::keep))
+        .route("/jobs/{id}/release", post(api::release))
+        .route("/disk", get(disk::json))
+        .route("/store/snapshot", post(api::snapshot))
         .route("/status", get(api::status))
         .fallback(api::nothing);
     Router::new()
         .route("/", get(pages::queue))
         .route("/events", get(events::queue))
         .route("/history", get(pages::history))
+        .route("/disk", get(disk::page))
         .route("/find", get(pages::find))
         .route("/jobs/{id}", get(pages::job))
         .route("/jobs/{id}/events", get(events::job))

@@ -4,6 +4,7 @@
 //! `app` fills; so pages can be tested without a queue or an engine.
 
 use std::{
+    io,
     path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
 };
@@ -13,11 +14,12 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::watching::Watchers;
+use super::{runs::Runs, watching::Watchers};
 use crate::{
     clock,
+    config::Retention,
     markup::Moment,
-    model::{Acceleration, JobId, Submitter},
+    model::{Acceleration, JobId, Run, Submitter},
     schedule::{self, Refused, WaitReasons},
     store::Store,
     supervise::JobFolder,
@@ -106,12 +108,16 @@ pub struct Web {
     /// The data folder; jobs are below `jobs/`.
     pub data: PathBuf,
     pub inbox: PathBuf,
+    /// What is kept of ended jobs.
+    pub retention: Retention,
     pub watchers: Watchers,
     pub submit: Submit,
     pub activity: Activity,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
     pub hosts: Vec<String>,
     pub about: About,
+    /// Lately looked at; empty to begin with.
+    pub runs: Runs,
     /// Streams end when these stop.
     pub tasks: Tasks,
     /// In which times are told.
@@ -121,6 +127,11 @@ pub struct Web {
 impl Web {
     pub(super) fn folder(&self, job: JobId) -> JobFolder {
         JobFolder::new(&self.data, job)
+    }
+
+    /// What a job's events add up to so far.
+    pub(super) async fn run(&self, job: JobId) -> io::Result<Run> {
+        self.runs.get(job, self.folder(job)).await
     }
 
     pub(super) fn moment(&self) -> Moment {

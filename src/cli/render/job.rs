@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use jiff::tz::TimeZone;
 
-use super::words::{clean, duration, time};
+use super::words::{clean, duration, size, time};
 use crate::{
     cli::answers::{Job, Record, Status, Step},
     model::{Cause, Outcome, Verdict},
@@ -37,6 +37,13 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
         let took =
             job.running().map_or_else(String::new, |took| format!(" after {}", duration(took)));
         fact("ended", time(ended, zone) + &took);
+    }
+    if let Some(kept) = &job.kept {
+        fact("kept", format!("by {} since {}", clean(&kept.by), time(kept.at, zone)));
+    }
+    for removal in &record.removed {
+        let (what, at) = (removal.what, time(removal.at, zone));
+        fact("removed", format!("{what} ({}) {at}: {}", size(removal.bytes), removal.rule));
     }
     if let Some(page) = status.page(&job.url) {
         fact("page", page);

@@ -1,13 +1,15 @@
 //! Text for people, made of what the appliance answers. Pure.
 
+mod disk;
 mod event;
 mod job;
 mod problem;
 mod table;
 mod words;
 
+pub(super) use disk::disk;
 pub(super) use event::{doing, event};
 pub(super) use job::{end, record, verdict};
 pub(super) use problem::{explained, mistakes, problems};
 pub(super) use table::jobs;
-pub(super) use words::clean;
+pub(super) use words::{clean, size};

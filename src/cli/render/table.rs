@@ -45,6 +45,9 @@ fn row(job: &Job, zone: &TimeZone) -> [String; 6] {
     if let (JobState::Waiting, Some(reason)) = (job.state, &job.reason) {
         name += &format!(" ({})", clean(reason));
     }
+    if job.kept.is_some() {
+        name += " (kept)";
+    }
     [
         job.number.to_string(),
         result,

@@ -27,6 +27,20 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
+/// `412 B`, `18.2 KiB`, `3.4 MiB`
+pub(in crate::cli) fn size(bytes: u64) -> String {
+    let mut amount = bytes as f64;
+    let mut units = ["KiB", "MiB", "GiB"].into_iter();
+    let mut unit = "B";
+    while amount >= 1024.0
+        && let Some(larger) = units.next()
+    {
+        amount /= 1024.0;
+        unit = larger;
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{amount:.1} {unit}") }
+}
+
 /// `2026-01-31 12:05:09`
 pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%F %T").to_string()

@@ -4,7 +4,11 @@ use axum::body::Body;
 use hyper::{Method, Request};
 
 use super::{samples, site::Site};
-use crate::{model::Digest, web::Access};
+use crate::{
+    model::{Digest, DiskSample, Keepsake, Rule},
+    store::Change,
+    web::Access,
+};
 
 #[tokio::test]
 async fn every_page_is_served_with_strict_headers() {
@@ -239,4 +243,57 @@ async fn looking_at_a_screen_makes_the_engine_write_it() {
     let asked = site.asked.clone();
     site.close().await;
     assert_eq!(asked.lock().unwrap().watch.last(), Some(&(crate::model::JobId(3), false)));
+}
+
+#[tokio::test]
+async fn a_job_is_kept_and_released_and_its_page_says_what_was_removed() {
+    let site = Site::furnished().await;
+    let kept = site.post("/api/jobs/1/keep", "", Body::empty()).await;
+    assert_eq!((kept.status.as_u16(), kept.json()["kept"]["by"].as_str()), (200, Some("ada")));
+    assert_eq!(site.get("/api/jobs/1").await.json()["kept"]["by"], "ada");
+    assert!(site.get("/jobs/1").await.text().contains("Kept"));
+    let released = site.post("/api/jobs/1/release", "", Body::empty()).await;
+    assert!(released.json()["kept"].is_null());
+    assert_eq!(site.post("/api/jobs/77/keep", "", Body::empty()).await.status, 404);
+    assert_eq!(site.post("/api/store/snapshot", "", Body::empty()).await.status, 403);
+
+    let id = crate::model::JobId(1);
+    let measured = Change::Measured { video_bytes: 3 << 20, results_bytes: 9 };
+    site.store.change(id, measured).await.unwrap();
+    let rule = Rule::Age { limit_s: 30 * 86_400 };
+    let at = samples::moment().now;
+    let removed = Change::Removed { what: Keepsake::Video, at, rule };
+    site.store.change(id, removed).await.unwrap();
+    let page = site.get("/jobs/1").await;
+    assert!(page.text().contains("The video (3.0 MiB) went on"), "{}", page.text());
+    assert!(page.text().contains("it was older than 30 days"), "{}", page.text());
+    let told = site.get("/api/jobs/1").await.json();
+    assert_eq!(told["removed"][0]["rule"]["name"], "age");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn the_disk_has_a_page_with_a_plot() {
+    let site = Site::furnished().await;
+    let told = site.get("/api/disk").await.json();
+    assert_eq!(told["forecast"]["outcome"], "unknown");
+    let now = told["now"]["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    for days in 1..=10_i64 {
+        let added = u64::try_from(11 - days).unwrap() << 30;
+        let sample = DiskSample {
+            at: now - jiff::SignedDuration::from_hours(24 * days),
+            videos: added,
+            results: 0,
+            bundles: 0,
+            store: 0,
+            free: 0,
+            added_videos: added,
+            added_results: 0,
+        };
+        site.store.sample(sample, &[]).await.unwrap();
+    }
+    let page = site.get("/disk").await;
+    assert!(page.text().contains("<polyline class=\"forecast\""), "{}", page.text());
+    assert!(page.text().contains("older than 30 days"));
+    site.close().await;
 }

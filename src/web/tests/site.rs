@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::samples;
 use crate::{
+    config::Retention,
     model::*,
     schedule::{Refused, WaitReasons},
     store::{Change, Store, StoreSettings, Writer},
@@ -60,7 +61,7 @@ impl web::Queue for Queue {
 impl Site {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.redb");
+        let path = folder.path().join(crate::store::FILE);
         let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
         let asked: Arc<Mutex<Asked>> = Arc::default();
         let tasks = Tasks::new(CancellationToken::new());
@@ -73,6 +74,7 @@ impl Site {
             schedule: Arc::new(Queue(asked.clone(), Arc::new(reasons))),
             data: folder.path().into(),
             inbox: folder.path().join("inbox"),
+            retention: Retention::default(),
             watchers: Watchers::new(Arc::new(move |job, on| {
                 watched.lock().unwrap().watch.push((job, on));
             })),
@@ -81,6 +83,7 @@ impl Site {
             }),
             activity: Arc::new(move |_| Some(heard.clone())),
             hosts: vec!["lab.example".into()],
+            runs: Runs::default(),
             about: About {
                 acceleration: watch::channel(Some(Acceleration::Tcg)).1,
                 listen: vec!["127.0.0.1:8080".into()],

@@ -11,8 +11,10 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to a person")]
 
+mod appliance;
 mod installer;
 mod reaction;
+mod store;
 mod submit;
 mod support;
 mod table;
@@ -20,10 +22,12 @@ mod table;
 use std::{env, process::ExitCode};
 
 /// Name, and what measures it.
-const BENCHES: [(&str, fn()); 4] = [
+const BENCHES: [(&str, fn()); 6] = [
     ("reaction", reaction::run),
     ("submit", submit::run),
     ("installer", installer::run),
+    ("store", store::run),
+    ("appliance", appliance::run),
     ("table", table::run),
 ];
 

@@ -28,6 +28,14 @@ impl Spread {
         Self { median: sorted[sorted.len() / 2], least, most, runs: sorted.len() }
     }
 
+    /// What all but one in a hundred stay below.
+    pub(crate) fn p99(samples: &[f64]) -> Self {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let worst = sorted[(sorted.len() * 99).div_ceil(100) - 1];
+        Self { runs: sorted.len(), ..Self::once(worst) }
+    }
+
     /// Of one measurement, or of something that is counted.
     pub(crate) fn once(value: f64) -> Self {
         Self { median: value, least: value, most: value, runs: 1 }

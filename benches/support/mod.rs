@@ -9,6 +9,7 @@ pub(crate) mod figures;
 pub(crate) mod guests;
 pub(crate) mod isotovideo;
 pub(crate) mod marks;
+pub(crate) mod million;
 pub(crate) mod processes;
 pub(crate) mod sutler;
 

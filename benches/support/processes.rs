@@ -114,7 +114,7 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     Some(fields.split(' ').map(Into::into).collect())
 }
 
-fn pss_mib(pid: u32) -> f64 {
+pub(crate) fn pss_mib(pid: u32) -> f64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());

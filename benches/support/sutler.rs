@@ -54,6 +54,8 @@ pub(crate) fn events(out: &Path) -> Vec<(Timestamp, Value)> {
 /// A running `sutler serve`.
 pub(crate) struct Appliance {
     data: PathBuf,
+    /// Of its page: address and port.
+    pub(crate) address: String,
     child: Child,
 }
 
@@ -71,8 +73,10 @@ impl Appliance {
         let mut child = command.spawn().expect("sutler starts");
         let said = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(said).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.contains("http://")), "sutler serve names its address");
-        Self { data: data.into(), child }
+        let address = lines
+            .find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()))
+            .expect("sutler serve names its address");
+        Self { data: data.into(), address, child }
     }
 
     pub(crate) fn pid(&self) -> u32 {

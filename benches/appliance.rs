@@ -1,0 +1,142 @@
+//! The appliance as a browser finds it: how soon it answers, how fast its pages are with a million
+//! jobs in the store, and what it takes of the memory.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+};
+
+use sutler::clock::Stopwatch;
+
+use crate::support::{
+    figures::{Aim, Figure, Figures, Spread},
+    million, processes,
+    sutler::Appliance,
+    work_folder,
+};
+
+const STARTS: usize = 10;
+const REQUESTS: usize = 500;
+
+pub(crate) fn run() {
+    let mut figures = Figures::new("appliance");
+    let empty = work_folder("appliance").join("data");
+    let first = Aim::AtMost(100.0);
+    let started: Vec<_> = (0..STARTS).map(|_| start(&empty)).collect();
+    let figure = Figure::new("start to first page", "ms", Spread::of(&started)).aim(first);
+    figures.push(figure);
+    {
+        let appliance = Appliance::start(&empty, "");
+        let mut browser = Browser::open(&appliance.address);
+        browser.get("/");
+        let memory = Spread::once(processes::pss_mib(appliance.pid()));
+        figures.push(Figure::new("idle memory", "MiB", memory).aim(Aim::AtMost(40.0)));
+    }
+
+    let data = million::data();
+    let started: Vec<_> = (0..STARTS).map(|_| start(&data)).collect();
+    let figure = Figure::new("start to first page, a million jobs", "ms", Spread::of(&started));
+    figures.push(figure.aim(first));
+
+    let appliance = Appliance::start(&data, "");
+    let mut browser = Browser::open(&appliance.address);
+    let style = browser.find("/", "/assets/", ".css");
+    let deep = {
+        let list = browser.get("/api/jobs?state=ended&limit=1");
+        let list: serde_json::Value = serde_json::from_slice(&list).expect("the API speaks JSON");
+        let next = list["next"].as_str().expect("there are more").to_owned();
+        let (at, _) = next.rsplit_once('-').expect("a place is a time and a number");
+        let weeks = 14 * 86_400_000_000_i64;
+        format!("/history?before={}-0", at.parse::<i64>().expect("a time") - weeks)
+    };
+    let with_log = format!("/jobs/{}", million::WITH_LOG);
+    let floor = browser.times(&style);
+    let floor = (Spread::of(&floor), Spread::p99(&floor));
+    for (what, path) in [
+        ("queue page", "/"),
+        ("history, newest", "/history"),
+        ("history, at depth", deep.as_str()),
+        ("job page", "/jobs/123456"),
+        ("job page, 300 steps", with_log.as_str()),
+        ("disk page", "/disk"),
+        ("JSON, 50 jobs", "/api/jobs?limit=50"),
+        ("JSON, a job", "/api/jobs/123456"),
+        ("JSON, a job of 300 steps", &format!("/api{with_log}")),
+    ] {
+        let times = browser.times(path);
+        let (median, p99) = (Spread::of(&times), Spread::p99(&times));
+        let beside = "a static file";
+        figures.push(Figure::new(format!("{what}, p50"), "ms", median).beside(beside, floor.0));
+        let p99 = Figure::new(format!("{what}, p99"), "ms", p99).beside(beside, floor.1);
+        figures.push(p99.aim(Aim::AtMost(10.0)));
+    }
+    let memory = Spread::once(processes::pss_mib(appliance.pid()));
+    figures.push(Figure::new("memory after all of that", "MiB", memory));
+    figures.finish();
+}
+
+/// Milliseconds from the start of the process to the last byte of the first page.
+fn start(data: &std::path::Path) -> f64 {
+    fs::create_dir_all(data).expect("a bench can write to its folder");
+    let since = Stopwatch::start();
+    let appliance = Appliance::start(data, "");
+    let page = Browser::open(&appliance.address).get("/");
+    let took = since.elapsed().as_secs_f64() * 1000.0;
+    assert!(page.ends_with(b"</html>"), "the page is whole");
+    took
+}
+
+/// One connection, as a browser keeps it.
+struct Browser(BufReader<TcpStream>);
+
+impl Browser {
+    fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the appliance listens");
+        stream.set_nodelay(true).expect("it is TCP");
+        Self(BufReader::new(stream))
+    }
+
+    fn get(&mut self, path: &str) -> Vec<u8> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        self.0.get_mut().write_all(request.as_bytes()).expect("the appliance listens");
+        let mut length = None;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            self.0.read_line(&mut line).expect("the appliance answers");
+            if line.starts_with("HTTP/") {
+                assert!(line.contains(" 200 "), "{path}: {line}");
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().ok();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length.expect("pages have a length")];
+        self.0.read_exact(&mut body).expect("the appliance answers");
+        body
+    }
+
+    /// An address on a page.
+    fn find(&mut self, path: &str, begin: &str, end: &str) -> String {
+        let page = String::from_utf8(self.get(path)).expect("pages are UTF-8");
+        let from = page.find(begin).expect("the page has it");
+        let length = page[from..].find(end).expect("the page has it") + end.len();
+        page[from..from + length].to_owned()
+    }
+
+    fn times(&mut self, path: &str) -> Vec<f64> {
+        let mut once = || {
+            let since = Stopwatch::start();
+            self.get(path);
+            since.elapsed().as_secs_f64() * 1000.0
+        };
+        once();
+        (0..REQUESTS).map(|_| once()).collect()
+    }
+}

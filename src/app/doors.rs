@@ -59,9 +59,12 @@ async fn bounded(serve: impl Future<Output = io::Result<()>>, stop: Cancellation
         tokio::time::sleep(FINISH).await;
     };
     tokio::select! {
-        Err(error) = serve => tracing::error!(%error, "stopped listening"),
+        served = serve => {
+            if let Err(error) = served {
+                tracing::error!(%error, "stopped listening");
+            }
+        }
         () = overdue => tracing::warn!("a request under way was cut off"),
-        else => {}
     }
 }
 

@@ -54,11 +54,14 @@ pub(super) async fn keep_told(
                 _ = changes.recv() => {}
                 Ok(()) = hold.changed() => {}
             }
-            let counts = store.counts().await.unwrap_or_default();
-            let words = status(&counts, hold.borrow_and_update().as_deref());
+            // What has changed until now is in the answer; what changes from here on wakes us again.
+            changes = store.changes();
+            let words = match store.counts().await {
+                Ok(counts) => status(&counts, hold.borrow_and_update().as_deref()),
+                Err(error) => format!("the store does not answer: {error}"),
+            };
             tell(&[NotifyState::Status(&words), NotifyState::Watchdog]);
             sleep(CALM.min(every)).await;
-            changes = changes.resubscribe();
         }
     };
     stop.run_until_cancelled(tell_all).await;

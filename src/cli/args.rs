@@ -154,7 +154,7 @@ impl Cli {
                 encode_video::run(args).map_err(|source| CliError::Encode { source })?;
                 Ok(0)
             }
-            Command::Run(args) => on_this_thread(run::run(&args, common.json)),
+            Command::Run(args) => on_this_thread(run::run(&args, &common)),
             Command::Validate(args) => validate::run(&args, &common),
             Command::Needle(command) => {
                 Ok(needle::run(&command, common.json, &mut std::io::stdout().lock())?)

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
+    args::Common,
     error::CliError,
     local::{Local, examine, find, folder_of},
     output::{self, say},
@@ -46,7 +47,8 @@ pub(super) struct Args {
 
 /// Must be called on the process's first thread, in a runtime of one thread: the engine ends when
 /// the thread that started it does.
-pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
+pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
+    let json = common.json;
     let file = match find(&args.file)? {
         Local::JobFile(file) => file,
         Local::Packed(path) => return Err(CliError::Packed { path }),
@@ -75,7 +77,7 @@ pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
         roots: everywhere.into(),
         acceleration: proof.acceleration,
         bound_to_parent: true,
-        log: EngineLog::default(),
+        log: log(common),
     };
     let at_most = order.definition.timeouts.job;
     let child = supervise::launch(&folder, &order)
@@ -90,6 +92,15 @@ pub(super) async fn run(args: &Args, json: bool) -> Result<u8, CliError> {
         output::print(&format!("{words}  results in {}\n", out.display()))?;
     }
     Ok(ending.verdict.exit_code())
+}
+
+/// What the engine logs, into the results. A run needs no settings: where they cannot be had it logs
+/// as usual.
+fn log(common: &Common) -> EngineLog {
+    common.settings().map_or_else(
+        |_| EngineLog::default(),
+        |loaded| EngineLog { level: loaded.settings.log.level, to_journal: false },
+    )
 }
 
 async fn follow(

@@ -40,7 +40,7 @@ pub(super) fn variables(all: &[(String, String)], folder: &Path) -> Document {
                     length: name.len(),
                     ..place
                 };
-                let problem = Problem::new(place, "", format!("`{name}`"), "a variable there is");
+                let problem = Problem::new(place, "", format!("`{name}`"), "a known variable");
                 let known: Vec<_> = KEYS.iter().map(Key::variable).collect();
                 let known = known.iter().map(String::as_str).chain([CONFIG_VARIABLE]);
                 let help = nearest(name, known);
@@ -76,7 +76,7 @@ pub(super) fn flags(all: &[(String, String, String)], folder: &Path) -> Document
                 place,
             ),
             None => {
-                let mut problem = Problem::new(place, "", format!("`{name}`"), "a key there is");
+                let mut problem = Problem::new(place, "", format!("`{name}`"), "a known key");
                 problem.help = meant(name);
                 lines.0.problems.push(problem);
             }

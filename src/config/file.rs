@@ -78,14 +78,13 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, place: Place, full: String) {
-        let expected = if is_table(&full) { "a table" } else { "a key there is" };
-        let mut problem = Problem::new(place, &full, format!("`{full}`"), expected);
-        problem.help = if is_table(&full) {
-            Some(format!("write [{full}] in a line of its own, and its keys below"))
+        let (expected, help) = if is_table(&full) {
+            ("a table", Some(format!("write [{full}] in a line of its own, and its keys below")))
         } else {
-            meant(&full)
+            ("a known key", meant(&full))
         };
-        self.problems.push(problem);
+        let problem = Problem::new(place, &full, format!("`{full}`"), expected);
+        self.problems.push(Problem { help, ..problem });
     }
 
     fn place(&self, span: &Range<usize>) -> Place {

@@ -192,8 +192,8 @@ pub static KEYS: [Key; 16] = [
     Key {
         name: "log.level",
         default: r#""info""#,
-        words: "What is logged, for all parts or by part, as \"info,sutler::vm=debug\". Where \
-                nothing else says it, the variable RUST_LOG does.",
+        words: "What is logged, for all parts or by part, as \"info,sutler::vm=debug\". The \
+                variable RUST_LOG says the same where SUTLER_LOG_LEVEL is not set.",
         slot: |asked| &mut asked.level,
         show: |settings| json!(settings.log.level),
     },

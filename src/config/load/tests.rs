@@ -195,11 +195,11 @@ fn mistakes_in_the_environment_and_in_flags_are_told_together() {
 fn an_unknown_variable_is_warned_of_and_no_mistake() {
     let said = Said { environment: &[("SUTLER_DTA", "/lab")], ..Said::default() };
     assert!(said.resolve().is_ok());
-    insta::assert_snapshot!(said.mistakes(), @"");
+    insta::assert_snapshot!(said.mistakes(), @"warning: the environment: line 1, column 1: found `SUTLER_DTA`, expected a known variable; did you mean `SUTLER_DATA`?");
 }
 
 #[test]
-fn rust_log_says_the_level_where_nothing_else_does() {
+fn rust_log_says_the_level_where_our_own_variable_does_not() {
     let level = key("log.level");
     for (environment, file, value, origin) in [
         (vec![("RUST_LOG", "debug")], "log.level = 'warn'", "debug", "RUST_LOG"),

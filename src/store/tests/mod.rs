@@ -5,3 +5,4 @@ mod crash;
 mod holdings;
 mod model;
 mod sample;
+mod tally;

@@ -297,3 +297,24 @@ async fn the_disk_has_a_page_with_a_plot() {
     assert!(page.text().contains("older than 30 days"));
     site.close().await;
 }
+
+#[tokio::test]
+async fn metrics_tell_what_the_store_holds() {
+    let site = Site::furnished().await;
+    let page = site.get("/metrics").await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert_eq!(page.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    for line in [
+        "sutler_jobs{state=\"waiting\"} 1",
+        "sutler_jobs{state=\"ended\"} 2",
+        "sutler_engines_running 1",
+        "sutler_jobs_ended_total{verdict=\"passed\"} 1",
+        "sutler_jobs_ended_total{verdict=\"failed\"} 1",
+        "sutler_queue_held 0",
+        "sutler_acceleration{kind=\"tcg\"} 1",
+    ] {
+        assert!(page.text().lines().any(|told| told == line), "{line} in {}", page.text());
+    }
+    assert_eq!(site.get("/metrics?x=1").await.status, 400);
+    site.close().await;
+}

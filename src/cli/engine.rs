@@ -14,7 +14,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<u8, CliError> {
     let failed = |source| CliError::EngineFailed { source };
     let order = engine::order(&args.folder).map_err(failed)?;
-    log::engine(&order.log);
+    log::engine(&order);
     engine::main(&args.folder, order).map_err(failed)?;
     Ok(0)
 }

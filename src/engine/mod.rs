@@ -33,7 +33,6 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tracing::Instrument as _;
 
 use crate::{capture::CaptureError, model::EngineOrder};
 
@@ -109,6 +108,5 @@ pub fn main(folder: &Path, order: EngineOrder) -> Result<(), EngineError> {
         .enable_all()
         .build()
         .map_err(|source| EngineError::Runtime { source })?;
-    let span = tracing::info_span!("job", job = %order.job, job_uuid = %order.uuid);
-    tokio::task::LocalSet::new().block_on(&runtime, run::run(order).instrument(span))
+    tokio::task::LocalSet::new().block_on(&runtime, run::run(order))
 }

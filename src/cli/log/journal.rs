@@ -15,6 +15,9 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use uuid::Uuid;
+
+use crate::model::{JobId, with_causes};
 
 /// Where journald listens.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
@@ -24,7 +27,11 @@ const LONGEST: usize = 16 << 10;
 
 /// A layer that writes into the journal.
 #[derive(Debug)]
-pub(super) struct Journal(UnixDatagram);
+pub(super) struct Journal {
+    socket: UnixDatagram,
+    /// What every entry has.
+    always: Entry,
+}
 
 impl Journal {
     /// # Errors
@@ -34,7 +41,17 @@ impl Journal {
         journal.connect(socket)?;
         // The journal may be slow; the appliance must not be for that.
         journal.set_nonblocking(true)?;
-        Ok(Self(journal))
+        let mut always = Entry::default();
+        always.put("SYSLOG_IDENTIFIER", "sutler");
+        Ok(Self { socket: journal, always })
+    }
+
+    /// For a process that is about one job, whatever thread or task speaks.
+    #[must_use]
+    pub(super) fn about(mut self, job: JobId, uuid: Uuid) -> Self {
+        self.always.put("SUTLER_JOB", &job.to_string());
+        self.always.put("SUTLER_JOB_UUID", &uuid.to_string());
+        self
     }
 }
 
@@ -59,10 +76,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let mut entry = Entry::default();
+        let mut entry = self.always.clone();
         entry.put("MESSAGE", &fields.message());
         entry.put("PRIORITY", priority(*metadata.level()));
-        entry.put("SYSLOG_IDENTIFIER", "sutler");
         entry.put("TARGET", metadata.target());
         if let (Some(file), Some(line)) = (metadata.file(), metadata.line()) {
             entry.put("CODE_FILE", file);
@@ -75,7 +91,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
             }
         }
         // There is nobody left to tell.
-        let _ = self.0.send(&entry.0);
+        let _ = self.socket.send(&entry.0);
     }
 }
 
@@ -122,12 +138,12 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.record_debug(field, &format_args!("{}", crate::model::with_causes(value)));
+        self.record_debug(field, &format_args!("{}", with_causes(value)));
     }
 }
 
 /// One entry as it is sent.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Entry(Vec<u8>);
 
 impl Entry {
@@ -196,8 +212,24 @@ mod tests {
             assert!(first.lines().any(|found| found == line), "{line} in {first}");
         }
         let second = hear();
-        assert!(second.starts_with("MESSAGE\n\u{9}\0\0\0\0\0\0\0two\nlines\n"), "{second:?}");
+        assert!(second.contains("\nMESSAGE\n\u{9}\0\0\0\0\0\0\0two\nlines\n"), "{second:?}");
         assert!(second.contains("\nPRIORITY=3\n") && second.contains("\nSUTLER_JOB=7\n"));
+    }
+
+    #[test]
+    fn an_engine_speaks_about_its_job_in_every_thread() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("socket");
+        let journald = UnixDatagram::bind(&socket).unwrap();
+        let journal = Journal::open(&socket).unwrap().about(JobId(7), Uuid::nil());
+        let subscriber = tracing_subscriber::registry().with(journal);
+        tracing::subscriber::with_default(subscriber, || tracing::info!("no span here"));
+        let mut bytes = [0; 4096];
+        let length = journald.recv(&mut bytes).unwrap();
+        let heard = String::from_utf8_lossy(&bytes[..length]);
+        for line in ["SUTLER_JOB=7", "SUTLER_JOB_UUID=00000000-0000-0000-0000-000000000000"] {
+            assert!(heard.lines().any(|found| found == line), "{line} in {heard}");
+        }
     }
 
     #[test]

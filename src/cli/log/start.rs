@@ -3,17 +3,13 @@
 use std::{env, io, path::Path};
 
 use tracing_subscriber::{
-    Layer, Registry,
-    filter::{Targets, filter_fn},
-    fmt,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 use super::journal::{Journal, SOCKET};
 use crate::{
     config::{Log, LogForm},
-    model::EngineLog,
+    model::{EngineLog, EngineOrder},
 };
 
 /// Names what standard error is, when systemd has connected it to the journal.
@@ -40,13 +36,15 @@ pub(in crate::cli) fn appliance(log: &Log) -> io::Result<LogForm> {
 
 /// Starts the log of an engine: text, into the file that is kept with the job, and the journal when
 /// the appliance writes there.
-pub(in crate::cli) fn engine(log: &EngineLog) {
-    // The file is about one job already.
-    let text = text().with_filter(filter_fn(|metadata| !metadata.is_span())).boxed();
-    let journal = log.to_journal.then(|| Journal::open(Path::new(SOCKET)));
+pub(in crate::cli) fn engine(order: &EngineOrder) {
+    let mut layers = vec![text().boxed()];
     // An engine that finds no journal has its file.
-    let journal = journal.and_then(Result::ok).map(Layer::boxed);
-    start(&log.level, [Some(text), journal].into_iter().flatten().collect());
+    if order.log.to_journal
+        && let Ok(journal) = Journal::open(Path::new(SOCKET))
+    {
+        layers.push(journal.about(order.job, order.uuid).boxed());
+    }
+    start(&order.log.level, layers);
 }
 
 /// Starts the log of a command, of which there is little.

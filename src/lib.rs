@@ -15,6 +15,7 @@
 //! supervise  job_file                      engine processes; definition text to model
 //! schedule  intake  upkeep                 the queue; the inbox and what is submitted; what is kept
 //! markup                                   what pictures of a job are made of, on pages and in reports
+//! report                                   a job's results as one file: HTML, JUnit XML, TAP
 //! web                                      pages and the JSON API
 //! cli                                      commands
 //! app                                      builds, wires and closes every part of the appliance
@@ -39,6 +40,7 @@ pub mod markup;
 pub mod model;
 pub mod picture;
 pub mod proto;
+pub mod report;
 pub mod schedule;
 pub mod sockets;
 pub mod store;

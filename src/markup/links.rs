@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::screen::Scale;
 use crate::model::{JobId, ScreenRun, StepRun};
 
 /// A page has addresses, a report has anchors and data. What has nowhere to lead is drawn as words.
@@ -15,6 +16,10 @@ pub trait Links {
     fn job(&self, job: JobId) -> Option<String>;
     /// Where in the video a step begins.
     fn seek(&self, step: &StepRun) -> Option<Seek>;
+    /// How screens are drawn that are shown small.
+    fn strip(&self) -> Scale {
+        Scale::Thumbnail
+    }
 }
 
 /// A place in a video.

@@ -11,6 +11,8 @@ mod icon;
 mod links;
 mod moment;
 mod papers;
+#[cfg(test)]
+pub(crate) mod samples;
 mod screen;
 mod steps;
 mod timeline;
@@ -24,5 +26,5 @@ pub use links::{Links, Seek};
 pub use moment::{Moment, position, size, span};
 pub use papers::{Tail, backend, definition, logs, notes};
 pub use screen::{Scale, candidates, patterns, picture};
-pub use steps::{drawn, steps};
+pub use steps::{drawn, shot_anchor, steps};
 pub use timeline::{anchor, dashed, timeline};

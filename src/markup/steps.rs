@@ -7,7 +7,7 @@ use super::{
     links::{Links, Seek},
     moment::{position, span},
     screen::{self, Scale},
-    timeline::anchor,
+    timeline::{anchor, dashed},
     words,
 };
 use crate::model::{Candidate, ItemRun, Outcome, ScreenRun, StepRun};
@@ -80,8 +80,8 @@ fn strip(step: &StepRun, links: &impl Links) -> Markup {
     html! {
         ul.strip {
             @for (index, shot) in step.screens.iter().enumerate() {
-                li { a href=[links.step(step, index, 0)] {
-                    (screen::picture(shot, drawn(shot), None, Scale::Thumbnail, links))
+                li id=(shot_anchor(step, index)) { a href=[links.step(step, index, 0)] {
+                    (screen::picture(shot, drawn(shot), None, links.strip(), links))
                 } }
             }
         }
@@ -95,11 +95,16 @@ fn evidence(step: &StepRun, links: &impl Links) -> Markup {
     };
     let link = |candidate| links.step(step, index, candidate);
     html! {
-        div.evidence {
+        div.evidence id=(shot_anchor(step, index)) {
             a href=[link(0)] { (screen::picture(shot, drawn(shot), None, Scale::Full, links)) }
             @if !shot.candidates.is_empty() { (screen::candidates(shot, 0, link)) }
         }
     }
+}
+
+/// Name of a screen within a page.
+pub fn shot_anchor(step: &StepRun, screen: usize) -> String {
+    format!("shot-{}-{screen}", dashed(&step.path))
 }
 
 /// The candidate that is drawn unasked: the one that matched, else the best.

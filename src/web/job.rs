@@ -104,6 +104,9 @@ fn head(view: &JobView) -> Markup {
             @if job.state.is_active() {
                 a.action href=(format!("/jobs/{}/live", job.id)) { "Watch live" }
             }
+            @if job.state == JobState::Ended {
+                a.action href=(format!("/jobs/{}/report.html", job.id)) { "Report" }
+            }
         }
         @if let (None, Some((done, total))) = (&run.end, run.progress) {
             (markup::progress(done, total))
@@ -171,6 +174,13 @@ fn files(view: &JobView) -> Markup {
         ul.files {
             @for (name, length) in &view.files {
                 li { a href=(file_url(view.job.id, name)) { (name) } span.hint { (size(*length)) } }
+            }
+            @for (name, words) in [
+                ("report.html", "Report in one file, to mail"),
+                ("report.xml", "JUnit XML"),
+                ("report.tap", "TAP"),
+            ] {
+                li { a href=(format!("/jobs/{}/{name}", view.job.id)) { (words) } }
             }
             li {
                 a href=(format!("/api/jobs/{}", view.job.id)) { "This page as JSON" }

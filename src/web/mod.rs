@@ -29,6 +29,7 @@ mod params;
 mod queue;
 mod ranged;
 mod records;
+mod report;
 mod router;
 mod runs;
 mod state;

@@ -12,8 +12,7 @@ use serde::Deserialize;
 use super::{
     api,
     errors::{PageError, WebError},
-    files::{self, VIDEO},
-    history, job, live,
+    files, history, job, live,
     params::{NoParams, Params, number},
     queue,
     ranged::{self, Whole},
@@ -22,8 +21,10 @@ use super::{
     video::Video,
 };
 use crate::{
+    capture::VIDEO_FILE,
     markup::Tail,
     model::{JobId, JobState},
+    report::files::{listed, open, tails},
     supervise::JobFolder,
     tasks,
 };
@@ -173,10 +174,10 @@ struct OnDisk {
 }
 
 fn on_disk(job: JobId, folder: &JobFolder) -> io::Result<OnDisk> {
-    let files = files::listed(folder)?;
-    let texts = files::tails(folder, &files)?;
+    let files = listed(folder)?;
+    let texts = tails(folder, &files, files::TAIL)?;
     // A page is worth more than its video.
-    let video = Video::find(job, &folder.file(VIDEO)).unwrap_or_else(|error| {
+    let video = Video::find(job, &folder.file(VIDEO_FILE)).unwrap_or_else(|error| {
         tracing::warn!(%job, error = &error as &dyn std::error::Error, "could not read the video");
         None
     });
@@ -195,7 +196,7 @@ pub(super) async fn live_picture(
     }
     web.watchers.lease(id, &web.tasks);
     let path = web.folder(id).file(files::LAST);
-    let whole = tasks::blocking(move || files::open(&path).and_then(Whole::new)).await;
+    let whole = tasks::blocking(move || open(&path).and_then(Whole::new)).await;
     let whole = whole.map_err(files::missing)?;
     let mut response = ranged::serve(&HeaderMap::new(), Arc::new(whole), "image/png")?;
     let headers = response.headers_mut();

@@ -9,7 +9,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, assets, disk, events, files, guard, metrics, pages, state::Web, submit, video};
+use super::{
+    api, assets, disk, events, files, guard, metrics, pages, report, state::Web, submit, video,
+};
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
 pub fn router(web: Web) -> Router {
@@ -18,6 +20,7 @@ pub fn router(web: Web) -> Router {
         .route("/jobs", get(api::list).post(submit::create))
         .route("/jobs/{id}", get(api::show))
         .route("/jobs/{id}/events", get(events::lines))
+        .route("/jobs/{id}/report", get(report::file))
         .route("/jobs/{id}/cancel", post(api::cancel))
         .route("/jobs/{id}/keep", post(api::keep))
         .route("/jobs/{id}/release", post(api::release))
@@ -38,6 +41,9 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}/live.png", get(pages::live_picture))
         .route("/jobs/{id}/live/events", get(events::live))
         .route("/jobs/{id}/video.mp4", get(video::show))
+        .route("/jobs/{id}/report.html", get(report::html))
+        .route("/jobs/{id}/report.xml", get(report::junit))
+        .route("/jobs/{id}/report.tap", get(report::tap))
         .route("/jobs/{id}/files/{*path}", get(files::show))
         .route("/assets/{hash}/{name}", get(assets::show))
         .route("/metrics", get(metrics::show))

@@ -11,11 +11,8 @@ use std::{
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::{
-    files,
-    state::{Activity, Web},
-};
-use crate::{model::JobId, supervise::JobFolder, tasks};
+use super::state::{Activity, Web};
+use crate::{model::JobId, report::files::open, supervise::JobFolder, tasks};
 
 /// Bytes read at a time.
 const BATCH: usize = 256 << 10;
@@ -91,7 +88,7 @@ impl Tail {
 
 /// Some lines from `offset` on, and where the next one begins.
 fn batch(folder: &JobFolder, offset: u64) -> io::Result<(Vec<Line>, u64)> {
-    let file = match files::open(&folder.file(JobFolder::EVENTS)) {
+    let file = match open(&folder.file(JobFolder::EVENTS)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), offset)),
         Err(error) => return Err(error),

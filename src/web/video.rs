@@ -14,13 +14,12 @@ use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError},
-    files::VIDEO,
     params::{Params, number},
     ranged::{self, Ranged},
     state::Web,
 };
 use crate::{
-    capture::{CaptureError, GrowingVideo, VirtualFile},
+    capture::{CaptureError, GrowingVideo, VIDEO_FILE, VirtualFile},
     model::JobId,
     tasks,
 };
@@ -56,7 +55,7 @@ pub(super) async fn show(
     Params(Fragments { fragments }): Params<Fragments>,
     request: HeaderMap,
 ) -> Result<Response, PageError> {
-    let path = web.folder(number(&id)?).file(VIDEO);
+    let path = web.folder(number(&id)?).file(VIDEO_FILE);
     let view = tasks::blocking(move || GrowingVideo::scan(&path)?.view(fragments)).await;
     let view = view.map_err(io::Error::other)?.ok_or(WebError::NotFound("video"))?;
     Ok(ranged::serve(&request, Arc::new(view), "video/mp4")?)

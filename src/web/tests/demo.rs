@@ -1,6 +1,7 @@
 //! A site to look at with a browser, while its pages are being designed.
 
-use super::{samples::*, site::Site};
+use super::site::Site;
+use crate::markup::samples::*;
 use crate::model::{JobId, JobState, Outcome, Verdict};
 
 const NAME: &str = "debian installer asks the right questions";

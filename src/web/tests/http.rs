@@ -3,8 +3,9 @@
 use axum::body::Body;
 use hyper::{Method, Request};
 
-use super::{samples, site::Site};
+use super::site::Site;
 use crate::{
+    markup::samples,
     model::{Digest, DiskSample, Keepsake, Rule},
     store::Change,
     web::Access,
@@ -316,5 +317,46 @@ async fn metrics_tell_what_the_store_holds() {
         assert!(page.text().lines().any(|told| told == line), "{line} in {}", page.text());
     }
     assert_eq!(site.get("/metrics?x=1").await.status, 400);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn reports_are_served_as_what_they_are() {
+    let site = Site::furnished().await;
+    for (path, kind, name, words) in [
+        ("/jobs/2/report.html", "text/html; charset=utf-8", "sutler-job-2.html", "has to act"),
+        (
+            "/jobs/2/report.html?video=none",
+            "text/html; charset=utf-8",
+            "sutler-job-2.html",
+            "without",
+        ),
+        ("/jobs/2/report.xml", "application/xml; charset=utf-8", "sutler-job-2.xml", "<failure"),
+        ("/jobs/2/report.tap", "text/plain; charset=utf-8", "sutler-job-2.tap", "TAP version 14"),
+        (
+            "/api/jobs/2/report?format=tap",
+            "text/plain; charset=utf-8",
+            "sutler-job-2.tap",
+            "not ok",
+        ),
+        ("/jobs/4/report.html", "text/html; charset=utf-8", "sutler-job-4.html", "before the job"),
+    ] {
+        let report = site.get(path).await;
+        assert_eq!((report.status.as_u16(), report.header("content-type")), (200, kind), "{path}");
+        assert_eq!(report.header("content-disposition"), format!("inline; filename=\"{name}\""));
+        assert!(report.text().contains(words), "{path}");
+        let policy = report.header("content-security-policy");
+        let own = kind.starts_with("text/html");
+        assert_eq!(policy.starts_with("default-src 'none'; img-src data:"), own, "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
+    for (path, status) in [
+        ("/jobs/99/report.html", 404),
+        ("/jobs/2/report.pdf", 404),
+        ("/jobs/2/report.html?video=loud", 400),
+        ("/api/jobs/2/report?format=doc", 400),
+    ] {
+        assert_eq!(site.get(path).await.status, status, "{path}");
+    }
     site.close().await;
 }

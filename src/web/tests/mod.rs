@@ -4,6 +4,5 @@
 mod demo;
 mod http;
 mod pages;
-mod samples;
 mod site;
 mod streams;

@@ -1,8 +1,7 @@
 //! Whole pages from fixed data. What changed is read in the snapshot's difference.
 
-use super::samples::*;
 use crate::{
-    markup::Tail,
+    markup::{Tail, samples::*},
     model::{Job, Outcome, Run, Verdict},
     web::{
         history::{self, HistoryView},

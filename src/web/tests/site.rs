@@ -15,9 +15,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::samples;
 use crate::{
     config::Retention,
+    markup::samples,
     model::*,
     schedule::{Refused, WaitReasons},
     store::{Change, Store, StoreSettings, Writer},

@@ -5,11 +5,9 @@ use std::io::Write;
 use axum::body::Body;
 use hyper::Request;
 
-use super::{
-    samples::{running, story},
-    site::{Open, Site},
-};
+use super::site::{Open, Site};
 use crate::{
+    markup::samples::{running, story},
     model::{Event, JobId, Outcome, Verdict},
     store::Change,
     supervise::JobFolder,

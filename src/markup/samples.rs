@@ -5,16 +5,16 @@ use std::{fs, path::Path, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use crate::markup::Moment;
 use crate::{
+    markup::Moment,
     model::*,
     picture::{Picture, write_image},
     supervise::JobFolder,
 };
 
-pub(super) const NOW: &str = "2026-11-21T12:00:00Z";
+pub(crate) const NOW: &str = "2026-11-21T12:00:00Z";
 
-pub(super) fn moment() -> Moment {
+pub(crate) fn moment() -> Moment {
     Moment { now: NOW.parse().unwrap(), zone: TimeZone::UTC }
 }
 
@@ -35,7 +35,7 @@ actions:
 ";
 
 /// A job that was submitted some minutes ago and has done nothing yet.
-pub(super) fn waiting(id: u64, name: &str, minutes_ago: i64) -> Job {
+pub(crate) fn waiting(id: u64, name: &str, minutes_ago: i64) -> Job {
     let now: Timestamp = NOW.parse().unwrap();
     Job {
         id: JobId(id),
@@ -73,7 +73,7 @@ pub(super) fn waiting(id: u64, name: &str, minutes_ago: i64) -> Job {
     }
 }
 
-pub(super) fn running(id: u64, name: &str) -> Job {
+pub(crate) fn running(id: u64, name: &str) -> Job {
     let mut job = waiting(id, name, 4);
     job.state = JobState::Running;
     job.started = Some(job.submitted + jiff::SignedDuration::from_secs(9));
@@ -81,7 +81,7 @@ pub(super) fn running(id: u64, name: &str) -> Job {
     job
 }
 
-pub(super) fn ended(id: u64, name: &str, verdict: Verdict, minutes_ago: i64) -> Job {
+pub(crate) fn ended(id: u64, name: &str, verdict: Verdict, minutes_ago: i64) -> Job {
     let mut job = running(id, name);
     job.submitted -= jiff::SignedDuration::from_mins(minutes_ago);
     job.started = Some(job.submitted + jiff::SignedDuration::from_secs(9));
@@ -157,7 +157,7 @@ fn candidate(needle: &str, areas: Vec<AreaMatch>) -> Candidate {
 }
 
 /// The events of a run of four steps, the last of which ended as told, or still runs.
-pub(super) fn story(last: Option<Outcome>) -> Vec<Event> {
+pub(crate) fn story(last: Option<Outcome>) -> Vec<Event> {
     let mut events = Story::default();
     events.at(0, Fact::Hello { version: "0.1.0".into(), protocol: PROTOCOL, pid: 4711 });
     events.part(Part::Deploy, "deploy", 900);
@@ -316,7 +316,7 @@ impl Story {
 }
 
 /// Fills a job's folder as an engine would.
-pub(super) fn write_folder(data: &Path, job: JobId, events: &[Event]) {
+pub(crate) fn write_folder(data: &Path, job: JobId, events: &[Event]) {
     let folder = JobFolder::new(data, job);
     fs::create_dir_all(folder.file("screens")).unwrap();
     let lines: String =

@@ -1,0 +1,44 @@
+//! What a job left, as far as it is still there.
+
+use std::{io, time::Duration};
+
+use super::files;
+use crate::{
+    markup::{Moment, Tail},
+    model::{Job, JobState, Run},
+    supervise::JobFolder,
+};
+
+/// Bytes of each text that are told. A console may hold gigabytes; its end says what happened last.
+const TEXT: u64 = 64 << 10;
+
+/// All but the pictures.
+#[derive(Debug)]
+pub(super) struct Results {
+    pub moment: Moment,
+    pub job: Job,
+    pub run: Run,
+    /// Ends of consoles and logs.
+    pub tails: Vec<Tail>,
+}
+
+impl Results {
+    pub(super) fn gather(job: Job, folder: &JobFolder, moment: Moment) -> io::Result<Self> {
+        let run = folder.run()?;
+        let tails = files::tails(folder, &files::listed(folder)?, TEXT)?;
+        Ok(Self { moment, job, run, tails })
+    }
+
+    /// The job ran, but nothing is left of that but its record.
+    pub(super) fn are_gone(&self) -> bool {
+        let has_run = self.job.state == JobState::Ended && self.job.started.is_some();
+        has_run && self.run.seq == 0
+    }
+
+    /// How far the run came on the engine's clock.
+    pub(super) fn until(&self) -> Duration {
+        let end = self.run.end.as_ref().map(|end| end.at).unwrap_or_default();
+        let steps = self.run.steps().map(|step| step.started + step.took.unwrap_or_default());
+        steps.chain([end]).max().unwrap_or_default()
+    }
+}

@@ -10,6 +10,7 @@ mod layers;
 mod machine;
 mod needles;
 mod pages;
+mod reports;
 mod runs;
 mod settings;
 mod store;

@@ -14,7 +14,7 @@ use super::{
     jobs, keep, log, logs,
     needle::{self, NeedleCommand},
     output::say,
-    render, run,
+    render, report, run,
     serve::{self, Appliance},
     show,
     store::{self, StoreCommand},
@@ -109,6 +109,7 @@ enum Command {
     Jobs(jobs::Args),
     Show(show::Args),
     Logs(logs::Args),
+    Report(report::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
     Keep(keep::Args),
@@ -159,6 +160,7 @@ impl Cli {
             Command::Needle(command) => {
                 Ok(needle::run(&command, common.json, &mut std::io::stdout().lock())?)
             }
+            Command::Report(args) => report::run(&args, &common),
             Command::Doctor(args) => doctor::run(&args, &common),
             Command::Config(command) => config::run(command, &common),
             Command::Backup(args) => on_this_thread(backup::backup(&args, &common)),
@@ -193,7 +195,7 @@ impl Cli {
 }
 
 /// Asks the running appliance.
-fn ask(
+pub(super) fn ask(
     common: &Common,
     what: impl AsyncFnOnce(&Client, bool) -> Result<u8, CliError>,
 ) -> Result<u8, CliError> {

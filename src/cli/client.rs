@@ -85,6 +85,12 @@ impl Client {
         Ok(LineStream { body, lines: Lines::default() })
     }
 
+    /// A document that is no JSON.
+    pub(super) async fn text(&self, path: &str) -> Result<String, CliError> {
+        let bytes = whole(accepted(self.send(Method::GET, path, None).await?).await?).await?;
+        String::from_utf8(bytes.into()).map_err(|_| CliError::NotText)
+    }
+
     /// Ends what is left of connections.
     pub(super) async fn close(self) {
         self.tasks.close().await;

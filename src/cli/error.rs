@@ -14,6 +14,7 @@ use crate::{
     engine::EngineError,
     job_file::bundle::BundleError,
     model::with_causes,
+    report::NoResults,
     store::StoreError,
 };
 
@@ -45,6 +46,12 @@ pub(super) enum CliError {
     Packed { path: PathBuf },
     #[error("could not pack what the job refers to")]
     NotPacked { source: BundleError },
+    #[error("the appliance answered something that is no text")]
+    NotText,
+    #[error("there is no report of {}", folder.display())]
+    NoResults { folder: PathBuf, source: NoResults },
+    #[error("could not write {}", path.display())]
+    Report { path: PathBuf, source: io::Error },
     #[error("could not use {} for the results", path.display())]
     Results { path: PathBuf, source: io::Error },
     #[error("{} holds the results of another run; name another folder with --out", path.display())]
@@ -89,7 +96,7 @@ impl CliError {
             | Self::Needle(_) => 2,
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
             // EX_NOINPUT
-            Self::File { .. } | Self::NoJobFile { .. } => 66,
+            Self::File { .. } | Self::NoJobFile { .. } | Self::NoResults { .. } => 66,
             Self::Archive(error) => match error {
                 ArchiveError::Exists { .. } | ArchiveError::NoFolder => 2,
                 ArchiveError::Open { .. } => 66,
@@ -114,13 +121,14 @@ impl CliError {
             Self::Unreachable { .. } | Self::Lost { .. } => 69,
             Self::NotUnderstood { .. }
             | Self::Log { .. }
+            | Self::NotText
             | Self::Start { .. }
             | Self::Engine { .. }
             | Self::EngineFailed { .. }
             | Self::Encode { .. }
             | Self::Serve(_) => 70,
             // EX_CANTCREAT, EX_IOERR
-            Self::Results { .. } => 73,
+            Self::Results { .. } | Self::Report { .. } => 73,
             Self::Output { .. } => 74,
         }
     }
@@ -154,6 +162,9 @@ impl CliError {
             | Self::NotPacked { .. }
             | Self::Lost { .. }
             | Self::NotUnderstood { .. }
+            | Self::NotText
+            | Self::NoResults { .. }
+            | Self::Report { .. }
             | Self::Settings(_)
             | Self::Results { .. }
             | Self::ResultsThere { .. }

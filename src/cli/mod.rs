@@ -27,6 +27,7 @@ mod needle;
 mod output;
 mod progress;
 mod render;
+mod report;
 mod run;
 mod serve;
 mod show;

@@ -19,11 +19,12 @@ use super::{
     local::{Local, examine, find, folder_of},
     output::{self, say},
     progress::Progress,
-    render,
+    render, report,
 };
 use crate::{
     job_file::Options,
     model::{Command, EngineLog, EngineOrder, JobId, JobState},
+    report::{DEFINITION, Format, Video},
     supervise::{self, Ending, Engine, Follower, JobFolder},
     vm,
 };
@@ -34,7 +35,10 @@ use crate::{
 Examples:
   sutler run job.yaml                      results in job-results-1, job-results-2, …
   sutler run installer/ --out /tmp/first   a folder with a job.yaml
+  sutler run job.yaml --report html,junit  and a report.xml for a build server
   sutler run job.yaml --json | jq .verdict
+
+The results hold a report.html with everything in it, to mail.
 
 Ends with the verdict's exit code. Ctrl-C cancels the job in good order, a second one at once.")]
 pub(super) struct Args {
@@ -43,6 +47,9 @@ pub(super) struct Args {
     /// Folder for the results; it must not hold those of another run
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Reports to write into it, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "html", value_name = "FORMAT")]
+    report: Vec<Format>,
 }
 
 /// Must be called on the process's first thread, in a runtime of one thread: the engine ends when
@@ -79,17 +86,26 @@ pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
         bound_to_parent: true,
         log: log(common),
     };
+    fs::write(out.join(DEFINITION), job.text.as_bytes())
+        .map_err(|source| CliError::Results { path: out.clone(), source })?;
     let at_most = order.definition.timeouts.job;
     let child = supervise::launch(&folder, &order)
         .map_err(|source| CliError::Engine { source: io::Error::other(source) })?;
     let ending = follow(&folder, (order.uuid, at_most), Engine::Child(child), json).await;
     let ending = ending.map_err(|source| CliError::Engine { source })?;
+    let reports: Vec<_> = args.report.iter().filter_map(|format| write(&out, *format)).collect();
     if json {
         let (verdict, cause) = (ending.verdict, &ending.cause);
-        output::print_json(&json!({ "verdict": verdict, "cause": cause, "results": out }))?;
+        output::print_json(&json!({
+            "verdict": verdict, "cause": cause, "results": out, "reports": reports,
+        }))?;
     } else {
-        let words = render::verdict(ending.verdict, ending.cause.as_ref());
-        output::print(&format!("{words}  results in {}\n", out.display()))?;
+        let mut words = render::verdict(ending.verdict, ending.cause.as_ref());
+        words += &format!("  results in {}\n", out.display());
+        for report in &reports {
+            words += &format!("  report in {}\n", report.display());
+        }
+        output::print(&words)?;
     }
     Ok(ending.verdict.exit_code())
 }
@@ -134,6 +150,22 @@ async fn follow(
                 // The engine makes a second one end at once.
                 let _ = commands.try_send(Command::Cancel { by: "Ctrl-C".into() });
             }
+        }
+    }
+}
+
+/// Writes a report into the result folder. A job does not fail because nobody can be told.
+fn write(out: &Path, format: Format) -> Option<PathBuf> {
+    let path = out.join("report").with_extension(format.ending());
+    let written = report::of_folder(out, format, Video::default()).and_then(|text| {
+        report::write_new(&path, &text)
+            .map_err(|source| CliError::Report { path: path.clone(), source })
+    });
+    match written {
+        Ok(()) => Some(path),
+        Err(error) => {
+            say(&error.words());
+            None
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     capture::save_screen,
     console::{Pattern, Position},
     model::{
-        Button, Candidate, Cause, Code, Evidence, Fact, Level, Outcome, PowerAction, Step,
-        TagQuery, Who, with_causes,
+        AreaKind, Button, Candidate, Cause, Code, Evidence, Expected, Fact, Level, Outcome,
+        PowerAction, Step, TagQuery, Who, with_causes,
     },
     picture::{Frame, Rect, psnr},
     tasks::blocking,
@@ -31,6 +31,8 @@ const REST_LIMIT: Duration = Duration::from_secs(1);
 const CLICK_SETTLE: Duration = Duration::from_millis(250);
 /// Where the pointer waits, out of the way of what it would light up.
 const PARKED: (u16, u16) = (0, 0);
+/// Of a search that found nothing, so many needles are kept to be shown beside the screen.
+const NEAREST: usize = 3;
 /// Lines of a console that are kept as evidence.
 const CONSOLE_TAIL: usize = 20;
 
@@ -148,11 +150,14 @@ impl Steps<'_> {
         let attention = self.guest.attention();
         let searched = self.look_out(&needles, timeout).await;
         drop(attention);
-        let Some(searched) = searched else {
+        let Some(mut searched) = searched else {
             return Err(Box::new(no_picture()));
         };
         let screen = self.keep(path, &searched.frame).await;
         let best = searched.candidates.first().filter(|best| best.ok).cloned();
+        if best.is_none() {
+            self.keep_expected(&mut searched.candidates, &needles).await;
+        }
         self.narrator.journal.tell(Fact::Match {
             path: path.into(),
             tags: tags.to_string(),
@@ -353,6 +358,21 @@ impl Steps<'_> {
         self.told(self.guest.controls().power(action).await).await
     }
 
+    /// Keeps what the nearest needles were cut from, so that a reader sees what should have come.
+    async fn keep_expected(&self, candidates: &mut [Candidate], needles: &[Arc<LoadedNeedle>]) {
+        for candidate in candidates.iter_mut().take(NEAREST) {
+            let same = |needle: &&Arc<LoadedNeedle>| needle.needle.hash == candidate.hash;
+            let Some(needle) = needles.iter().find(same).cloned() else { continue };
+            match blocking(move || expected(&needle)).await {
+                Ok(expected) => candidate.expected = Some(expected),
+                Err(words) => {
+                    let words = format!("needle {} cannot be shown: {words}", candidate.needle);
+                    self.narrator.journal.log(Level::Warning, words);
+                }
+            }
+        }
+    }
+
     /// Keeps a picture as a result of the step and returns its file.
     async fn keep(&self, path: &str, frame: &Frame) -> Option<String> {
         keep(&self.narrator, path, frame).await
@@ -381,6 +401,21 @@ pub(super) async fn keep(narrator: &Narrator, path: &str, frame: &Frame) -> Opti
             None
         }
     }
+}
+
+/// The error is in words.
+fn expected(needle: &LoadedNeedle) -> Result<Expected, String> {
+    let picture = needle.read_picture().map_err(|error| with_causes(&error))?;
+    let saved = save_screen(std::path::Path::new("."), &picture);
+    let saved = saved.map_err(|error| with_causes(&error))?;
+    let wanted = needle.needle.areas.iter().filter(|area| area.kind == AreaKind::Match);
+    Ok(Expected {
+        sha256: saved.sha256,
+        file: saved.file,
+        width: picture.width(),
+        height: picture.height(),
+        areas: wanted.map(|area| [area.x, area.y, area.w, area.h]).collect(),
+    })
 }
 
 /// The last search of a wait.

@@ -153,7 +153,14 @@ fn candidate(needle: &str, areas: Vec<AreaMatch>) -> Candidate {
         areas,
         tags: vec!["installer-country".into()],
         workaround: None,
+        expected: (!ok).then(|| expected(needle)),
     }
+}
+
+fn expected(needle: &str) -> Expected {
+    let areas = vec![[28, 128, 320, 28], [40, 254, 470, 30]];
+    let (sha256, file) = (Digest::of(needle.as_bytes()), screen_file(COUNTRY_SCREEN));
+    Expected { sha256, file, width: 1024, height: 768, areas }
 }
 
 /// The events of a run of four steps, the last of which ended as told, or still runs.

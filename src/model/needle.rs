@@ -105,6 +105,22 @@ pub struct Candidate {
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workaround: Option<String>,
+    /// Kept of the needles that came nearest where none was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+}
+
+/// The screen a needle was cut from, kept with the job that did not see it: the needle itself may
+/// be another one tomorrow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    pub sha256: Digest,
+    /// Relative to the job's folder.
+    pub file: String,
+    pub width: u32,
+    pub height: u32,
+    /// What had to be found: x, y, width and height.
+    pub areas: Vec<[i32; 4]>,
 }
 
 impl Candidate {

@@ -129,6 +129,11 @@ impl LoadedNeedle {
     }
 
     fn cut_templates(&self) -> Result<Box<[Template]>, NeedleFileError> {
+        Ok(screen::templates(&self.read_picture()?, &self.needle))
+    }
+
+    /// The screen it was cut from, as it was when the needle was read.
+    pub fn read_picture(&self) -> Result<picture::Picture, NeedleFileError> {
         let (hash, _) = picture_of(&self.picture, None)?;
         if hash != self.picture_hash {
             return Err(NeedleFileError::Changed);
@@ -137,7 +142,7 @@ impl LoadedNeedle {
         if (picture.width(), picture.height()) != self.size {
             return Err(NeedleFileError::Changed);
         }
-        Ok(screen::templates(&picture, &self.needle))
+        Ok(picture)
     }
 
     /// Width and height of its picture.

@@ -60,6 +60,7 @@ impl PreparedScreen {
             areas,
             tags,
             workaround,
+            expected: None,
         })
     }
 
@@ -213,6 +214,7 @@ mod tests {
             areas: vec![],
             tags: vec![],
             workaround: workaround.then(String::new),
+            expected: None,
         };
         let mut all = [
             candidate("near", false, 0.1, true),

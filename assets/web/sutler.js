@@ -1,4 +1,5 @@
-// Keeps pages fresh, moves the video, tells the time. Every page works without it.
+// Keeps pages fresh, joins video and steps, listens to keys, tells the time. Every page works
+// without it.
 "use strict";
 
 // A stream of events says that something has changed; the page is then asked for again, and its
@@ -47,7 +48,9 @@ const live = {
     });
     const scrolled = [...old.querySelectorAll("pre, ol.log")].map((box) => box.scrollTop);
     const images = new Map([...old.querySelectorAll("img[src]")].map((i) => [i.getAttribute("src"), i]));
+    const playing = old.querySelector(".steps > .playing")?.id;
     old.replaceChildren(...fresh.childNodes);
+    if (playing) old.querySelector(`#${playing}`)?.classList.add("playing");
     // A picture that is shown already stays, or it would flicker.
     old.querySelectorAll("img[src]").forEach((image) => {
       const shown = images.get(image.getAttribute("src"));
@@ -94,9 +97,9 @@ const live = {
 };
 
 // Links to a time play the video on this page instead of leaving it.
+const video = document.getElementById("video");
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-seek]");
-  const video = document.getElementById("video");
   if (!link || !video || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const [file] = link.getAttribute("href").split("#");
@@ -112,12 +115,84 @@ document.addEventListener("click", (event) => {
   if (box.bottom < 0 || box.top > innerHeight) video.scrollIntoView({ block: "nearest" });
 });
 
-// On a step's page the arrow keys go to its neighbours.
-document.addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, pre, video")) return;
-  const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
-  const link = rel && document.querySelector(`nav a[rel=${rel}]`);
+// The step the video shows is lit in the list and on the timeline, and named below the video.
+video?.addEventListener("timeupdate", () => {
+  let playing = null;
+  for (const link of document.querySelectorAll("a[data-seek]")) {
+    if (Number(link.dataset.seek) > video.currentTime + 0.05) break;
+    playing = link.closest("li");
+  }
+  if (playing?.classList.contains("playing")) return;
+  document.querySelectorAll(".playing").forEach((old) => old.classList.remove("playing"));
+  playing?.classList.add("playing");
+  document.querySelector(`.timeline a[href="#${playing?.id}"]`)?.classList.add("playing");
+  const words = document.querySelector(".recording .hint");
+  if (words) words.textContent = playing?.querySelector(".what").textContent ?? "";
+});
+
+// One table: what a key does, and what is said of it. Every one has a link or a control that does
+// the same.
+const go = (selector) => {
+  const link = document.querySelector(selector);
   if (link) location.assign(link.href);
+};
+const stride = (by) => {
+  const stops = [...document.querySelectorAll(".steps .what, .card a.job, .jobs a.job")];
+  const here = stops.findIndex((stop) => stop === document.activeElement);
+  const stop = here < 0 ? stops[by > 0 ? 0 : stops.length - 1] : stops[here + by];
+  stop?.focus();
+  stop?.scrollIntoView({ block: "nearest" });
+};
+const keys = {
+  "?": ["These keys", () => help.showModal()],
+  "/": ["Find a job", () => document.getElementById("find").focus()],
+  j: ["Next step or job", () => stride(1)],
+  k: ["Previous step or job", () => stride(-1)],
+  ".": ["The step that failed, or runs", () => {
+    const step = document.querySelector(".steps > .fail .what") ??
+      document.querySelector(".steps > .running .what");
+    step?.focus();
+    step?.scrollIntoView({ block: "center" });
+  }],
+  p: ["Play or pause the video", () => { if (video?.paused) video.play(); else video?.pause(); }],
+  u: ["Up: from a step to its job", () => go(".crumbs a:last-of-type")],
+  "←": ["Previous step", () => go("nav a[rel=prev]")],
+  "→": ["Next step, older jobs", () => go("nav a[rel=next]")],
+};
+document.querySelectorAll(".bar nav a").forEach((place, at) => {
+  keys[at + 1] = [place.textContent, () => location.assign(place.href)];
+});
+
+const make = (tag, attributes, ...children) => {
+  const node = Object.assign(document.createElement(tag), attributes);
+  node.append(...children);
+  return node;
+};
+const single = make("input", { type: "checkbox", checked: !localStorage.getItem("keys-off") });
+single.addEventListener("change", () => {
+  if (single.checked) localStorage.removeItem("keys-off");
+  else localStorage.setItem("keys-off", "1");
+});
+const help = make("dialog", { id: "keys" },
+  make("h2", { id: "keys-title" }, "Keys"),
+  make("dl", {}, ...Object.entries(keys).flatMap(([key, [words]]) =>
+    [make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)])),
+  make("label", {}, single, "Single keys are listened to"),
+  make("form", { method: "dialog" }, make("button", {}, "Close")));
+help.setAttribute("aria-labelledby", "keys-title");
+const opener = make("button", { type: "button" }, "Keys ", make("kbd", {}, "?"));
+opener.addEventListener("click", () => help.showModal());
+document.querySelector(".foot").append(opener);
+document.body.append(help);
+
+document.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey || help.open) return;
+  if (event.target.closest("input, textarea, select, pre, video, [contenteditable]")) return;
+  if (!single.checked) return;
+  const key = { ArrowLeft: "←", ArrowRight: "→" }[event.key] ?? event.key;
+  if (!Object.hasOwn(keys, key)) return;
+  event.preventDefault();
+  keys[key][1]();
 });
 
 // The words of a page grow old while it is open.

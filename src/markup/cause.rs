@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{links::Links, timeline::anchor, words};
-use crate::model::{Cause, Run, Verdict};
+use super::{links::Links, steps::evidence, timeline::anchor, words};
+use crate::model::{Cause, Outcome, Run, Verdict};
 
 /// Who has to act, and what shows it.
 pub fn cause(cause: &Cause, verdict: Option<Verdict>, run: &Run, links: &impl Links) -> Markup {
@@ -35,6 +35,9 @@ pub fn cause(cause: &Cause, verdict: Option<Verdict>, run: &Run, links: &impl Li
                         None => bdi { (file) },
                     }
                 }
+            }
+            @if let Some(step) = step.filter(|step| step.result == Some(Outcome::Fail)) {
+                (evidence(step, links))
             }
             @if !cause.evidence.lines.is_empty() {
                 pre tabindex="0" { @for line in &cause.evidence.lines { (line) "\n" } }

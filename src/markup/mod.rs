@@ -15,6 +15,7 @@ mod papers;
 pub(crate) mod samples;
 mod screen;
 mod steps;
+mod style;
 mod timeline;
 pub mod words;
 
@@ -25,6 +26,7 @@ pub use icon::icon;
 pub use links::{Links, Seek};
 pub use moment::{Moment, position, size, span};
 pub use papers::{Tail, backend, definition, logs, notes};
-pub use screen::{Scale, candidates, patterns, picture};
-pub use steps::{drawn, shot_anchor, steps};
+pub use screen::{Scale, candidates, expected, patterns, picture};
+pub use steps::{drawn, evidence, shot_anchor, steps};
+pub use style::STYLE;
 pub use timeline::{anchor, dashed, timeline};

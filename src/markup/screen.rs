@@ -1,13 +1,13 @@
 //! A result screen with what was searched on it drawn over it.
 //!
 //! Drawn as SVG attributes over the untouched picture. A found area is a solid green frame with a
-//! tick, a missed one a dashed red frame, hatched, with a cross: shape and sign say the same as the
-//! colour.
+//! tick, a missed one a dashed red frame with a cross: shape and sign say the same as the colour,
+//! and what lies below stays to be seen.
 
 use maud::{Markup, html};
 
 use super::{badge::outcome_mark, links::Links, words};
-use crate::model::{AreaKind, AreaMatch, Candidate, Outcome, ScreenRun};
+use crate::model::{AreaKind, AreaMatch, Candidate, Expected, Outcome, ScreenRun};
 
 /// How large a screen is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,7 @@ pub enum Scale {
 pub fn patterns() -> Markup {
     html! {
         svg.unseen width="0" height="0" aria-hidden="true" focusable="false" {
-            defs {
-                (pattern("hatch"))
-                (pattern("stripe"))
-            }
+            defs { (pattern("stripe")) }
         }
     }
 }
@@ -73,6 +70,34 @@ pub fn picture(
     }
 }
 
+/// The screen a missed needle was cut from, with what had to be found.
+pub fn expected(needle: &Candidate, links: &impl Links) -> Option<Markup> {
+    let wanted = needle.expected.as_ref()?;
+    let Expected { width, height, .. } = *wanted;
+    let src = links.picture(&ScreenRun {
+        frame: 0,
+        sha256: wanted.sha256,
+        file: wanted.file.clone(),
+        width,
+        height,
+        needle: None,
+        candidates: Vec::new(),
+    })?;
+    let areas = words::count(wanted.areas.len() as u64, "area");
+    Some(html! {
+        span.screen {
+            img src=(src) width=(width) height=(height)
+                alt=(format!("Needle {} of {width} by {height} pixels, {areas}", needle.needle));
+            svg viewBox=(format!("0 0 {width} {height}")) aria-hidden="true" focusable="false" {
+                @for [x, y, w, h] in &wanted.areas { (outline("area wanted", *x, *y, *w, *h)) }
+                @for (number, [x, y, ..]) in (1..).zip(&wanted.areas) {
+                    (plate("area wanted", &format!("{number}"), *x, *y, width, height))
+                }
+            }
+        }
+    })
+}
+
 /// What the drawing says, for those who do not see it.
 fn alternative(screen: &ScreenRun, candidate: Option<&Candidate>) -> String {
     let found = match candidate {
@@ -103,15 +128,19 @@ fn class(area: &AreaMatch) -> &'static str {
 }
 
 fn frame(area: &AreaMatch) -> Markup {
-    let AreaMatch { x, y, w, h, .. } = area;
+    outline(class(area), area.x, area.y, area.w, area.h)
+}
+
+fn outline(class: &str, x: i32, y: i32, w: i32, h: i32) -> Markup {
+    let (w, h) = (w.max(0), h.max(0));
     html! {
         // A light frame below the coloured one keeps it visible on any screen.
-        rect.area-edge x=(x) y=(y) width=(w.max(&0)) height=(h.max(&0)) {}
-        rect class=(class(area)) x=(x) y=(y) width=(w.max(&0)) height=(h.max(&0)) {}
+        rect.area-edge x=(x) y=(y) width=(w) height=(h) {}
+        rect class=(class) x=(x) y=(y) width=(w) height=(h) {}
     }
 }
 
-/// The area's number, sign and similarity, on a plate above it, or inside when there is no room.
+/// The area's number, sign and similarity.
 fn label(number: usize, area: &AreaMatch, width: u32, height: u32) -> Markup {
     let sign = if area.result == Outcome::Fail { "✗" } else { "✓" };
     let text = match area.kind {
@@ -120,16 +149,21 @@ fn label(number: usize, area: &AreaMatch, width: u32, height: u32) -> Markup {
             format!("{number} {sign} {} %", percent(area.similarity))
         }
     };
+    plate(class(area), &text, area.x, area.y, width, height)
+}
+
+/// Words on a plate above an area's corner, or inside when there is no room.
+fn plate(class: &str, text: &str, x: i32, y: i32, width: u32, height: u32) -> Markup {
     let size = f64::from(height) / 42.0;
     let plate_width = size * 0.62 * (text.chars().count() as f64 + 1.0);
     let plate_height = size * 1.5;
     let room = (f64::from(width) - plate_width).max(0.0);
-    let x = f64::from(area.x).clamp(0.0, room);
-    let above = f64::from(area.y) - plate_height;
-    let y = if above >= 0.0 { above } else { f64::from(area.y).max(0.0) };
+    let x = f64::from(x).clamp(0.0, room);
+    let above = f64::from(y) - plate_height;
+    let y = if above >= 0.0 { above } else { f64::from(y).max(0.0) };
     let plain = |number: f64| format!("{number:.1}");
     html! {
-        rect class=(format!("{} plate", class(area))) x=(plain(x)) y=(plain(y))
+        rect class=(format!("{class} plate")) x=(plain(x)) y=(plain(y))
             width=(plain(plate_width)) height=(plain(plate_height)) {}
         text.area-label x=(plain(x + size * 0.45)) y=(plain(y + size * 1.1))
             font-size=(plain(size)) { (text) }

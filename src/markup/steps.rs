@@ -1,5 +1,7 @@
 //! The steps of a run, grouped by module, each with its screens.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::{
@@ -12,7 +14,11 @@ use super::{
 };
 use crate::model::{Candidate, ItemRun, Outcome, ScreenRun, StepRun};
 
-pub fn steps(items: &[ItemRun], links: &impl Links) -> Markup {
+/// Shorter times are not told.
+const NOTABLE: Duration = Duration::from_millis(50);
+
+/// Failed steps are open, but for the one whose path is `shown`: its evidence is elsewhere.
+pub fn steps(items: &[ItemRun], shown: Option<&str>, links: &impl Links) -> Markup {
     html! {
         @if items.is_empty() { p.empty { "No step has been reached." } }
         @for group in grouped(items) {
@@ -22,10 +28,10 @@ pub fn steps(items: &[ItemRun], links: &impl Links) -> Markup {
                         h3 { bdi { (words::shorten(&module.name, 200)) } }
                         (outcome_mark(module.result))
                     }
-                    ol.steps { @for item in group { @for step in &item.steps { (row(step, links)) } } }
+                    ol.steps { @for item in group { @for step in &item.steps { (row(step, shown, links)) } } }
                 },
                 None => ol.steps.alone {
-                    @for item in group { @for step in &item.steps { (row(step, links)) } }
+                    @for item in group { @for step in &item.steps { (row(step, shown, links)) } }
                 },
             }
         }
@@ -41,8 +47,9 @@ fn result_class(result: Option<Outcome>) -> &'static str {
     result.map_or("running", Outcome::name)
 }
 
-fn row(step: &StepRun, links: &impl Links) -> Markup {
-    let failed = step.result == Some(Outcome::Fail);
+fn row(step: &StepRun, shown: Option<&str>, links: &impl Links) -> Markup {
+    let open = step.result == Some(Outcome::Fail) && shown != Some(step.path.as_str());
+    let reached = step.result != Some(Outcome::NotRun);
     html! {
         li id=(anchor(step)) class=(format!("step {}", result_class(step.result))) {
             div.line {
@@ -51,12 +58,19 @@ fn row(step: &StepRun, links: &impl Links) -> Markup {
                     Some(href) => a.what href=(href) { (what(step)) },
                     None => span.what { (what(step)) },
                 }
-                span.took { @if let Some(took) = step.took { (span(took)) } }
-                @if let Some(place) = links.seek(step) { (seek(&place, step)) }
+                @if reached {
+                    span.took {
+                        // Most steps only press a key: their times would drown the others.
+                        @if let Some(took) = step.took.filter(|took| *took >= NOTABLE) {
+                            (span(took))
+                        }
+                    }
+                    @if let Some(place) = links.seek(step) { (seek(&place, step)) }
+                }
             }
             @if !step.words.is_empty() { p.why { bdi { (words::shorten(&step.words, 2_000)) } } }
             @if !step.screens.is_empty() {
-                @if failed { (evidence(step, links)) } @else { (strip(step, links)) }
+                @if open { (evidence(step, links)) } @else { (strip(step, links)) }
             }
         }
     }
@@ -88,15 +102,26 @@ fn strip(step: &StepRun, links: &impl Links) -> Markup {
     }
 }
 
-/// The last screen of a failed step, large, beside what was searched on it.
-fn evidence(step: &StepRun, links: &impl Links) -> Markup {
+/// The last screen of a failed step, large, beside what was expected and above what was searched.
+pub fn evidence(step: &StepRun, links: &impl Links) -> Markup {
     let Some((index, shot)) = step.screens.iter().enumerate().next_back() else {
         return html! {};
     };
     let link = |candidate| links.step(step, index, candidate);
+    let nearest = drawn(shot);
+    let expected = nearest.and_then(|needle| Some((needle, screen::expected(needle, links)?)));
     html! {
         div.evidence id=(shot_anchor(step, index)) {
-            a href=[link(0)] { (screen::picture(shot, drawn(shot), None, Scale::Full, links)) }
+            @if let Some((needle, picture)) = &expected {
+                figure {
+                    figcaption { span { b { "Expected" } } bdi { (needle.needle) } }
+                    (picture)
+                }
+            }
+            figure {
+                figcaption { span { b { "Seen" } } span { "at " (position(seen_at(step))) } }
+                a href=[link(0)] { (screen::picture(shot, nearest, None, Scale::Full, links)) }
+            }
             @if !shot.candidates.is_empty() { (screen::candidates(shot, 0, link)) }
         }
     }
@@ -105,6 +130,11 @@ fn evidence(step: &StepRun, links: &impl Links) -> Markup {
 /// Name of a screen within a page.
 pub fn shot_anchor(step: &StepRun, screen: usize) -> String {
     format!("shot-{}-{screen}", dashed(&step.path))
+}
+
+/// A failed step keeps its screen when it gives up.
+fn seen_at(step: &StepRun) -> Duration {
+    step.started + step.took.unwrap_or_default()
 }
 
 /// The candidate that is drawn unasked: the one that matched, else the best.

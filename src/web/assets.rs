@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::errors::{PageError, WebError};
-use crate::model::Digest;
+use crate::{markup, model::Digest};
 
 struct Asset {
     name: &'static str,
@@ -22,7 +22,7 @@ const ASSETS: [Asset; 3] = [
     Asset {
         name: "sutler.css",
         content_type: "text/css; charset=utf-8",
-        bytes: include_bytes!("../../assets/web/sutler.css"),
+        bytes: markup::STYLE.as_bytes(),
     },
     Asset {
         name: "sutler.js",

@@ -80,6 +80,33 @@ impl WebError {
         }
     }
 
+    /// What whoever reads the page can do.
+    const fn advice(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => {
+                "The address may be mistyped, or what it named may have been cleaned up. Jobs are \
+                 found by number or uuid with the field above."
+            }
+            Self::BadRequest(_) | Self::Range { .. } => {
+                "Follow a link of a page instead of changing its address by hand."
+            }
+            Self::SocketOnly | Self::Method | Self::NotYours { .. } => {
+                "Pages only show. Use the sutler command on the box to change something."
+            }
+            Self::Host(_) => {
+                "Its keeper can add the name to the hosts in sutler.toml, so that it is answered."
+            }
+            Self::TooLarge { .. } | Self::Invalid { .. } | Self::Conflict(_) => {
+                "Change what was sent and send it again."
+            }
+            Self::Unavailable(_) => "Try again in a moment.",
+            Self::File(_) | Self::Store(_) => {
+                "The log of the service has the reason; its keeper should look at it and at the \
+                 doctor's page."
+            }
+        }
+    }
+
     /// What a stranger's text never reaches: our own failures go to the operator's log.
     fn log(&self) {
         if self.status().is_server_error() {
@@ -132,7 +159,8 @@ impl IntoResponse for PageError {
                 p.code { (status.as_u16()) }
                 h1 { (title) }
                 p { (sentence(&self.0)) }
-                p { a href="/" { "To the queue" } " · " a href="/history" { "to the history" } }
+                p { (self.0.advice()) }
+                p { a href="/" { "The queue" } " · " a href="/history" { "The history" } }
             }
         };
         let page = layout::page(&Frame::new(title, Tab::Neither), &content);

@@ -12,6 +12,7 @@ use axum::{
 
 use super::{
     errors::{PageError, Problem, WebError},
+    layout,
     state::Web,
 };
 use crate::model::Submitter;
@@ -53,11 +54,15 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let access = request.extensions().get().cloned().unwrap_or(Access::Page);
     let is_api = request.uri().path().starts_with("/api");
-    let mut response = match check(&access, &request, &web.hosts) {
-        Ok(()) => next.run(request).await,
-        Err(error) if is_api => Problem(error).into_response(),
-        Err(error) => PageError(error).into_response(),
-    };
+    let guests = *web.about.acceleration.borrow();
+    let mut response = layout::with_foot(guests, async {
+        match check(&access, &request, &web.hosts) {
+            Ok(()) => next.run(request).await,
+            Err(error) if is_api => Problem(error).into_response(),
+            Err(error) => PageError(error).into_response(),
+        }
+    })
+    .await;
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

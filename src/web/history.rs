@@ -36,7 +36,11 @@ pub(super) fn render(view: &HistoryView) -> Markup {
             h1 { "History" }
             p.hint { (words::count(view.in_all, "ended job")) }
         }
-        @if view.jobs.is_empty() { p.empty { "No job has ended here." } }
+        @if view.jobs.is_empty() {
+            p.empty {
+                "No job has ended yet. What runs and waits is on " a href="/" { "the queue" } "."
+            }
+        }
         @for jobs in view.jobs.chunk_by(|a, b| day(a) == day(b)) {
             section.day {
                 h2 { (day(&jobs[0])) span.tally { (jobs.len()) } }
@@ -44,7 +48,7 @@ pub(super) fn render(view: &HistoryView) -> Markup {
             }
         }
         nav.paging aria-label="Pages" {
-            @if !view.is_first { a rel="first" href="/history" { "Newest" } }
+            @if !view.is_first { a rel="first" href="/history" { "← Newest" } }
             @if let Some(older) = &view.older {
                 a rel="next" href=(format!("/history?before={older}")) { "Older →" }
             }
@@ -59,7 +63,8 @@ pub(super) fn table(jobs: &[Job], moment: &Moment, ended: Ended) -> Markup {
         table.jobs {
             thead { tr {
                 th scope="col" { "Verdict" } th scope="col" { "Job" }
-                th scope="col" { "Device type" } th scope="col" { "By" }
+                th scope="col" data-label="Device type" { "Device type" }
+                th scope="col" data-label="By" { "By" }
                 th.figure scope="col" { "Took" } th scope="col" { "Ended" }
             } }
             tbody { @for job in jobs { tr {

@@ -53,32 +53,37 @@ pub(super) fn render(view: &JobView) -> Markup {
         frame.refresh = Some(5);
     }
     let links = Addresses { job: job.id, video: view.video.as_ref() };
+    let shown = job.cause.as_ref().and_then(|cause| cause.place.step.as_deref());
     let content = html! {
-        nav.crumbs aria-label="Place" { span { "Job " (job.id) } }
-        header #head.head data-live { (head(view)) }
-        (removed(view))
-        div.columns {
-            div.aside {
-                @if let Some(video) = &view.video { (recording(video)) }
-                section #facts data-live {
-                    h2 { "Facts" }
-                    (markup::facts(job, run, &view.moment, &links))
-                }
+        (layout::crumbs(&html! {
+            @match job.state {
+                JobState::Ended => a href="/history" { "History" },
+                _ => a href="/" { "Queue" },
             }
+            span aria-current="page" { "Job " (job.id) }
+        }))
+        div.run {
+            header #head.head data-live { (head(view)) }
+            div #outcome data-live {
+                (removed(view))
+                @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }
+                @if run.started.is_some() { (markup::timeline(run, view.until())) }
+            }
+            @if let Some(video) = &view.video { (recording(video)) }
             div.body {
-                div #outcome data-live {
-                    @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }
-                    @if run.started.is_some() { (markup::timeline(run, view.until())) }
-                }
                 section #steps data-live {
                     h2 { "Steps" }
-                    (markup::steps(&run.items, &links))
+                    (markup::steps(&run.items, shown, &links))
                 }
                 (markup::notes(run))
                 section #logs data-live { (markup::logs(run, &view.texts, &links)) }
                 (markup::definition(job, &links))
                 (markup::backend(job))
                 section #files data-live { (files(view)) }
+            }
+            section #facts data-live {
+                h2 { "Facts" }
+                (markup::facts(job, run, &view.moment, &links))
             }
         }
     };
@@ -88,7 +93,6 @@ pub(super) fn render(view: &JobView) -> Markup {
 fn head(view: &JobView) -> Markup {
     let JobView { job, run, moment, .. } = view;
     html! {
-        h1 { bdi { (words::shorten(&job.name, 500)) } }
         div.status {
             (markup::badge(job))
             @match (job.verdict, job.ended) {
@@ -101,15 +105,16 @@ fn head(view: &JobView) -> Markup {
                 }
                 _ => (underway(view)),
             }
-            @if job.state.is_active() {
-                a.action href=(format!("/jobs/{}/live", job.id)) { "Watch live" }
-            }
-            @if job.state == JobState::Ended {
-                a.action href=(format!("/jobs/{}/report.html", job.id)) { "Report" }
-            }
         }
+        h1 { bdi { (words::shorten(&job.name, 500)) } }
         @if let (None, Some((done, total))) = (&run.end, run.progress) {
             (markup::progress(done, total))
+        }
+        @if job.state.is_active() {
+            p { a.action href=(format!("/jobs/{}/live", job.id)) { "Watch live" } }
+        }
+        @if job.state == JobState::Ended {
+            p { a.action href=(format!("/jobs/{}/report.html", job.id)) { "Report" } }
         }
     }
 }
@@ -161,6 +166,8 @@ fn recording(video: &Video) -> Markup {
             video #video controls preload="metadata" src=(url) {
                 a href=(url) { "The video" }
             }
+            // What is to be seen in it just now, once the script knows.
+            p.hint {}
         }
     }
 }

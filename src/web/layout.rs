@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::assets;
 use crate::{
     markup::{self, icon, words},
-    model::{Job, JobId},
+    model::{Acceleration, Job, JobId},
 };
 
 /// Where a page belongs in the bar.
@@ -15,6 +15,23 @@ pub(super) enum Tab {
     History,
     Disk,
     Neither,
+}
+
+/// The places there are. The script numbers them for the keyboard in this order.
+const PLACES: &[(Tab, &str, &str)] = &[
+    (Tab::Queue, "/", "Queue"),
+    (Tab::History, "/history", "History"),
+    (Tab::Disk, "/disk", "Disk"),
+];
+
+tokio::task_local! {
+    /// How guests of this box run, for the foot of every page made while a request is answered.
+    static GUESTS: Option<Acceleration>;
+}
+
+/// Answers a request, with what the foot of a page says of the box at hand.
+pub(super) async fn with_foot<F: Future>(guests: Option<Acceleration>, answer: F) -> F::Output {
+    GUESTS.scope(guests, answer).await
 }
 
 /// The parts of a page that are not its content.
@@ -56,9 +73,11 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                 header.bar {
                     a.brand href="/" { (icon("brand")) span { "Sutler" } }
                     nav aria-label="Main" {
-                        (tab("/", "Queue", frame.tab == Tab::Queue))
-                        (tab("/history", "History", frame.tab == Tab::History))
-                        (tab("/disk", "Disk", frame.tab == Tab::Disk))
+                        @for (tab, href, name) in PLACES {
+                            a href=(*href) aria-current=[(frame.tab == *tab).then_some("page")] {
+                                (name)
+                            }
+                        }
                     }
                     form.find action="/find" method="get" role="search" {
                         label.unseen for="find" { "Go to job number or uuid" }
@@ -68,18 +87,34 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                 }
                 (markup::patterns())
                 main #content { (content) }
-                footer.foot {
-                    span { "Sutler " (env!("CARGO_PKG_VERSION")) }
-                    a href="/api/status" { "Status" }
-                    a href="/api/jobs" { "API" }
-                }
+                (foot())
             }
         }
     }
 }
 
-fn tab(href: &str, name: &str, here: bool) -> Markup {
-    html! { a href=(href) aria-current=[here.then_some("page")] { (name) } }
+/// What this is, how its guests run, and where programs read. The script adds its keys.
+fn foot() -> Markup {
+    let guests = GUESTS.try_with(|guests| *guests).ok().flatten();
+    html! {
+        footer.foot {
+            span { "Sutler " (env!("CARGO_PKG_VERSION")) }
+            @match guests {
+                Some(Acceleration::Kvm) => span { "Guests run accelerated (KVM)" },
+                Some(Acceleration::Tcg) => span { "Guests run emulated (TCG)" },
+                None => {},
+            }
+            nav aria-label="For programs" {
+                a href="/api/status" { "Status" }
+                a href="/api/jobs" { "API" }
+            }
+        }
+    }
+}
+
+/// The way here from a place of the bar: links, and the page itself last.
+pub(super) fn crumbs(way: &Markup) -> Markup {
+    html! { nav.crumbs aria-label="You are here" { (way) } }
 }
 
 /// A job's number and name as one link. The name is the author's: isolated, for it may be written

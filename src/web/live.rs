@@ -26,7 +26,8 @@ pub(super) fn render(view: &JobView) -> Markup {
     }
     let recent = recent(view);
     let content = html! {
-        nav.crumbs aria-label="Place" { (layout::job_link(job)) span { "live" } }
+        (layout::crumbs(&html! { (layout::job_link(job)) span aria-current="page" { "Live" } }))
+        header.head { h1.unseen { "Live: " (words::shorten(&job.name, 200)) } }
         header #head.head data-live {
             div.status {
                 (markup::badge(job))
@@ -50,7 +51,7 @@ pub(super) fn render(view: &JobView) -> Markup {
             }
             section #now data-live {
                 h2 { "Now" }
-                (markup::steps(&recent, &Addresses::of(job.id)))
+                (markup::steps(&recent, None, &Addresses::of(job.id)))
                 p.more { a href=(layout::job_url(job.id)) { "All steps" } }
             }
         }

@@ -34,19 +34,30 @@ pub(super) fn render(view: &QueueView) -> Markup {
     let content = html! {
         h1.unseen { "Queue" }
         section #running data-live {
-            h2 { "Running" span.tally { (view.active.len()) } }
-            (running(view))
+            @if is_new(view) {
+                (welcome(view))
+            } @else if is_idle(view) {
+                p.idle {
+                    "Nothing runs and nothing waits. A job dropped into " code { (view.inbox) }
+                    " starts at once."
+                }
+            } @else {
+                h2 { "Running" span.tally { (view.active.len()) } }
+                (running(view))
+            }
         }
         section #waiting data-live {
-            h2 { "Waiting" span.tally { (view.waiting_in_all) } }
-            (waiting(view))
+            @if !is_idle(view) {
+                h2 { "Waiting" span.tally { (view.waiting_in_all) } }
+                (waiting(view))
+            }
         }
         section #ended data-live {
-            h2 { "Ended lately" }
-            @if view.ended.is_empty() {
-                p.empty { "No job has ended yet." }
-            } @else {
-                (pulse(&view.ended, &view.moment))
+            @if !view.ended.is_empty() {
+                div.titled {
+                    h2 { "Ended lately" }
+                    (pulse(&view.ended, &view.moment))
+                }
                 (history::table(&view.ended, &view.moment, history::Ended::Ago))
                 p.more { a href="/history" { "All of the history" } }
             }
@@ -55,26 +66,40 @@ pub(super) fn render(view: &QueueView) -> Markup {
     layout::page(&frame, &content)
 }
 
+/// Whether no job has ever come in.
+fn is_new(view: &QueueView) -> bool {
+    is_idle(view) && view.ended.is_empty()
+}
+
+fn is_idle(view: &QueueView) -> bool {
+    view.active.is_empty() && view.waiting.is_empty()
+}
+
 fn running(view: &QueueView) -> Markup {
     html! {
-        @if view.active.is_empty() {
-            @if view.waiting.is_empty() && view.ended.is_empty() { (welcome(view)) }
-            @else { p.empty { "Nothing runs." } }
-        }
+        @if view.active.is_empty() { p.empty { "Nothing runs." } }
         ul.cards {
             @for (job, run) in &view.active { li { (card(job, run, &view.moment)) } }
         }
     }
 }
 
-/// What a new box says.
+/// What a new box says: how to begin.
 fn welcome(view: &QueueView) -> Markup {
+    let drop = format!("cp job.yaml {}/", view.inbox);
     html! {
         div.welcome {
-            p { "This box is ready for its first job. Drop a job file into" }
-            p { code { (view.inbox) } }
-            p { "or send one from a shell:" }
-            pre { "sutler new > job.yaml\nsutler submit job.yaml" }
+            div {
+                h2 { "Ready for the first job" }
+                p { "A job is a file that says what to boot and what its screen should show. "
+                    a href="/handbook" { "The handbook" } " has one that runs in five minutes." }
+            }
+            ol {
+                li { h3 { "Write one" } pre { "sutler new > job.yaml" } }
+                li { h3 { "Drop it into the inbox" } pre { (drop) } }
+                li { h3 { "Or send it, and wait for the end" }
+                    pre { "sutler submit job.yaml\nsutler wait 1" } }
+            }
         }
     }
 }
@@ -119,12 +144,13 @@ fn waiting(view: &QueueView) -> Markup {
             table.jobs {
                 thead { tr {
                     th scope="col" { "Job" } th scope="col" { "Why it waits" }
-                    th scope="col" { "Device type" } th scope="col" { "By" }
+                    th scope="col" data-label="Device type" { "Device type" }
+                    th scope="col" data-label="By" { "By" }
                     th.figure scope="col" { "Priority" } th scope="col" { "Since" }
                 } }
                 tbody { @for (job, reason) in &view.waiting { tr {
                     td.main { (markup::state_badge(JobState::Waiting)) (layout::job_link(job)) }
-                    td data-label="Why" {
+                    td.why data-label="Why" {
                         bdi { (reason.as_deref().unwrap_or("not looked at yet")) }
                     }
                     td data-label="Device type" { code { (words::shorten(&job.device_type, 40)) } }

@@ -24,7 +24,9 @@ pub(super) fn render(view: &StepView<'_>) -> Markup {
     let StepView { job, step, .. } = view;
     let title = format!("{} {} · job {}", step.verb, words::shorten(&step.subject, 80), job.id);
     let content = html! {
-        nav.crumbs aria-label="Place" { (layout::job_link(job)) span { "step " (step.path) } }
+        (layout::crumbs(&html! {
+            (layout::job_link(job)) span aria-current="page" { "Step " (step.path) }
+        }))
         header.head {
             h1 { code { (step.verb) } " " bdi { (words::shorten(&step.subject, 500)) } }
             p.status {
@@ -89,6 +91,14 @@ fn figure(view: &StepView<'_>, index: usize, shot: &ScreenRun) -> Markup {
                 code.hash title="SHA-256" { (shot.sha256) }
             }
             @if !shot.candidates.is_empty() { (markup::candidates(shot, chosen, link)) }
+        }
+        @if let Some(missed) = candidate
+            && let Some(wanted) = markup::expected(missed, &links)
+        {
+            figure.large {
+                (wanted)
+                figcaption { span { b { "Expected" } " by needle " bdi { (missed.needle) } } }
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ esac
 install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
 install_rust
 install_rust_components
+install_axe
 
 passed=0
 skipped=()

@@ -1,6 +1,7 @@
 //! The built thing, driven as a user would: one binary, so that what is large is linked once.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
+mod access;
 mod backups;
 mod commands;
 mod guest;

@@ -28,8 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    config::{LogForm, Settings},
+    config::{Host, LogForm, Settings, SettingsError},
     decide::{DeviceType, Lends},
+    doctor::{self, Keeper},
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
@@ -38,22 +39,21 @@ use crate::{
     },
     schedule,
     store::{self, Store, StoreError, StoreSettings},
-    supervise::{self, Prepare, Supervisor},
+    supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
     upkeep::Upkeep,
-    vm,
     web::{About, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
 const WAITING: usize = 64;
-/// Looked up in `PATH`.
-const QEMU: &str = "qemu-system-x86_64";
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("could not make {}", path.display())]
     Folder { path: PathBuf, source: io::Error },
+    #[error("could not look at this box")]
+    Host(#[from] SettingsError),
     #[error("could not open the store")]
     Store(#[from] StoreError),
     #[error("could not open the inbox")]
@@ -134,10 +134,20 @@ impl Parts {
 
         let (acceleration, proved) = watch::channel(None);
         let (hold, held) = watch::channel(Some("finding out how guests run here".to_owned()));
-        engines.spawn(prove(data.join("acceleration.json"), acceleration, hold));
+        let (keeper, doctor) = Keeper::new(
+            settings.clone(),
+            Host::look()?,
+            doctor::Bounds::default(),
+            data.join("acceleration.json"),
+            hold,
+            acceleration,
+        );
+        engines.spawn(keeper.run(engines.stop.clone()));
 
         let prepare = prepare_order(settings, proved.clone());
-        let (mut supervisor, handle) = Supervisor::new(data.clone(), store.clone(), prepare);
+        let blame_box = blame_box(doctor.clone());
+        let (mut supervisor, handle) =
+            Supervisor::new(data.clone(), store.clone(), prepare, blame_box);
         supervisor.reattach().await?;
         let (wishes, wished) = mpsc::channel(WAITING);
         engines.spawn(supervisor.run(wished, engines.stop.clone()));
@@ -186,6 +196,7 @@ impl Parts {
                 since: clock::Stopwatch::start(),
             },
             runs: Runs::default(),
+            doctor: Arc::new(doctor),
             tasks: doors.clone(),
             zone: jiff::tz::TimeZone::system(),
         };
@@ -239,16 +250,18 @@ fn lends(settings: &Settings) -> Lends {
     }
 }
 
-/// Finds out how guests run here, then lets the queue go.
-async fn prove(
-    cache: PathBuf,
-    acceleration: watch::Sender<Option<Acceleration>>,
-    hold: watch::Sender<Option<String>>,
-) {
-    let proof = vm::probe(Path::new(QEMU), &cache).await;
-    tracing::info!(acceleration = proof.acceleration.name(), why = proof.why, "guests");
-    acceleration.send_replace(Some(proof.acceleration));
-    hold.send_replace(None);
+/// Has the doctor look again when a job ended for want of something.
+fn blame_box(doctor: doctor::Handle) -> BlameBox {
+    Arc::new(move || {
+        let doctor = doctor.clone();
+        Box::pin(async move {
+            match doctor.look_again().await {
+                Some(report) => report.hold.is_some(),
+                // We are closing: the next appliance settles the job.
+                None => std::future::pending().await,
+            }
+        })
+    })
 }
 
 /// Makes the order for an engine from a job's record, which holds all of it.

@@ -13,7 +13,7 @@
 //! deploy                                   images made ready for a guest
 //! engine                                   one job, in a process of its own
 //! supervise  job_file                      engine processes; definition text to model
-//! schedule  intake  upkeep                 the queue; the inbox and what is submitted; what is kept
+//! schedule  intake  upkeep  doctor         the queue; the inbox; what is kept; is the box well
 //! markup                                   what pictures of a job are made of, on pages and in reports
 //! report                                   a job's results as one file: HTML, JUnit XML, TAP
 //! web                                      pages and the JSON API
@@ -33,6 +33,7 @@ pub mod config;
 pub mod console;
 pub mod decide;
 pub mod deploy;
+pub mod doctor;
 pub mod engine;
 pub mod intake;
 pub mod job_file;

@@ -63,15 +63,18 @@ fn the_doctor_answers_people_and_programs_alike() {
     let said = sutler(place.path(), &["doctor"]);
     let told = sutler(place.path(), &["doctor", "--json"]);
     assert_eq!(said.status, told.status);
-    let findings: Vec<serde_json::Value> = serde_json::from_slice(&told.stdout).unwrap();
-    let is_bad = findings.iter().any(|finding| finding["health"] == "bad");
-    assert_eq!(told.status.code(), Some(is_bad.into()), "{findings:?}");
-    for finding in &findings {
-        let what = finding["what"].as_str().unwrap();
-        assert!(text(&said.stdout).contains(what), "{what}");
+    let told_text = text(&told.stdout);
+    let report: serde_json::Value = serde_json::from_str(told_text).unwrap();
+    let is_broken = report["state"] == "broken";
+    assert_eq!(told.status.code(), Some(is_broken.into()), "{told_text}");
+    assert_eq!(report["seen_by"], "this account");
+    let findings = report["findings"].as_array().unwrap();
+    for finding in findings {
+        let name = finding["name"].as_str().unwrap();
+        assert!(text(&said.stdout).contains(name), "{name}");
     }
-    let data = findings.iter().find(|finding| finding["what"] == "data folder").unwrap();
-    assert_eq!(data["health"], "ok");
+    let data = findings.iter().find(|finding| finding["name"] == "data folder").unwrap();
+    assert_eq!(data["state"], "fine");
 }
 
 #[test]

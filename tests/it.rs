@@ -4,6 +4,7 @@
 mod access;
 mod backups;
 mod commands;
+mod doctor;
 mod guest;
 mod job_files;
 mod kill_loop;

@@ -28,7 +28,7 @@ use crate::{
 const EXIT_CODES: &str = "\
 Exit codes:
    0  passed, softfailed; or the command did what it was asked to
-   1  failed; or `doctor` found something bad
+   1  failed; or `doctor` found something broken
    2  wrong usage
    3  incomplete: the job could not run to its end
    4  timed out
@@ -161,7 +161,7 @@ impl Cli {
                 Ok(needle::run(&command, common.json, &mut std::io::stdout().lock())?)
             }
             Command::Report(args) => report::run(&args, &common),
-            Command::Doctor(args) => doctor::run(&args, &common),
+            Command::Doctor(args) => on_this_thread(doctor::run(&args, &common)),
             Command::Config(command) => config::run(command, &common),
             Command::Backup(args) => on_this_thread(backup::backup(&args, &common)),
             Command::Restore(args) => on_this_thread(backup::restore(&args, &common)),

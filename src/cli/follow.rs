@@ -82,11 +82,12 @@ impl<'c> Follow<'c> {
         }
     }
 
-    /// The record. After the last event it may take a moment until the appliance has it too.
+    /// The record. After the last event it may take a moment until the appliance has it too. A job
+    /// that could not be started here may wait again.
     pub(super) async fn ended(&self) -> Result<Job, CliError> {
         for _ in 0..TRIES {
             let job = self.job().await?;
-            if job.state == JobState::Ended {
+            if matches!(job.state, JobState::Ended | JobState::Waiting) {
                 return Ok(job);
             }
             // The appliance is reading the same event; no stream tells when it has.

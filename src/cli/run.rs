@@ -75,7 +75,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
     let bundle = folder_of(&file).canonicalize().map_err(unreadable)?;
     let out = results(&file, args.out.as_deref())?;
     let folder = JobFolder::at(out.clone());
-    let proof = vm::probe(Path::new("qemu-system-x86_64"), &probe_cache()).await;
+    let proof = vm::probe(Path::new(vm::QEMU), &proof_cache()).await;
     let order = EngineOrder {
         job: JobId(0),
         uuid: Uuid::now_v7(),
@@ -196,7 +196,7 @@ fn results(job: &Path, named: Option<&Path>) -> Result<PathBuf, CliError> {
 }
 
 /// Where the proof of KVM is kept until the next boot.
-fn probe_cache() -> PathBuf {
+pub(super) fn proof_cache() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
     let folder = cache.or_else(home).unwrap_or_else(env::temp_dir).join("sutler");

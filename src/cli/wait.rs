@@ -11,6 +11,7 @@ use super::{
     progress::Progress,
     render,
 };
+use crate::model::JobState;
 
 /// Wait until a job has ended, and end with its verdict's exit code
 #[derive(Debug, clap::Args)]
@@ -33,23 +34,32 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
 
 /// Waits, says how the job ended, and returns the exit code for it.
 pub(super) async fn until_ended(
-    job: &JobName,
+    job_name: &JobName,
     in_lines: bool,
     client: &Client,
     json: bool,
 ) -> Result<u8, CliError> {
-    let mut follow = Follow::new(client, job).await?;
-    let mut progress = Progress::new(output::is_watched(), in_lines);
-    while let Some(heard) = follow.next().await? {
-        match heard {
-            Heard::Event(event, _) => progress.hear(*event),
-            Heard::Lost => {
-                progress.say("the appliance went away, waiting for it to come back");
+    let mut follow = Follow::new(client, job_name).await?;
+    let job = loop {
+        let mut progress = Progress::new(output::is_watched(), in_lines);
+        while let Some(heard) = follow.next().await? {
+            match heard {
+                Heard::Event(event, _) => progress.hear(*event),
+                Heard::Lost => {
+                    progress.say("the appliance went away, waiting for it to come back");
+                }
             }
         }
-    }
-    progress.finish();
-    let job = follow.ended().await?;
+        progress.finish();
+        let job = follow.ended().await?;
+        if job.state != JobState::Waiting {
+            break job;
+        }
+        // Its engine has told an end that did not count: the box was to blame.
+        let why = job.reason.as_deref().unwrap_or("this box could not start its guest");
+        say(&format!("sutler: the job waits again: {}\n", render::clean(why)));
+        follow = Follow::new(client, job_name).await?;
+    };
     if json {
         output::print_json(&json!({
             "number": job.number,

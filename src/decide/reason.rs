@@ -9,6 +9,8 @@ use crate::model::JobId;
 /// Why a waiting job does not start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
+    /// Nothing starts on this box now, and why.
+    Held { why: String },
     /// This box has no such device type; more memory or time will not help.
     NoSuchDevice { device_type: String },
     /// The device type lacks a tag the job asks for.
@@ -56,6 +58,7 @@ impl fmt::Display for Amount {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Held { why } => write!(f, "held: {why}"),
             Self::NoSuchDevice { device_type } => {
                 write!(f, "this box has no device of type {device_type}")
             }
@@ -108,6 +111,7 @@ mod tests {
         let expected = Timestamp::from_second(1_700_000_000).unwrap();
         let (memory, cores) = (Resource::Memory, Resource::Cores);
         for (reason, words) in [
+            (Reason::Held { why: "qemu is not installed".into() }, "held: qemu is not installed"),
             (
                 Reason::NeverFits { resource: memory, needs: 65_536, lends: 20_480 },
                 "needs 64 GiB, this box lends 20 GiB",

@@ -26,12 +26,8 @@ use crate::{
     },
     tasks::{Tasks, blocking},
     vision::NeedleSet,
-    vm::{MachineSpec, UefiFiles, with_file},
+    vm::{MachineSpec, QEMU, QEMU_IMG, UefiFiles, with_file},
 };
-
-/// Looked up in `PATH`.
-const QEMU: &str = "qemu-system-x86_64";
-const QEMU_IMG: &str = "qemu-img";
 
 /// The firmware shows something within a second or two, even emulated.
 const FIRST_PICTURE: Duration = Duration::from_secs(30);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     clock,
-    decide::Lends,
+    decide::{Lends, Reason},
     model::{Cause, Code, Job, JobId, JobState, Verdict, Who},
     store::{Change, Changed, Store, StoreError},
     supervise::Wish,
@@ -109,7 +109,8 @@ impl Owner {
             return Ok(Some(clock::now() + AGAIN));
         }
         let held = self.hold.borrow_and_update().clone();
-        if let Some(words) = held {
+        if let Some(why) = held {
+            let words = Reason::Held { why }.to_string();
             let reasons = self.queue.waiting().map(|id| (id, words.clone())).collect();
             self.publish(reasons);
             return Ok(None);

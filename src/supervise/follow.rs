@@ -17,7 +17,9 @@ use super::{
     processes::{self, JobProcess},
     wire::Wire,
 };
-use crate::model::{Cause, Code, Command, Event, Evidence, Fact, JobState, Run, Verdict, Who};
+use crate::model::{
+    Cause, Code, Command, Event, Evidence, Fact, JobState, Part, Run, Verdict, Who,
+};
 
 /// An engine has said its last word and must only put its things away.
 const GRACE_AFTER_END: Duration = Duration::from_secs(20);
@@ -38,6 +40,22 @@ pub struct Ending {
     pub run: Run,
     /// It never began: no guest was started, nothing was done.
     pub never_began: bool,
+}
+
+impl Ending {
+    /// Whether what was missing could be missing for every job.
+    pub fn may_be_the_boxs(&self) -> bool {
+        const CODES: [Code; 4] =
+            [Code::MissingTool, Code::HostResources, Code::QemuNotStarted, Code::EngineNotStarted];
+        self.cause.as_ref().is_some_and(|cause| {
+            matches!(cause.who, Who::Lab | Who::Host) || CODES.contains(&cause.code)
+        })
+    }
+
+    /// Whether a guest came up and something of the job itself was begun on it.
+    pub fn has_tested(&self) -> bool {
+        self.run.parts.iter().any(|part| part.part == Part::Test)
+    }
 }
 
 /// An engine that lives: our child, or one that an earlier appliance started.

@@ -13,5 +13,5 @@ mod wire;
 pub use folder::JobFolder;
 pub use follow::{Ending, Engine, Follower, close_log, find_engine, settle};
 pub use launch::{LaunchError, has_engine, launch};
-pub use owner::{Handle, Prepare, Supervisor, Wish};
-pub use processes::{JobProcess, MARK, end_all};
+pub use owner::{BlameBox, Handle, Prepare, Supervisor, Wish};
+pub use processes::{JobProcess, MARK, end_all, left_over};

@@ -4,6 +4,7 @@
 //! ```text
 //! store: started ── launch ── follow ──────────── processes gone ── store: ended
 //!                      └ cannot ─────────────────────────────────── store: ended (incomplete)
+//!      └ no guest can be started here: the queue is held ───────── store: waiting again
 //! appliance restarts:  engine lives ── follow …
 //!                      engine gone, never began ── store: waiting again
 //!                      engine gone ── processes ended ── store: ended
@@ -14,6 +15,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -28,7 +30,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Cause, Code, Command, EngineOrder, Job, JobId, JobState, Verdict, Who},
+    model::{Cause, Code, Command, EngineOrder, Job, JobId, JobState, Run, Verdict, Who},
     store::{Change, Store, StoreError},
 };
 
@@ -57,6 +59,10 @@ struct LiveJob {
 
 type Live = BTreeMap<JobId, LiveJob>;
 
+/// Asked when a job ended for want of something this box should have: whether the box, as it is now,
+/// could start no guest at all. Where it could not, the queue is held when the answer comes.
+pub type BlameBox = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
 /// Speaks to running engines.
 #[derive(Debug, Clone)]
 pub struct Handle {
@@ -84,14 +90,20 @@ pub struct Supervisor {
     data: PathBuf,
     store: Store,
     prepare: Prepare,
+    blame_box: BlameBox,
     live: watch::Sender<Live>,
     followers: JoinSet<JobId>,
 }
 
 impl Supervisor {
-    pub fn new(data: PathBuf, store: Store, prepare: Prepare) -> (Self, Handle) {
+    pub fn new(
+        data: PathBuf,
+        store: Store,
+        prepare: Prepare,
+        blame_box: BlameBox,
+    ) -> (Self, Handle) {
         let (live, seen) = watch::channel(Live::new());
-        let supervisor = Self { data, store, prepare, live, followers: JoinSet::new() };
+        let supervisor = Self { data, store, prepare, blame_box, live, followers: JoinSet::new() };
         (supervisor, Handle { live: seen })
     }
 
@@ -150,19 +162,13 @@ impl Supervisor {
         match launched {
             Ok(child) => self.follow(job, folder, Engine::Child(child)),
             Err(cause) => {
-                let ended = Change::Ended {
-                    at: clock::now(),
-                    verdict: Verdict::Incomplete,
-                    cause: Some(*cause),
-                    backend: serde_json::Map::new(),
-                    load: None,
-                    parts: Vec::new(),
-                };
+                let (verdict, cause) = (Verdict::Incomplete, Some(*cause));
+                let ending = Ending { verdict, cause, run: Run::default(), never_began: true };
                 // Not in here: a store that refuses must not keep the others waiting.
-                let store = self.store.clone();
+                let (store, blame_box) = (self.store.clone(), self.blame_box.clone());
                 let span = span(&job);
                 let ended = async move {
-                    write_end(&store, job.id, ended).await;
+                    end_or_wait_again(&store, job.id, &folder, ending, &blame_box).await;
                     job.id
                 };
                 self.followers.spawn(ended.instrument(span));
@@ -191,7 +197,7 @@ impl Supervisor {
             seq,
             state,
         };
-        let store = self.store.clone();
+        let (store, blame_box) = (self.store.clone(), self.blame_box.clone());
         let span = span(&job);
         let follow = async move {
             let mut ending = follow_states(&store, job.id, follower, engine, states).await;
@@ -204,7 +210,7 @@ impl Supervisor {
                 sleep(STORE_AGAIN).await;
                 ending = settle(&folder, job.uuid).await;
             };
-            end(&store, job.id, &folder, ending).await;
+            end_or_wait_again(&store, job.id, &folder, ending, &blame_box).await;
             job.id
         };
         self.followers.spawn(follow.instrument(span));
@@ -220,17 +226,12 @@ impl Supervisor {
             }
         };
         if ending.never_began && !job.cancel_asked {
-            if let Err(error) = fs::remove_dir_all(folder.path())
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(%error, "could not remove the unused folder");
-            }
-            if let Err(error) = self.store.change(job.id, Change::Requeued).await {
+            if let Err(error) = wait_again(&self.store, job.id, folder).await {
                 tracing::error!(%error, "could not put it back into the queue");
             }
             return;
         }
-        end(&self.store, job.id, folder, ending).await;
+        end_or_wait_again(&self.store, job.id, folder, ending, &self.blame_box).await;
     }
 }
 
@@ -254,6 +255,38 @@ async fn follow_states(
             }
         }
     }
+}
+
+/// Ends a job, unless this box is so broken that no guest could have started: then the queue is held
+/// by now, and the job goes back to where it was, as if it had never been taken.
+async fn end_or_wait_again(
+    store: &Store,
+    job: JobId,
+    folder: &JobFolder,
+    ending: Ending,
+    blame_box: &BlameBox,
+) {
+    let is_canceled = store.job(job).await.ok().flatten().is_some_and(|job| job.cancel_asked);
+    if ending.may_be_the_boxs() && blame_box().await && !ending.has_tested() && !is_canceled {
+        match wait_again(store, job, folder).await {
+            Ok(()) => {
+                tracing::warn!(%job, "waits again: this box could not start its guest");
+                return;
+            }
+            Err(error) => tracing::error!(%job, %error, "could not put it back into the queue"),
+        }
+    }
+    end(store, job, folder, ending).await;
+}
+
+/// What it left is removed first: its next engine begins anew.
+async fn wait_again(store: &Store, job: JobId, folder: &JobFolder) -> Result<(), StoreError> {
+    if let Err(error) = fs::remove_dir_all(folder.path())
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%job, %error, "could not remove the unused folder");
+    }
+    store.change(job, Change::Requeued).await.map(drop)
 }
 
 async fn end(store: &Store, job: JobId, folder: &JobFolder, mut ending: Ending) {

@@ -5,6 +5,7 @@
 use std::{
     fs, io,
     os::fd::{AsFd, OwnedFd},
+    path::Path,
     time::Duration,
 };
 
@@ -80,6 +81,42 @@ pub(super) fn of_job(uuid: Uuid) -> io::Result<Vec<JobProcess>> {
 fn is_marked(pid: i32, mark: &str) -> bool {
     fs::read(format!("/proc/{pid}/environ"))
         .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes()))
+}
+
+/// Processes of jobs below `jobs` whose engine is gone: number and name. Whoever settles such a job
+/// ends them within moments.
+pub fn left_over(jobs: &Path) -> io::Result<Vec<(i32, String)>> {
+    let prefix = format!("{MARK}=");
+    let (mut led, mut others) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let proc = entry.path();
+        // Other users' processes are closed to us, and a process may end while it is looked at.
+        let (Ok(environ), Ok(cwd)) = (fs::read(proc.join("environ")), proc.join("cwd").read_link())
+        else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&environ);
+        let Some(mark) = text.split('\0').find_map(|pair| pair.strip_prefix(&prefix)) else {
+            continue;
+        };
+        if !cwd.starts_with(jobs) {
+            continue;
+        }
+        let arguments = fs::read(proc.join("cmdline")).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments);
+        let mut arguments = arguments.split('\0');
+        let name = arguments.next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        if arguments.next() == Some("engine") {
+            led.push(mark.to_owned());
+        } else {
+            others.push((mark.to_owned(), pid, name.to_owned()));
+        }
+    }
+    let is_left = |(mark, ..): &(String, i32, String)| !led.contains(mark);
+    Ok(others.into_iter().filter(is_left).map(|(_, pid, name)| (pid, name)).collect())
 }
 
 /// Kills whatever a job has left and waits until it is gone. Returns the names of what was found.

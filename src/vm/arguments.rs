@@ -12,6 +12,24 @@ use std::{
 
 use crate::model::{Acceleration, Display, Network};
 
+/// Looked up in `PATH`.
+pub const QEMU: &str = "qemu-system-x86_64";
+pub const QEMU_IMG: &str = "qemu-img";
+/// The machine every guest is.
+pub const MACHINE: &str = "q35";
+/// Devices guests can have here, as QEMU lists them. Not those that only a job's own arguments name.
+pub const DEVICES: [&str; 9] = [
+    "pvpanic",
+    "VGA",
+    "virtio-vga",
+    "cirrus-vga",
+    "qemu-xhci",
+    "usb-tablet",
+    "virtio-blk-pci",
+    "ide-cd",
+    "virtio-net-pci",
+];
+
 /// Our sockets in the job's folder.
 pub(super) const QMP_SOCKET: &str = "qmp.sock";
 pub(super) const VNC_SOCKET: &str = "vnc.sock";
@@ -69,7 +87,7 @@ pub fn arguments(spec: &MachineSpec) -> Vec<OsString> {
     // Paused: the caller is connected to everything before the first instruction.
     line.flag("-S");
     line.pair("-name", format!("guest={},debug-threads=on", spec.name.replace(',', ",,")));
-    line.pair("-machine", "q35");
+    line.pair("-machine", MACHINE);
     line.pair("-accel", spec.acceleration.name());
     line.pair("-cpu", if spec.acceleration == Acceleration::Kvm { "host" } else { "max" });
     line.pair("-m", format!("{}M", spec.memory_mib));
@@ -251,6 +269,18 @@ mod tests {
                 spec.extra = vec!["-device".into(), "virtio-rng-pci".into()];
             })
         );
+    }
+
+    #[test]
+    fn every_device_a_guest_can_have_is_in_the_list() {
+        let everything =
+            MachineSpec { network: Network::User, cdrom: Some("/cd".into()), ..spec() };
+        let words = arguments(&everything);
+        let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+        for pair in words.windows(2).filter(|pair| pair[0] == "-device") {
+            let name = pair[1].split(',').next().unwrap();
+            assert!(DEVICES.contains(&name), "{name}");
+        }
     }
 
     #[test]

@@ -14,7 +14,9 @@ mod overlay;
 mod probe;
 mod screen;
 
-pub use arguments::{MachineSpec, UefiFiles, arguments, with_file};
+pub use arguments::{
+    DEVICES, MACHINE, MachineSpec, QEMU, QEMU_IMG, UefiFiles, arguments, with_file,
+};
 pub use error::VmError;
 pub use machine::{Closed, Ending, Machine};
 pub use monitor::{By, MachineEvent, Monitor, RunState};

@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{fs, process::Command, time::timeout};
 
-use super::with_file;
+use super::{arguments::MACHINE, with_file};
 use crate::model::Acceleration;
 
 /// A guest that runs at all has its firmware behind it in half of this.
@@ -118,7 +118,7 @@ async fn boot(qemu: &Path, accelerator: &str, disk: &Path, patience: Duration) -
         .arg(qemu)
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-m", "16M"])
         // What `arguments` gives every guest.
-        .args(["-machine", "q35", "-accel", accelerator])
+        .args(["-machine", MACHINE, "-accel", accelerator])
         .args(["-cpu", if accelerator == "kvm" { "host" } else { "max" }])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
         .args(["-device", "virtio-blk-pci,drive=disk", "-drive"])
@@ -144,8 +144,7 @@ async fn boot(qemu: &Path, accelerator: &str, disk: &Path, patience: Duration) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const QEMU: &str = "qemu-system-x86_64";
+    use crate::vm::QEMU;
 
     #[tokio::test]
     async fn the_program_speaks_where_guests_run() {

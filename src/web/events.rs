@@ -42,9 +42,14 @@ pub(super) async fn queue(
     Params(NoParams {}): Params<NoParams>,
 ) -> Response {
     let changes = web.store.changes();
-    let beats = stream::unfold((web.clone(), changes), |(web, mut changes)| async move {
+    let told = (web.clone(), changes, web.about.hold.clone());
+    let beats = stream::unfold(told, |(web, mut changes, mut held)| async move {
         loop {
-            match tokio::time::timeout(BEAT, changes.recv()).await {
+            let change = tokio::select! {
+                change = tokio::time::timeout(BEAT, changes.recv()) => change,
+                Ok(()) = held.changed() => break,
+            };
+            match change {
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) => break,
                 Ok(Err(RecvError::Closed)) => return None,
                 Err(_) => match web.store.counts().await {
@@ -54,7 +59,7 @@ pub(super) async fn queue(
                 },
             }
         }
-        Some((Event::default().event("changed").data("queue"), (web, changes)))
+        Some((Event::default().event("changed").data("queue"), (web, changes, held)))
     });
     sse(&web, beats)
 }

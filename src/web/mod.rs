@@ -14,6 +14,7 @@ mod api;
 mod assets;
 mod disk;
 mod disk_plot;
+mod doctor;
 mod errors;
 mod events;
 mod files;
@@ -46,6 +47,6 @@ pub use guard::Access;
 pub use router::router;
 pub use runs::Runs;
 pub use state::{
-    About, Activity, Queue, Submit, SubmitRefused, SubmitRequest, Submitted, Watch, Web,
+    About, Activity, Doctor, Queue, Submit, SubmitRefused, SubmitRequest, Submitted, Watch, Web,
 };
 pub use watching::Watchers;

@@ -64,6 +64,7 @@ pub(super) async fn queue(
             .collect(),
         waiting_in_all: web.store.counts().await?.state(JobState::Waiting),
         ended: web.store.history(None, ENDED).await?.jobs,
+        hold: web.about.hold.borrow().clone(),
         inbox: web.inbox.display().to_string(),
     };
     Ok(Html(queue::render(&view).into_string()))

@@ -23,6 +23,8 @@ pub(super) struct QueueView {
     pub waiting_in_all: u64,
     /// Newest end first.
     pub ended: Vec<Job>,
+    /// Why nothing starts now.
+    pub hold: Option<String>,
     /// Where job files can be dropped.
     pub inbox: String,
 }
@@ -33,6 +35,14 @@ pub(super) fn render(view: &QueueView) -> Markup {
     frame.refresh = Some(10);
     let content = html! {
         h1.unseen { "Queue" }
+        div #held data-live {
+            @if let Some(why) = &view.hold {
+                p.alert role="status" {
+                    strong { "Nothing starts: " } (why) ". "
+                    a href="/doctor" { "What to do" }
+                }
+            }
+        }
         section #running data-live {
             @if is_new(view) {
                 (welcome(view))

@@ -10,7 +10,8 @@ use axum::{
 };
 
 use super::{
-    api, assets, disk, events, files, guard, metrics, pages, report, state::Web, submit, video,
+    api, assets, disk, doctor, events, files, guard, metrics, pages, report, state::Web, submit,
+    video,
 };
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
@@ -27,6 +28,7 @@ pub fn router(web: Web) -> Router {
         .route("/disk", get(disk::json))
         .route("/store/snapshot", post(api::snapshot))
         .route("/status", get(api::status))
+        .route("/doctor", get(doctor::api))
         .fallback(api::nothing);
     Router::new()
         .route("/", get(pages::queue))
@@ -34,6 +36,7 @@ pub fn router(web: Web) -> Router {
         .route("/history", get(pages::history))
         .route("/disk", get(disk::page))
         .route("/find", get(pages::find))
+        .route("/doctor", get(doctor::page))
         .route("/jobs/{id}", get(pages::job))
         .route("/jobs/{id}/events", get(events::job))
         .route("/jobs/{id}/steps/{path}", get(pages::step))

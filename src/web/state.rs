@@ -18,6 +18,7 @@ use super::{runs::Runs, watching::Watchers};
 use crate::{
     clock,
     config::Retention,
+    doctor::{self, Report},
     markup::Moment,
     model::{Acceleration, JobId, Run, Submitter},
     schedule::{self, Refused, WaitReasons},
@@ -42,6 +43,19 @@ impl Queue for schedule::Handle {
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
         let handle = self.clone();
         Box::pin(async move { Self::cancel(&handle, job, by).await })
+    }
+}
+
+/// What the web needs of the appliance's doctor.
+pub trait Doctor: Send + Sync {
+    /// See [`doctor::Handle::report`].
+    fn report(&self) -> BoxFuture<'static, Option<Arc<Report>>>;
+}
+
+impl Doctor for doctor::Handle {
+    fn report(&self) -> BoxFuture<'static, Option<Arc<Report>>> {
+        let handle = self.clone();
+        Box::pin(async move { Self::report(&handle).await })
     }
 }
 
@@ -118,6 +132,7 @@ pub struct Web {
     pub about: About,
     /// Lately looked at; empty to begin with.
     pub runs: Runs,
+    pub doctor: Arc<dyn Doctor>,
     /// Streams end when these stop.
     pub tasks: Tasks,
     /// In which times are told.

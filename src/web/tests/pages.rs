@@ -46,6 +46,7 @@ fn lines(page: maud::Markup) -> String {
 #[test]
 fn the_queue_shows_what_runs_waits_and_has_ended() {
     let view = QueueView {
+        hold: None,
         moment: moment(),
         active: vec![(running(3, NAME), Run::of(story(None)))],
         waiting: vec![(waiting(4, "memtest86+", 2), Some("needs 4096 MiB".into()))],
@@ -59,6 +60,7 @@ fn the_queue_shows_what_runs_waits_and_has_ended() {
 #[test]
 fn a_new_box_says_how_to_begin() {
     let view = QueueView {
+        hold: None,
         moment: moment(),
         active: vec![],
         waiting: vec![],
@@ -164,6 +166,7 @@ fn hostile_words_stay_words() {
         let step = run.steps().last().unwrap().clone();
         let view = job_view(job.clone(), run.clone());
         let queue = QueueView {
+            hold: None,
             moment: moment(),
             active: vec![(job.clone(), run.clone())],
             waiting: vec![(job.clone(), Some(words.into()))],

@@ -11,6 +11,7 @@ mod kill_loop;
 mod layers;
 mod machine;
 mod needles;
+mod new;
 mod pages;
 mod reports;
 mod runs;

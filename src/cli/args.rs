@@ -13,6 +13,7 @@ use super::{
     error::CliError,
     jobs, keep, log, logs,
     needle::{self, NeedleCommand},
+    new,
     output::say,
     render, report, run,
     serve::{self, Appliance},
@@ -122,6 +123,7 @@ enum Command {
     /// Try needles on a picture
     #[command(subcommand)]
     Needle(NeedleCommand),
+    New(new::Args),
     Doctor(doctor::Args),
     /// See, check and begin the settings
     #[command(subcommand, after_long_help = config::help())]
@@ -161,6 +163,7 @@ impl Cli {
                 Ok(needle::run(&command, common.json, &mut std::io::stdout().lock())?)
             }
             Command::Report(args) => report::run(&args, &common),
+            Command::New(args) => on_this_thread(Box::pin(new::run(&args, &common))),
             Command::Doctor(args) => on_this_thread(doctor::run(&args, &common)),
             Command::Config(command) => config::run(command, &common),
             Command::Backup(args) => on_this_thread(backup::backup(&args, &common)),

@@ -6,7 +6,8 @@
 use std::{error::Error, fmt::Write as _, io, path::PathBuf};
 
 use super::{
-    answers::Problem, backup::ArchiveError, needle::NeedleError, store::StoreCommandError,
+    answers::Problem, backup::ArchiveError, needle::NeedleError, new::NewError,
+    store::StoreCommandError,
 };
 use crate::{
     capture::CaptureError,
@@ -71,6 +72,8 @@ pub(super) enum CliError {
     #[error(transparent)]
     Needle(#[from] NeedleError),
     #[error(transparent)]
+    New(#[from] NewError),
+    #[error(transparent)]
     Settings(#[from] ConfigError),
     #[error("could not write the log into systemd's journal; set log.form to text")]
     Log { source: io::Error },
@@ -94,6 +97,7 @@ impl CliError {
             | Self::Packed { .. }
             | Self::ResultsThere { .. }
             | Self::Needle(_) => 2,
+            Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
             // EX_NOINPUT
             Self::File { .. } | Self::NoJobFile { .. } | Self::NoResults { .. } => 66,
@@ -176,6 +180,7 @@ impl CliError {
             | Self::Log { .. }
             | Self::Archive(_)
             | Self::Store(_)
+            | Self::New(_)
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

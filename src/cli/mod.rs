@@ -24,6 +24,7 @@ mod local;
 mod log;
 mod logs;
 mod needle;
+mod new;
 mod output;
 mod progress;
 mod render;

@@ -19,6 +19,7 @@ mod read;
 mod reader;
 mod screen;
 mod steps;
+mod template;
 mod value;
 mod variables;
 mod words;
@@ -35,6 +36,7 @@ pub use steps::{
     ASSERT_TIMEOUT, CHECK_TIMEOUT, SERIAL_TIMEOUT, SIMILARITY_DB, STILL, STILL_TIMEOUT,
     TYPE_INTERVAL,
 };
-pub use value::LONGEST;
+pub use template::FirstJob;
+pub use value::{LONGEST, memory_mib};
 
 pub use crate::model::problem::{Explained, Place, Problem, Problems, Severity};

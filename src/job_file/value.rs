@@ -208,7 +208,7 @@ pub(super) fn switch(text: &str) -> Option<bool> {
 }
 
 /// `512`, `512M`, `2G`, `1.5G`, `2GiB`.
-pub(super) fn memory_mib(text: &str) -> Option<u32> {
+pub fn memory_mib(text: &str) -> Option<u32> {
     let mib = quantity::mib(text)?.round();
     if !(f64::from(LEAST_MEMORY_MIB)..=f64::from(MOST_MEMORY_MIB)).contains(&mib) {
         return None;

@@ -4,6 +4,7 @@
 //! screen is searched for some of them ([`search`]), and a waiting step asks [`Lookout`] which
 //! frames are worth a search, and how wide a one.
 
+mod landmarks;
 mod lookout;
 mod matcher;
 mod needle_file;
@@ -12,6 +13,7 @@ mod needle_set;
 mod properties;
 mod screen;
 
+pub use landmarks::landmarks;
 pub use lookout::{Look, Lookout, NARROW};
 pub use needle_file::{NeedleFileError, NeedleNote};
 pub use needle_set::{LoadedNeedle, NeedleSet, Refused, VisionError, Warning};

@@ -96,7 +96,7 @@ fn running(view: &QueueView) -> Markup {
 
 /// What a new box says: how to begin.
 fn welcome(view: &QueueView) -> Markup {
-    let drop = format!("cp job.yaml {}/", view.inbox);
+    let drop = format!("cp -r first {}/", view.inbox);
     html! {
         div.welcome {
             div {
@@ -105,10 +105,10 @@ fn welcome(view: &QueueView) -> Markup {
                     a href="/handbook" { "The handbook" } " has one that runs in five minutes." }
             }
             ol {
-                li { h3 { "Write one" } pre { "sutler new > job.yaml" } }
+                li { h3 { "Write one" } pre { "sutler new first --iso FILE" } }
                 li { h3 { "Drop it into the inbox" } pre { (drop) } }
                 li { h3 { "Or send it, and wait for the end" }
-                    pre { "sutler submit job.yaml\nsutler wait 1" } }
+                    pre { "sutler submit first\nsutler wait 1" } }
             }
         }
     }

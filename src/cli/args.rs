@@ -11,6 +11,7 @@ use super::{
     config::{self, ConfigCommand},
     disk, doctor, encode_video, engine,
     error::CliError,
+    generate::{self, CompletionsArgs, GenerateCommand},
     jobs, keep, log, logs,
     needle::{self, NeedleCommand},
     new,
@@ -128,6 +129,10 @@ enum Command {
     /// See, check and begin the settings
     #[command(subcommand, after_long_help = config::help())]
     Config(ConfigCommand),
+    Completions(CompletionsArgs),
+    /// Write what a package installs beside the program
+    #[command(subcommand, hide = true)]
+    Generate(GenerateCommand),
     #[command(hide = true)]
     Engine(engine::Args),
     #[command(hide = true)]
@@ -169,6 +174,8 @@ impl Cli {
             Command::Backup(args) => on_this_thread(backup::backup(&args, &common)),
             Command::Restore(args) => on_this_thread(backup::restore(&args, &common)),
             Command::Store(command) => on_this_thread(store::run(&command, &common)),
+            Command::Completions(args) => generate::completions(&args),
+            Command::Generate(command) => generate::generate(&command),
             Command::Submit(args) => {
                 ask(&common, async |client, json| submit::run(&args, client, json).await)
             }

@@ -77,6 +77,8 @@ pub(super) enum CliError {
     Settings(#[from] ConfigError),
     #[error("could not write the log into systemd's journal; set log.form to text")]
     Log { source: io::Error },
+    #[error("could not write into {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
     #[error("could not start")]
     Start { source: io::Error },
     /// Standard output is full or closed.
@@ -132,7 +134,7 @@ impl CliError {
             | Self::Encode { .. }
             | Self::Serve(_) => 70,
             // EX_CANTCREAT, EX_IOERR
-            Self::Results { .. } | Self::Report { .. } => 73,
+            Self::Results { .. } | Self::Report { .. } | Self::Write { .. } => 73,
             Self::Output { .. } => 74,
         }
     }
@@ -181,6 +183,7 @@ impl CliError {
             | Self::Archive(_)
             | Self::Store(_)
             | Self::New(_)
+            | Self::Write { .. }
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

@@ -17,6 +17,7 @@ mod encode_video;
 mod engine;
 mod error;
 mod follow;
+mod generate;
 mod jobs;
 mod keep;
 mod lines;

@@ -18,7 +18,7 @@ use super::{
     output::say,
     render, report, run,
     serve::{self, Appliance},
-    show,
+    show, stop_jobs,
     store::{self, StoreCommand},
     submit, validate, wait,
 };
@@ -129,6 +129,7 @@ enum Command {
     /// See, check and begin the settings
     #[command(subcommand, after_long_help = config::help())]
     Config(ConfigCommand),
+    StopJobs(stop_jobs::Args),
     Completions(CompletionsArgs),
     /// Write what a package installs beside the program
     #[command(subcommand, hide = true)]
@@ -174,6 +175,7 @@ impl Cli {
             Command::Backup(args) => on_this_thread(backup::backup(&args, &common)),
             Command::Restore(args) => on_this_thread(backup::restore(&args, &common)),
             Command::Store(command) => on_this_thread(store::run(&command, &common)),
+            Command::StopJobs(_) => stop_jobs::run(&common),
             Command::Completions(args) => generate::completions(&args),
             Command::Generate(command) => generate::generate(&command),
             Command::Submit(args) => {
@@ -218,7 +220,9 @@ pub(super) fn ask(
     })
 }
 
-fn on_this_thread(work: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliError> {
+pub(super) fn on_this_thread(
+    work: impl Future<Output = Result<u8, CliError>>,
+) -> Result<u8, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

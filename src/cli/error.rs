@@ -79,6 +79,10 @@ pub(super) enum CliError {
     Log { source: io::Error },
     #[error("could not write into {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("the appliance at {} runs; stop it first, or cancel jobs with `sutler cancel`", socket.display())]
+    ApplianceRuns { socket: PathBuf },
+    #[error("could not stop the jobs in {}", data.display())]
+    NotStopped { data: PathBuf, source: io::Error },
     #[error("could not start")]
     Start { source: io::Error },
     /// Standard output is full or closed.
@@ -98,6 +102,7 @@ impl CliError {
             Self::Settings(_)
             | Self::Packed { .. }
             | Self::ResultsThere { .. }
+            | Self::ApplianceRuns { .. }
             | Self::Needle(_) => 2,
             Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
@@ -132,6 +137,7 @@ impl CliError {
             | Self::Engine { .. }
             | Self::EngineFailed { .. }
             | Self::Encode { .. }
+            | Self::NotStopped { .. }
             | Self::Serve(_) => 70,
             // EX_CANTCREAT, EX_IOERR
             Self::Results { .. } | Self::Report { .. } | Self::Write { .. } => 73,
@@ -184,6 +190,8 @@ impl CliError {
             | Self::Store(_)
             | Self::New(_)
             | Self::Write { .. }
+            | Self::ApplianceRuns { .. }
+            | Self::NotStopped { .. }
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

@@ -33,6 +33,7 @@ mod report;
 mod run;
 mod serve;
 mod show;
+mod stop_jobs;
 mod store;
 mod submit;
 mod validate;

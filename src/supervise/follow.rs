@@ -22,11 +22,11 @@ use crate::model::{
 };
 
 /// An engine has said its last word and must only put its things away.
-const GRACE_AFTER_END: Duration = Duration::from_secs(20);
+pub(super) const GRACE_AFTER_END: Duration = Duration::from_secs(20);
 /// Between looks while an engine has not opened its socket yet, or has lost it.
 const RECONNECT: Duration = Duration::from_millis(20);
 /// A cancel is carried out by the engine; one that does not within this time is killed.
-const GRACE_AFTER_CANCEL: Duration = Duration::from_secs(60);
+pub(super) const GRACE_AFTER_CANCEL: Duration = Duration::from_secs(60);
 /// The engine ends a job at its limit; one that has not this long after hangs and is killed.
 const GRACE_AFTER_LIMIT: Duration = Duration::from_secs(120);
 /// Lines of the engine's log that are kept as evidence.

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use tokio::{io::unix::AsyncFd, time::timeout};
 use uuid::Uuid;
 
@@ -42,6 +45,14 @@ impl JobProcess {
     /// `sutler engine`, as opposed to what it started.
     pub fn is_engine(&self) -> bool {
         self.arguments.get(1).is_some_and(|verb| verb == "engine")
+    }
+
+    /// Asks it to end. One that has ended meanwhile needs no asking.
+    pub fn terminate(&self) -> io::Result<()> {
+        match pidfd_send_signal(&self.handle, Signal::TERM) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Returns when the process has ended.

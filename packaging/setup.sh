@@ -2,15 +2,16 @@
 #
 # Everything here says what it does before it does it, does nothing that is already done, and can be
 # run again. It works as root, or as a user who may use sudo.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What it takes to build, to run, to show the demo, and to test.
+# What it takes to build, to run, to show the demo, to make the package, and to test.
 build_packages=(build-essential ca-certificates clang curl libclang-dev libopencv-dev nasm pkg-config)
 run_packages=(ovmf qemu-system-x86 qemu-utils seabios util-linux)
 demo_packages=(debian-installer-12-netboot-amd64)
-test_packages=(binutils chromium chromium-driver memtest86+ os-autoinst procps)
+deb_packages=(dpkg-dev)
+test_packages=(bash-completion binutils chromium chromium-driver lintian man-db memtest86+ mmdebstrap os-autoinst procps shellcheck systemd)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -158,4 +159,14 @@ install_rust_components() {
         die "cargo fmt or cargo clippy is missing" "Install them the way this Rust was installed."
     say "Installing rustfmt and clippy with rustup"
     rustup component add rustfmt clippy
+}
+
+# The tool that packs the Debian package, with the version that is known to do it right.
+install_cargo_deb() {
+    local cargo_bin=${CARGO_HOME:-$HOME/.cargo}/bin
+    case ":$PATH:" in *":$cargo_bin:"*) ;; *) PATH=$cargo_bin:$PATH ;; esac
+    cargo deb --version > /dev/null 2>&1 && return 0
+    say "Installing cargo-deb with cargo (some minutes, once)"
+    cargo install --quiet --locked --version '^3' cargo-deb ||
+        die "cargo-deb could not be installed" "What cargo says above is the reason."
 }

@@ -15,7 +15,8 @@ case ${1:-} in -h | --help)
     ;;
 esac
 
-install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]}" \
+    "${deb_packages[@]}" "${test_packages[@]}"
 install_rust
 install_rust_components
 install_axe
@@ -56,6 +57,21 @@ run_tests() {
     done
 }
 
+build_package() {
+    SUTLER_DEB=$(packaging/deb.sh) || return
+    export SUTLER_DEB
+}
+
+# They are left out of every other run, for there is no package then. That none is found is a fault.
+test_package() {
+    if cargo nextest --version > /dev/null 2>&1; then
+        cargo nextest run --locked --test it --run-ignored only package:: 2>&1 | tee -a "$counts"
+        return
+    fi
+    cargo test --locked --test it package:: -- --ignored --test-threads 1 2>&1 | tee -a "$counts" || return
+    tail -n 3 "$counts" | grep -Eq '[1-9][0-9]* passed'
+}
+
 # Tests that passed: nextest says it once, cargo test once for each binary.
 tests_passed() { grep -Eo '[0-9]+ passed' "$counts" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
@@ -63,9 +79,7 @@ if [ $# -eq 0 ]; then
     check "Format" cargo fmt --check
     check "Lints" cargo clippy --locked --all-targets -- -D warnings
     check "Documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-    if command -v shellcheck > /dev/null; then
-        check "Scripts" shellcheck -x packaging/demo.sh packaging/test.sh packaging/setup.sh .ci/run
-    fi
+    check "Scripts" shellcheck -x packaging/*.sh packaging/debian/p* tests/package/in_guest.sh .ci/run
     if cargo deny --version > /dev/null 2>&1; then
         check "Licences, bans and sources" cargo deny --config .deny.toml check licenses bans sources
         # The list of advisories is a repository; without the network to it that is no fault of ours.
@@ -79,6 +93,14 @@ if [ $# -eq 0 ]; then
     fi
 fi
 check "Tests" run_tests "$@"
+if [ $# -eq 0 ]; then
+    check "Package" build_package
+    if [ "$(id -u)" -eq 0 ]; then
+        check "Tests of the package" test_package
+    else
+        skip "Tests of the package" "They install it in a box of their own, and only root can make one."
+    fi
+fi
 
 summary="$passed checks and $(tests_passed) tests passed"
 [ ${#skipped[@]} -eq 0 ] || summary+=", ${#skipped[@]} left out"

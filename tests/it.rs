@@ -12,6 +12,7 @@ mod layers;
 mod machine;
 mod needles;
 mod new;
+mod package;
 mod pages;
 mod reports;
 mod runs;

@@ -1,14 +1,12 @@
 //! Jobs on the tiny guest, written as a user would write them.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use sutler::model::Digest;
-
-use super::{appliance::SUTLER, tiny_guest};
+use super::{appliance::SUTLER, cached::cached, tiny_guest};
 
 /// A job folder: `job.yaml`, the tiny guest's disk, and needles for its pages.
 pub(crate) struct JobFolder(pub(crate) PathBuf);
@@ -32,7 +30,8 @@ impl JobFolder {
         folder
     }
 
-    fn bare(parent: &Path, name: &str, steps: &str, job: u32, action: u32) -> Self {
+    /// One without needles.
+    pub(crate) fn bare(parent: &Path, name: &str, steps: &str, job: u32, action: u32) -> Self {
         let folder = parent.join(name);
         fs::create_dir_all(folder.join("needles")).unwrap();
         tiny_guest::disk(&folder);
@@ -65,22 +64,14 @@ impl JobFolder {
 }
 
 /// Needles `page-a` and `page-b`, cut from what Sutler itself saw of the tiny guest: the first
-/// thing a new user does. Made once for all tests, also where each runs in a process of its own,
-/// and again when the guest has changed.
+/// thing a new user does.
 fn page_needles() -> PathBuf {
-    let guest = Digest::of(include_bytes!("tiny_guest.S"));
-    let needles = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-needles-{guest}"));
-    let turn = File::create(needles.with_extension("lock")).unwrap();
-    turn.lock().unwrap();
-    if !needles.exists() {
-        let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        make_page_needles(work.path());
-        fs::rename(work.path().join("needles"), &needles).unwrap();
-    }
-    needles
+    cached("page-needles", include_str!("tiny_guest.S"), make_page_needles)
 }
 
-fn make_page_needles(work: &Path) {
+fn make_page_needles(needles: &Path) {
+    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let work = work.path();
     let steps = "- wait_serial: page A\n\
                  - wait_still_screen: { stilltime: 0.5s, timeout: 10s }\n\
                  - save_screenshot\n\
@@ -91,13 +82,12 @@ fn make_page_needles(work: &Path) {
     let job = JobFolder::bare(work, "look-at-the-pages", steps, 60, 60);
     let out = work.join("out");
     run_alone(&job.file(), &out);
-    let needles = work.join("needles");
-    fs::create_dir(&needles).unwrap();
+    fs::create_dir(needles).unwrap();
     let saved = saved_screens(&out);
     assert_eq!(saved.len(), 2);
     for (screen, page) in saved.iter().zip(["a", "b"]) {
         let area = [40, 40, 400, 200];
-        write_needle(&needles, &format!("page-{page}"), &out.join(screen), area);
+        write_needle(needles, &format!("page-{page}"), &out.join(screen), area);
     }
 }
 

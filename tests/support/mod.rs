@@ -2,5 +2,7 @@
 
 pub(crate) mod appliance;
 pub(crate) mod browser;
+pub(crate) mod cached;
+pub(crate) mod debian;
 pub(crate) mod job;
 pub(crate) mod tiny_guest;

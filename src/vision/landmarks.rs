@@ -21,8 +21,8 @@ const STEP: usize = 8;
 const LEAST_SHARE: f64 = 0.3;
 /// The smaller eigenvalue, a pixel, of the faintest text that is one.
 const LEAST_DENSITY: f64 = 40.0;
-/// Windows that are looked at more closely, best first.
-const CANDIDATES: usize = 400;
+/// Windows that are searched elsewhere, at most: each is compared with the whole screen.
+const SEARCHES: usize = 60;
 /// Points of a window that are compared when it is searched elsewhere.
 const PROBES: usize = 48;
 /// Grey levels two places may differ by, a probe, and look alike.
@@ -39,17 +39,19 @@ pub fn landmarks(pictures: &[&Picture], most: usize) -> Vec<Rect> {
     let mut windows = grey.windows(&sums);
     windows.sort_by(|a, b| b.worth.total_cmp(&a.worth));
     let Some(best) = windows.first().map(|window| window.worth) else { return vec![] };
-    let mut found: Vec<Rect> = Vec::new();
-    for window in windows.iter().take(CANDIDATES) {
-        if found.len() == most || window.worth < best * LEAST_SHARE {
+    let (mut found, mut twice): (Vec<Rect>, Vec<Rect>) = (vec![], vec![]);
+    for window in windows.iter().take_while(|window| window.worth >= best * LEAST_SHARE) {
+        if found.len() == most || found.len() + twice.len() == SEARCHES {
             break;
         }
         let Rect { x, y, w, h } = window.rect;
         let around = Rect::new(x - APART, y - APART, w + 2 * APART, h + 2 * APART);
-        if found.iter().any(|other| other.touches(&around)) || grey.has_twice(&window.rect) {
+        let is_taken = found.iter().any(|other| other.touches(&around));
+        // What overlaps something that is there twice most often is so itself.
+        if is_taken || twice.iter().any(|other| other.touches(&window.rect)) {
             continue;
         }
-        found.push(window.rect);
+        if grey.has_twice(&window.rect) { &mut twice } else { &mut found }.push(window.rect);
     }
     found
 }

@@ -21,7 +21,6 @@ fn symbol(text: &'static str) -> Option<(&'static str, String)> {
 /// A symbol of `icons.svg`. Always beside a word, so readers aloud skip it.
 pub fn icon(name: &str) -> Markup {
     let drawing = SYMBOLS.get(name);
-    debug_assert!(drawing.is_some(), "no icon {name}");
     html! {
         svg.icon aria-hidden="true" focusable="false" viewBox="0 0 16 16" {
             (PreEscaped(drawing.map_or("", String::as_str)))

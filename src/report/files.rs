@@ -119,6 +119,8 @@ pub(super) fn readable(bytes: &[u8]) -> String {
             },
             '\n' | '\t' => out.push(letter),
             control if control.is_control() => {}
+            // No characters by definition; XML forbids them.
+            '\u{fffe}' | '\u{ffff}' => {}
             letter => out.push(letter),
         }
     }

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     clock,
     model::{Acceleration, JobState, Verdict, WayIn, Who},
-    store::{Commits, Counts, FILE, Tally},
+    store::{Commits, Counts, FILE, Tally, Totals},
     tasks,
 };
 
@@ -45,6 +45,7 @@ pub(super) async fn show(
         tally,
         oldest_waiting: web.store.oldest_waiting().await?,
         commits: web.store.commits(),
+        totals: web.store.totals().await?,
         disk: tasks::blocking(move || Disk::look(&data)).await?,
         refused: web.about.refused.load(Ordering::Relaxed),
         is_held: web.about.hold.borrow().is_some(),
@@ -62,6 +63,7 @@ struct Seen {
     /// When the job that waits longest was submitted.
     oldest_waiting: Option<Timestamp>,
     commits: Commits,
+    totals: Totals,
     disk: Disk,
     refused: u64,
     is_held: bool,
@@ -89,7 +91,7 @@ impl Disk {
 }
 
 fn render(seen: &Seen) -> String {
-    let Seen { counts, tally, commits, disk, .. } = seen;
+    let Seen { counts, tally, commits, totals, disk, .. } = seen;
     let page = Page::default();
     page.gauges(
         ("sutler_build_info", "Always 1; what runs here."),
@@ -147,6 +149,11 @@ fn render(seen: &Seen) -> String {
     page.gauge("sutler_store_size_bytes", "Size of the store's file.", real(disk.store));
     page.gauge("sutler_data_size_bytes", "Size of the disk of the data folder.", real(disk.size));
     page.gauge("sutler_data_free_bytes", "What is free on it for the appliance.", real(disk.free));
+    page.gauges(
+        ("sutler_jobs_held_bytes", "What ended jobs hold on the disk, as far as it is measured."),
+        "what",
+        [("videos", totals.videos), ("results", totals.results), ("bundles", totals.bundles)],
+    );
     page.gauges(
         ("sutler_acceleration", "1 for how guests run here; all 0 while that is found out."),
         "kind",
@@ -219,6 +226,7 @@ mod tests {
             counts: Counts::default(),
             tally: Tally::default(),
             oldest_waiting: Some("2026-01-31T12:00:00Z".parse().unwrap()),
+            totals: Totals { videos: 300, results: 20, bundles: 1, ..Totals::default() },
             commits: Commits { count: 3, time: Duration::from_millis(1_500) },
             disk: Disk { store: 1 << 20, size: 1 << 40, free: 1 << 39 },
             refused: 7,

@@ -41,7 +41,7 @@ const TRUTHS: [&str; 12] = [
     "little is open",
     "the page answers",
     "a job of a member of the group passes",
-    "its video was encoded",
+    "its video is encoded at idle priority",
     "a job goes on through a restart",
     "a job goes on through an upgrade",
     "the job passes under the newer appliance",

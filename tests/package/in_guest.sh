@@ -75,6 +75,8 @@ goes_on() {
     [ "$(main_pid)" != "$main" ] && [ "$(engine_pid)" = "$engine" ] && is 2 running
 }
 
+is_idle() { chrt --pid "$(pgrep -u sutler -f "$1")" | grep SCHED_IDLE; }
+
 upgrade() { install /test/newer.deb && dpkg-query -W sutler | grep -F '+next'; }
 
 # What is there, but for what package managers remember.
@@ -108,8 +110,8 @@ truth "little is open" systemd-analyze security --no-pager --threshold=20 sutler
 truth "the page answers" wait_until curl -fsS http://127.0.0.1:8470/
 usermod --append --groups sutler ada
 truth "a job of a member of the group passes" quick
-truth "its video was encoded" test -s /var/lib/sutler/jobs/1/video.mp4
 runs 2 > /dev/null || fail "the slow job runs"
+truth "its video is encoded at idle priority" wait_until is_idle encode-video
 truth "a job goes on through a restart" goes_on systemctl restart sutler
 truth "a job goes on through an upgrade" goes_on upgrade
 truth "the job passes under the newer appliance" passes 2

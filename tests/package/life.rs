@@ -5,13 +5,14 @@ use std::{
     fs::{self, File},
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    appliance::wait_for,
+    appliance::{pause, wait_for},
     debian::{Package, Room, succeed, tree},
     job::JobFolder,
 };
@@ -91,16 +92,23 @@ impl Lab {
         serde_json::from_slice(&shown.stdout).ok()
     }
 
-    fn wait_state(&self, id: u64, state: &str) -> Value {
-        wait_for(&format!("job {id} to be {state}"), || {
+    /// Waits until the job runs. Looks seldom: what looks takes its time from what is looked at.
+    fn runs(&self, id: u64) {
+        wait_for(&format!("job {id} to run"), || {
+            pause(Duration::from_millis(300));
             let job = self.job(id)?;
-            assert!(job["state"] != "ended" || state == "ended", "{job:#}");
-            (job["state"] == state).then_some(job)
-        })
+            assert_ne!(job["state"], "ended", "{job:#}");
+            (job["state"] == "running").then_some(())
+        });
     }
 
     fn passes(&self, id: u64) -> Value {
-        let job = self.wait_state(id, "ended");
+        wait_for(&format!("job {id}"), || {
+            pause(Duration::from_millis(300));
+            self.job(id)
+        });
+        self.room.try_sh(&format!("timeout 300 sutler wait {id}"));
+        let job = self.job(id).unwrap();
         assert_eq!(job["verdict"], "passed", "{job:#}");
         job
     }
@@ -121,6 +129,7 @@ impl Lab {
 }
 
 impl Drop for Lab {
+    #[expect(clippy::print_stdout, reason = "the test has failed, and this says why")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!("{}", fs::read_to_string(self.work.path().join("log")).unwrap_or_default());
@@ -153,7 +162,7 @@ fn it_is_installed_used_upgraded_under_jobs_and_purged_without_a_trace() {
 
     // The file of the running program is replaced under it, and under an engine.
     lab.drop_job("slow", SLOW);
-    lab.wait_state(2, "running");
+    lab.runs(2);
     install(&lab, &newer.0);
     assert!(lab.room.sh("dpkg-query -W sutler").contains("+next"));
     assert_eq!(
@@ -171,7 +180,7 @@ fn it_is_installed_used_upgraded_under_jobs_and_purged_without_a_trace() {
 
     // Removing ends what runs, and keeps what was found out.
     lab.drop_job("cut-off", SLOW);
-    lab.wait_state(4, "running");
+    lab.runs(4);
     lab.stop(appliance);
     lab.room.sh("apt-get remove --yes sutler");
     assert_eq!(lab.processes(), "");

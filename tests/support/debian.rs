@@ -186,7 +186,7 @@ impl Room {
     /// A program in the room, run by root.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.first, "--mount", "--net", "--pid", "--root", "--wd=/"]);
+        command.args(["--target", &self.first, "--mount", "--net", "--pid", "--root", "--wdns=/"]);
         command.arg("--").arg(program);
         command
             .env_clear()

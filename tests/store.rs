@@ -162,7 +162,6 @@ async fn a_store_of_layout_1_is_read_and_brought_to_today() {
 }
 
 #[tokio::test]
-#[ignore = "its golden file is to be written first, by write_the_golden_store"]
 async fn a_store_of_layout_2_is_read() {
     is_read(2).await;
 }

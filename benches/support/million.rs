@@ -182,5 +182,6 @@ fn candidate(n: u32) -> Candidate {
         areas: Vec::new(),
         tags: vec!["installer-language".into()],
         workaround: None,
+        expected: None,
     }
 }

@@ -12,13 +12,14 @@ use super::{
     timeline::{anchor, dashed},
     words,
 };
-use crate::model::{Candidate, ItemRun, Outcome, ScreenRun, StepRun};
+use crate::model::{Candidate, Cause, ItemRun, Outcome, ScreenRun, StepRun};
 
 /// Shorter times are not told.
 const NOTABLE: Duration = Duration::from_millis(50);
 
-/// Failed steps are open, but for the one whose path is `shown`: its evidence is elsewhere.
-pub fn steps(items: &[ItemRun], shown: Option<&str>, links: &impl Links) -> Markup {
+/// Failed steps are open, but for the one the cause names: its evidence stands there.
+pub fn steps(items: &[ItemRun], cause: Option<&Cause>, links: &impl Links) -> Markup {
+    let shown = cause.and_then(|cause| cause.place.step.as_deref());
     html! {
         @if items.is_empty() { p.empty { "No step has been reached." } }
         @for group in grouped(items) {

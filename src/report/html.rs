@@ -17,6 +17,7 @@ use crate::{
 };
 
 const STYLE: &str = concat!(
+    include_str!("../../assets/web/tokens.css"),
     include_str!("../../assets/web/sutler.css"),
     include_str!("../../assets/web/report.css")
 );
@@ -86,7 +87,7 @@ pub(super) fn render(results: &Results, media: &Media) -> Markup {
                             (missing(results, media))
                             section #steps {
                                 h2 { "Steps" }
-                                (markup::steps(&run.items, &links))
+                                (markup::steps(&run.items, job.cause.as_ref(), &links))
                             }
                             (markup::notes(run))
                             section #logs { (markup::logs(run, &results.tails, &links)) }

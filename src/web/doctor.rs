@@ -79,7 +79,7 @@ fn render(report: &Report, moment: &Moment) -> Markup {
             } } }
         }
     };
-    layout::page(&Frame::new("Doctor", Tab::Neither), &content)
+    layout::page(&Frame::new("Doctor", Tab::Doctor), &content)
 }
 
 /// The worst first; what is equally well stays in its order.

@@ -90,7 +90,7 @@ impl WebError {
             Self::BadRequest(_) | Self::Range { .. } => {
                 "Follow a link of a page instead of changing its address by hand."
             }
-            Self::SocketOnly | Self::Method | Self::NotYours { .. } => {
+            Self::SocketOnly | Self::Method | Self::NotYours { .. } | Self::KeeperOnly => {
                 "Pages only show. Use the sutler command on the box to change something."
             }
             Self::Host(_) => {
@@ -100,7 +100,7 @@ impl WebError {
                 "Change what was sent and send it again."
             }
             Self::Unavailable(_) => "Try again in a moment.",
-            Self::File(_) | Self::Store(_) => {
+            Self::File(_) | Self::Store(_) | Self::Disk(_) => {
                 "The log of the service has the reason; its keeper should look at it and at the \
                  doctor's page."
             }

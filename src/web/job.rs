@@ -53,7 +53,6 @@ pub(super) fn render(view: &JobView) -> Markup {
         frame.refresh = Some(5);
     }
     let links = Addresses { job: job.id, video: view.video.as_ref() };
-    let shown = job.cause.as_ref().and_then(|cause| cause.place.step.as_deref());
     let content = html! {
         (layout::crumbs(&html! {
             @match job.state {
@@ -73,7 +72,7 @@ pub(super) fn render(view: &JobView) -> Markup {
             div.body {
                 section #steps data-live {
                     h2 { "Steps" }
-                    (markup::steps(&run.items, shown, &links))
+                    (markup::steps(&run.items, job.cause.as_ref(), &links))
                 }
                 (markup::notes(run))
                 section #logs data-live { (markup::logs(run, &view.texts, &links)) }

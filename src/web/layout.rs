@@ -13,6 +13,7 @@ use crate::{
 pub(super) enum Tab {
     Queue,
     History,
+    Doctor,
     Disk,
     Neither,
 }
@@ -21,6 +22,7 @@ pub(super) enum Tab {
 const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Queue, "/", "Queue"),
     (Tab::History, "/history", "History"),
+    (Tab::Doctor, "/doctor", "Doctor"),
     (Tab::Disk, "/disk", "Disk"),
 ];
 
@@ -101,7 +103,7 @@ fn foot() -> Markup {
             span { "Sutler " (env!("CARGO_PKG_VERSION")) }
             @match guests {
                 Some(Acceleration::Kvm) => span { "Guests run accelerated (KVM)" },
-                Some(Acceleration::Tcg) => span { "Guests run emulated (TCG)" },
+                Some(Acceleration::Tcg) => a href="/doctor" { "Guests run emulated (TCG)" },
                 None => {},
             }
             nav aria-label="For programs" {

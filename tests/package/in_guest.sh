@@ -100,7 +100,7 @@ no_file() {
 }
 
 useradd --no-create-home ada
-touch /root/before /root/left
+touch /root/before /root/left /tmp/out
 files > /root/before
 
 truth "apt installs it" install /test/sutler.deb

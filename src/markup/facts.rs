@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::{
     links::Links,
-    moment::{Moment, span},
+    moment::{Moment, size, span},
     words,
 };
-use crate::model::{Job, JobId, Run, Visibility};
+use crate::model::{Job, JobId, Keepsake, Run, Visibility};
 
 pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Markup {
     html! {
@@ -56,6 +56,23 @@ pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Marku
                 (named(name, value))
             }
             (fact("UUID", &html! { code.hash { (job.uuid) } }))
+        }
+    }
+}
+
+/// What retention has taken, when and by which rule.
+pub fn removed(job: &Job, moment: &Moment) -> Markup {
+    html! {
+        @for removal in &job.holdings.removed {
+            p.removed {
+                @match removal.what {
+                    Keepsake::Video => "The video",
+                    Keepsake::Results => "The results of this job",
+                    Keepsake::Record => "The record of this job",
+                }
+                " (" (size(removal.bytes)) ") went on " (moment.stamp(removal.at))
+                ": " (removal.rule) "."
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub mod words;
 
 pub use badge::{badge, outcome_mark, progress, state_badge, verdict_badge};
 pub use cause::cause;
-pub use facts::facts;
+pub use facts::{facts, removed};
 pub use icon::icon;
 pub use links::{Links, Seek};
 pub use moment::{Moment, position, size, span};

@@ -71,7 +71,11 @@ fn row(step: &StepRun, shown: Option<&str>, links: &impl Links) -> Markup {
             }
             @if !step.words.is_empty() { p.why { bdi { (words::shorten(&step.words, 2_000)) } } }
             @if !step.screens.is_empty() {
-                @if open { (evidence(step, links)) } @else { (strip(step, links)) }
+                @if open {
+                    div id=(shot_anchor(step, step.screens.len() - 1)) { (evidence(step, links)) }
+                } @else {
+                    (strip(step, links))
+                }
             }
         }
     }
@@ -112,7 +116,7 @@ pub fn evidence(step: &StepRun, links: &impl Links) -> Markup {
     let nearest = drawn(shot);
     let expected = nearest.and_then(|needle| Some((needle, screen::expected(needle, links)?)));
     html! {
-        div.evidence id=(shot_anchor(step, index)) {
+        div.evidence {
             @if let Some((needle, picture)) = &expected {
                 figure {
                     figcaption { span { b { "Expected" } } bdi { (needle.needle) } }

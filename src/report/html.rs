@@ -12,15 +12,12 @@ use super::{
     results::Results,
 };
 use crate::{
-    markup::{self, Links, Scale, Seek, icon, shot_anchor, size, span, words},
-    model::{JobId, JobState, ScreenRun, StepRun},
+    markup::{self, Links, STYLE, Scale, Seek, icon, shot_anchor, size, span, words},
+    model::{JobId, JobState, Outcome, ScreenRun, StepRun},
 };
 
-const STYLE: &str = concat!(
-    include_str!("../../assets/web/tokens.css"),
-    include_str!("../../assets/web/sutler.css"),
-    include_str!("../../assets/web/report.css")
-);
+/// What a report looks like where it is no page.
+const OWN_STYLE: &str = include_str!("../../assets/web/report.css");
 const SCRIPT: &str = include_str!("../../assets/web/report.js");
 
 /// What the page may load and run.
@@ -31,9 +28,10 @@ pub(super) fn policy(film: &Film) -> String {
         Film::Shown { .. } | Film::TooLarge { .. } | Film::NotWanted | Film::Gone => "data:",
     };
     format!(
-        "default-src 'none'; img-src data:; media-src {media}; style-src 'sha256-{}'; \
+        "default-src 'none'; img-src data:; media-src {media}; style-src 'sha256-{}' 'sha256-{}'; \
          script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
         hash(STYLE),
+        hash(OWN_STYLE),
         hash(SCRIPT)
     )
 }
@@ -55,6 +53,7 @@ pub(super) fn render(results: &Results, media: &Media) -> Markup {
                 // Without it a browser asks the server for one.
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(OWN_STYLE)) }
             }
             body.report {
                 header.bar {
@@ -66,43 +65,32 @@ pub(super) fn render(results: &Results, media: &Media) -> Markup {
                 }
                 (markup::patterns())
                 main #content {
-                    header.head { (head(results)) }
-                    div.columns {
-                        div.aside {
-                            (recording(&media.film))
-                            section #facts {
-                                h2 { "Facts" }
-                                (markup::facts(job, run, moment, &links))
+                    div.run {
+                        header.head { (head(results)) }
+                        div #outcome {
+                            (markup::removed(job, moment))
+                            @if let Some(cause) = &job.cause {
+                                (markup::cause(cause, job.verdict, run, &links))
                             }
-                        }
-                        div.body {
-                            div #outcome {
-                                @if let Some(cause) = &job.cause {
-                                    (markup::cause(cause, job.verdict, run, &links))
-                                }
-                                @if run.started.is_some() {
-                                    (markup::timeline(run, results.until()))
-                                }
+                            @if run.started.is_some() {
+                                (markup::timeline(run, results.until()))
                             }
                             (missing(results, media))
+                        }
+                        (recording(&media.film))
+                        div.body {
                             section #steps {
                                 h2 { "Steps" }
                                 (markup::steps(&run.items, job.cause.as_ref(), &links))
                             }
                             (markup::notes(run))
                             section #logs { (markup::logs(run, &results.tails, &links)) }
-                            @if !job.definition.is_empty() {
-                                section { h2 { "Definition" }
-                                    details {
-                                        summary {
-                                            "As it was submitted"
-                                            span.hint { (size(job.definition.len() as u64)) }
-                                        }
-                                        pre tabindex="0" { (job.definition) }
-                                    }
-                                }
-                            }
+                            (definition(&job.definition))
                             (markup::backend(job))
+                        }
+                        section #facts {
+                            h2 { "Facts" }
+                            (markup::facts(job, run, moment, &links))
                         }
                     }
                 }
@@ -121,7 +109,6 @@ pub(super) fn render(results: &Results, media: &Media) -> Markup {
 fn head(results: &Results) -> Markup {
     let Results { moment, job, .. } = results;
     html! {
-        h1 { bdi { (words::shorten(&job.name, 500)) } }
         div.status {
             (markup::badge(job))
             @match job.verdict {
@@ -131,6 +118,21 @@ fn head(results: &Results) -> Markup {
             span.hint {
                 @if let Some(took) = job.running_time(moment.now) { (span(took)) ", " }
                 (moment.stamp(job.ended.unwrap_or(job.submitted)))
+            }
+        }
+        h1 { bdi { (words::shorten(&job.name, 500)) } }
+    }
+}
+
+fn definition(text: &str) -> Markup {
+    html! {
+        @if !text.is_empty() {
+            section {
+                h2 { "Definition" }
+                details {
+                    summary { "As it was submitted" span.hint { (size(text.len() as u64)) } }
+                    pre tabindex="0" { (text) }
+                }
             }
         }
     }
@@ -191,7 +193,9 @@ impl Links for Inside<'_> {
 
     fn step(&self, step: &StepRun, screen: usize, candidate: usize) -> Option<String> {
         let shot = step.screens.get(screen)?;
-        let is_there = candidate == 0 && self.media.pictures.contains_key(&shot.sha256);
+        // Of a failed step only the last screen is drawn among the steps.
+        let is_drawn = step.result != Some(Outcome::Fail) || screen + 1 == step.screens.len();
+        let is_there = candidate == 0 && self.media.pictures.contains_key(&shot.sha256) && is_drawn;
         is_there.then(|| format!("#{}", shot_anchor(step, screen)))
     }
 

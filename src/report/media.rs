@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     capture::{GrowingVideo, VIDEO_FILE},
-    model::{Digest, Job, Outcome, Run, ScreenRun},
+    markup::drawn,
+    model::{Digest, Job, Outcome, Run},
     supervise::JobFolder,
 };
 
@@ -81,27 +82,36 @@ impl Media {
         let mut media =
             Self { pictures: HashMap::new(), left_out: 0, gone: 0, film: film(folder, video) };
         let mut room = PICTURES;
-        for (screen, times) in by_weight(&results.job, &results.run) {
-            let Some(bytes) = picture(folder, screen) else {
+        for shown in by_weight(&results.job, &results.run) {
+            let Some(bytes) = picture(folder, shown.file) else {
                 media.gone += 1;
                 continue;
             };
-            let cost = times * bytes.len() as u64;
+            let cost = shown.times * bytes.len() as u64;
             if cost > room {
                 media.left_out += 1;
                 continue;
             }
             room -= cost;
             let address = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes));
-            media.pictures.insert(screen.sha256, address);
+            media.pictures.insert(shown.sha256, address);
         }
         media
     }
 }
 
-/// Every screen once, with how often it is shown; first those of the step the cause names, then of
-/// steps that did not pass, then in their order.
-fn by_weight<'a>(job: &Job, run: &'a Run) -> Vec<(&'a ScreenRun, u64)> {
+/// A picture that is shown.
+#[derive(Debug)]
+struct Shown<'a> {
+    sha256: Digest,
+    file: &'a str,
+    /// How often.
+    times: u64,
+}
+
+/// Every picture once: screens, and what the nearest needle was cut from where none was found.
+/// First those of the step the cause names, then of steps that did not pass, then in their order.
+fn by_weight<'a>(job: &Job, run: &'a Run) -> Vec<Shown<'a>> {
     let at = job.cause.as_ref().and_then(|cause| cause.place.step.as_ref());
     let mut steps: Vec<_> = run.steps().collect();
     steps.sort_by_key(|step| {
@@ -109,24 +119,34 @@ fn by_weight<'a>(job: &Job, run: &'a Run) -> Vec<(&'a ScreenRun, u64)> {
         let is_fine = matches!(step.result, Some(Outcome::Ok));
         (!is_cause, is_fine)
     });
-    let mut screens: Vec<(&ScreenRun, u64)> = Vec::new();
+    let mut pictures: Vec<Shown<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for screen in steps.iter().flat_map(|step| &step.screens) {
-        let place = *places.entry(screen.sha256).or_insert_with(|| {
-            screens.push((screen, 0));
-            screens.len() - 1
+    let mut show = |sha256, file, times| {
+        let place = *places.entry(sha256).or_insert_with(|| {
+            pictures.push(Shown { sha256, file, times: 0 });
+            pictures.len() - 1
         });
-        screens[place].1 += 1;
+        pictures[place].times += times;
+    };
+    for step in steps {
+        // In the cause large, and small among the steps.
+        let times = if at == Some(&step.path) { 2 } else { 1 };
+        for screen in &step.screens {
+            show(screen.sha256, screen.file.as_str(), times);
+            if let Some(expected) = drawn(screen).and_then(|nearest| nearest.expected.as_ref()) {
+                show(expected.sha256, expected.file.as_str(), 1);
+            }
+        }
     }
-    screens
+    pictures
 }
 
-fn picture(folder: &JobFolder, screen: &ScreenRun) -> Option<Vec<u8>> {
-    if files::kind(&screen.file) != Some(FileKind::Screen) {
+fn picture(folder: &JobFolder, name: &str) -> Option<Vec<u8>> {
+    if files::kind(name) != Some(FileKind::Screen) {
         return None;
     }
     let mut bytes = Vec::new();
-    let file = files::open(&folder.file(&screen.file)).ok()?;
+    let file = files::open(&folder.file(name)).ok()?;
     file.take(PICTURE + 1).read_to_end(&mut bytes).ok()?;
     let is_png = bytes.starts_with(b"\x89PNG\r\n\x1a\n");
     (is_png && bytes.len() as u64 <= PICTURE).then_some(bytes)
@@ -164,9 +184,11 @@ mod tests {
         run.items[1].steps[0].screens.push(first.clone());
         let weighed = by_weight(&job, &run);
         let failed = run.steps().find(|step| step.result == Some(Outcome::Fail)).unwrap();
-        assert_eq!(weighed[0].0.sha256, failed.screens[0].sha256);
-        let twice: Vec<_> = weighed.iter().filter(|(_, times)| *times == 2).collect();
-        assert_eq!(twice.len(), 1);
-        assert_eq!(twice[0].0.sha256, first.sha256);
+        assert_eq!(weighed[0].sha256, failed.screens[0].sha256);
+        let nearest = failed.screens[0].candidates[0].expected.as_ref().unwrap();
+        assert_eq!(weighed[1].sha256, nearest.sha256);
+        let found: Vec<_> = weighed.iter().filter(|shown| shown.sha256 == first.sha256).collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].times, 2);
     }
 }

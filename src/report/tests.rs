@@ -50,7 +50,7 @@ fn the_page_has_everything_in_it_and_leads_nowhere_else() {
     let (_data, folder, results) = failed();
     let page = page(&results, &folder);
     let pictures = regex::Regex::new("data:image/png;base64,[A-Za-z0-9+/=]+").unwrap();
-    assert_eq!(pictures.find_iter(&page).count(), 3, "three screens");
+    assert!(pictures.find_iter(&page).count() >= 3, "three screens, one large and small");
     for (_, [link]) in regex::Regex::new("(?:href|src)=\"([^\"]*)\"")
         .unwrap()
         .captures_iter(&page)
@@ -197,7 +197,7 @@ fn hostile_words_stay_words() {
 
         let page = page(&results, &folder);
         assert_eq!(page.matches("<script").count(), 1, "only ours: {words}");
-        assert_eq!(page.matches("</style>").count(), 1, "{words}");
+        assert_eq!(page.matches("</style>").count(), 2, "{words}");
         assert!(!page.contains("\"onload"), "{words}");
 
         let xml = junit::render(&results);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     markup::{self, Moment, Tail, size, span, words},
-    model::{Job, JobState, Keepsake, Run},
+    model::{Job, JobState, Run},
 };
 
 /// All the page shows.
@@ -64,7 +64,7 @@ pub(super) fn render(view: &JobView) -> Markup {
         div.run {
             header #head.head data-live { (head(view)) }
             div #outcome data-live {
-                (removed(view))
+                (markup::removed(job, &view.moment))
                 @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }
                 @if run.started.is_some() { (markup::timeline(run, view.until())) }
             }
@@ -114,23 +114,6 @@ fn head(view: &JobView) -> Markup {
         }
         @if job.state == JobState::Ended {
             p { a.action href=(format!("/jobs/{}/report.html", job.id)) { "Report" } }
-        }
-    }
-}
-
-/// What retention has taken, when and by which rule.
-fn removed(view: &JobView) -> Markup {
-    html! {
-        @for removal in &view.job.holdings.removed {
-            p.removed {
-                @match removal.what {
-                    Keepsake::Video => "The video",
-                    Keepsake::Results => "The results of this job",
-                    Keepsake::Record => "The record of this job",
-                }
-                " (" (size(removal.bytes)) ") went on " (view.moment.stamp(removal.at))
-                ": " (removal.rule) "."
-            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod package;
 mod pages;
 mod reports;
 mod runs;
+mod schema;
 mod settings;
 mod store;
 mod support;

@@ -1,7 +1,7 @@
 //! Job files, good and bad: what an author is told, and on which line.
 
 #[path = "support/job_bad.rs"]
-mod bad;
+pub(crate) mod bad;
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ use sutler::{
     },
 };
 
-const INSTALLER: &str = include_str!("support/job_installer.yaml");
-const INSTALLER_JSON: &str = include_str!("support/job_installer.json");
-const EVERYTHING: &str = include_str!("support/job_everything.yaml");
+pub(crate) const INSTALLER: &str = include_str!("support/job_installer.yaml");
+pub(crate) const INSTALLER_JSON: &str = include_str!("support/job_installer.json");
+pub(crate) const EVERYTHING: &str = include_str!("support/job_everything.yaml");
 
 fn good(text: &str, name: &str) -> Read {
     read(text, name, Options { strict: true }).unwrap_or_else(|problems| panic!("{problems}"))
@@ -156,11 +156,11 @@ fn a_boot_without_our_block_is_lavas() {
 
 #[test]
 fn anchors_and_merge_keys_are_followed() {
-    let text = "job_name: x\nactions:\n- boot: {guest: &g {memory: 2G, cpus: 2}}\n\
-                - boot:\n    guest:\n      <<: *g\n      cpus: 4\n";
+    let text = "job_name: x\nmetadata: &m {BUILD: 7, ROW: 1}\nsettings:\n  <<: *m\n  ROW: 2\n\
+                actions:\n- boot: {}\n";
     let definition = good(text, "job.yaml").definition;
-    let Work::Boot(boot) = &definition.actions[1].work else { panic!("no boot") };
-    assert_eq!((boot.guest.memory_mib, boot.guest.cpus), (2048, 4));
+    assert_eq!(definition.metadata["ROW"], "1");
+    assert_eq!((&*definition.settings["BUILD"], &*definition.settings["ROW"]), ("7", "2"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The names of keys that `send_key` knows.
 
 /// Keys with a name, as os-autoinst calls them.
-const NAMED: [&str; 35] = [
+pub(super) const NAMED: [&str; 35] = [
     "ret",
     "kp_enter",
     "esc",
@@ -40,7 +40,7 @@ const NAMED: [&str; 35] = [
 ];
 
 /// Keys that are held while the last one is pressed; each is also a key of its own.
-const HELD: [&str; 12] = [
+pub(super) const HELD: [&str; 12] = [
     "ctrl", "ctrl_r", "alt", "alt_r", "altgr", "shift", "shift_r", "super", "super_r", "meta",
     "meta_r", "win",
 ];

@@ -9,6 +9,7 @@ mod actions;
 mod admit;
 pub mod bundle;
 pub mod check;
+mod form;
 mod guest;
 mod keys;
 mod needle_tags;
@@ -17,11 +18,14 @@ mod node;
 pub mod qemu_arguments;
 mod read;
 mod reader;
+mod reference;
+mod schema;
 mod screen;
 mod steps;
 mod template;
 mod value;
 mod variables;
+mod verbs;
 mod words;
 
 pub use admit::{Admission, Refusal};
@@ -31,6 +35,8 @@ pub use node::MAX_TEXT;
 pub use read::{
     ACTION_TIMEOUT, DEVICE_TYPE, JOB_TIMEOUT, Options, Read, VISIBILITY, read, read_bytes,
 };
+pub use reference::{job_file_reference, steps_reference};
+pub use schema::{SCHEMA_PATH, schema};
 pub use screen::MOST_STEPS;
 pub use steps::{
     ASSERT_TIMEOUT, CHECK_TIMEOUT, SERIAL_TIMEOUT, SIMILARITY_DB, STILL, STILL_TIMEOUT,

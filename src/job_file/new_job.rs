@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::{Definition, Digest, IntakeKey, Needs, NewJob, Submitter, WayIn, Work};
+use crate::model::{Definition, Digest, IntakeKey, Needs, NewJob, Submitter, WayIn};
 
 /// How a job came in.
 #[derive(Debug, Clone)]
@@ -40,16 +40,14 @@ pub fn to_new_job(definition: Definition, text: &str, bundle: Digest, arrival: A
     }
 }
 
-/// The largest of its guests: they run one after the other. A job without a guest needs none.
+/// What its guest takes. A job without a guest needs nothing.
 pub fn needs(definition: &Definition) -> Needs {
-    let mut needs = Needs { memory_mib: 0, cores: 0, at_most: definition.timeouts.job };
-    for action in &definition.actions {
-        if let Work::Boot(boot) = &action.work {
-            needs.memory_mib = needs.memory_mib.max(boot.guest.memory_mib);
-            needs.cores = needs.cores.max(boot.guest.cpus);
-        }
+    let guest = definition.guest();
+    Needs {
+        memory_mib: guest.map_or(0, |guest| guest.memory_mib),
+        cores: guest.map_or(0, |guest| guest.cpus),
+        at_most: definition.timeouts.job,
     }
-    needs
 }
 
 /// Version 7, so that names sort by the time of submission.
@@ -68,9 +66,9 @@ mod tests {
     };
 
     #[test]
-    fn a_new_job_has_the_needs_of_its_largest_guest() {
+    fn a_new_job_has_the_needs_of_its_guest() {
         let text = "job_name: x\npriority: high\ntimeouts: {job: 10m}\nactions:\n\
-                    - boot: {guest: {memory: 2G}}\n- boot: {guest: {memory: 512M, cpus: 3}}\n";
+                    - boot: {guest: {memory: 2G, cpus: 3}}\n";
         let definition = read(text, "x", Options::default()).unwrap().definition;
         let submitted: Timestamp = "2024-01-02T03:04:05.678Z".parse().unwrap();
         let arrival = Arrival {

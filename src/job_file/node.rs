@@ -91,6 +91,11 @@ pub(super) fn parse(text: &str, json: bool) -> Result<Node, Box<Problem>> {
     })
 }
 
+/// A value that our own tables write as YAML.
+pub(super) fn our_own(yaml: &str) -> serde_json::Value {
+    serde_saphyr::from_str(yaml).expect("the values of our tables are YAML")
+}
+
 /// A file as deep as we allow must not depend on how much stack its reader has left.
 fn on_its_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {

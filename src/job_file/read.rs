@@ -6,12 +6,12 @@ use crate::model::{Definition, Priority, Timeouts, Visibility};
 
 use super::{
     Place, Problem, Problems,
-    actions::{Actions, within_job},
+    actions::{Actions, MOST_ACTIONS, TIMEOUT, within_job},
+    form::{Bare, Block, Choice, Form, Key, Kind, Word, words},
     guest,
     node::{self, Node, Value, excerpt},
-    reader::{Block, FileUse, Report, Spot, TagUse},
-    value::Bare,
-    variables::{LONGEST_TEXT, Variables, is_name},
+    reader::{Entry, FileUse, Report, Spot, TagUse},
+    variables::{LONGEST_TEXT, VARIABLE, Variables, is_name},
 };
 
 /// Device type of a job that names none.
@@ -26,6 +26,157 @@ pub const ACTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const LONGEST_NAME: usize = 200;
 const MOST_TAGS: usize = 50;
 const MOST_ENTRIES: usize = 1_000;
+
+const PRIORITIES: [Choice<Priority>; 3] = [
+    ("low", Priority::LOW, "0: after everybody else."),
+    ("medium", Priority::MEDIUM, "50."),
+    ("high", Priority::HIGH, "100: before everybody else."),
+];
+/// Whether everybody may see it.
+const VISIBILITIES: [Choice<bool>; 2] = [
+    ("public", true, "Everybody who may see this box."),
+    ("personal", false, "Whoever submitted it."),
+];
+const PRIORITY_WORDS: [Word; 3] = words(&PRIORITIES);
+const VISIBILITY_WORDS: [Word; 2] = words(&VISIBILITIES);
+const NAME: Kind = Kind::Name { longest: LONGEST_NAME };
+const FOR_SHELLS: &str = "it is for shell tests, which this version does not run";
+const ONE_EACH: &str = "an action has one timeout, its `timeout:`";
+
+/// The whole file.
+pub(super) static JOB: Form = Form {
+    doc: "A job file is one map with these keys. Two of them are needed, `job_name` and `actions`; \
+          the rest has sensible defaults.",
+    keys: &[
+        Key::new(
+            "job_name",
+            Kind::Line { longest: LONGEST_NAME },
+            "What the job is for, in one line. Pages and lists show it.",
+        )
+        .needed("a line that says what the job is for")
+        .example("the installer asks the right questions"),
+        Key::new(
+            "device_type",
+            NAME,
+            "The kind of machine to run on. This version has one, `qemu-x86_64`.",
+        )
+        .usual(DEVICE_TYPE)
+        .example("qemu-x86_64"),
+        Key::new(
+            "priority",
+            Kind::Either(
+                &Kind::Words(&PRIORITY_WORDS),
+                &Kind::Number { least: 0, most: 100 },
+            ),
+            "Jobs of a higher priority start first; among equals the older one does.",
+        )
+        .usual("medium"),
+        Key::new(
+            "tags",
+            Kind::List { of: &NAME, least: 0, most: MOST_TAGS },
+            "What the device must have. A job that asks for a tag no device has waits, and says so.",
+        )
+        .usual("[]")
+        .example("[uefi]"),
+        Key::new(
+            "visibility",
+            Kind::Either(&Kind::Words(&VISIBILITY_WORDS), &Kind::Form(&GROUP)),
+            "Who may see the job and its results. It is kept with the job; this version shows every \
+             job to everybody who can reach its page.",
+        )
+        .usual("public"),
+        Key::new("timeouts", Kind::Form(&TIMEOUTS), "How long things may take."),
+        Key::new(
+            "metadata",
+            Kind::Map { names: "", of: &Kind::Anything, least: 0, most: MOST_ENTRIES },
+            "Anything you want to have with the job, such as a build number. It is shown and kept, \
+             and changes nothing.",
+        )
+        .usual("{}")
+        .example("{build: \"20230607\"}"),
+        Key::new(
+            "settings",
+            Kind::Map {
+                names: VARIABLE,
+                of: &Kind::Text { longest: LONGEST_TEXT },
+                least: 0,
+                most: MOST_ENTRIES,
+            },
+            "Variables. `%NAME%` in paths, kernel command lines, tags and typed text becomes the \
+             value; `%%` is a percent sign.",
+        )
+        .usual("{}")
+        .example("{LANG_ROW: English}")
+        .ours(),
+        Key::new(
+            "stream",
+            Kind::Stream,
+            "Where the results belong. It is kept with the job and shown.",
+        )
+        .example("/public/team/installer/")
+        .ours(),
+        Key::new(
+            "context",
+            Kind::Form(&guest::CONTEXT),
+            "LAVA's description of the machine. In a job of your own, `guest:` is clearer.",
+        ),
+        Key::new(
+            "actions",
+            Kind::List { of: &Kind::Form(&super::actions::ACTION), least: 1, most: MOST_ACTIONS },
+            "What to do, from first to last: make images ready, boot, test.",
+        )
+        .needed("a list of deploy, boot and test"),
+    ],
+    refused: &[
+        ("server", "this version keeps results on this box and sends them nowhere"),
+        ("protocols", "this version runs jobs of one machine"),
+        ("device", "ask for a device by its `tags:`"),
+        ("worker", "every job runs on this box"),
+    ],
+    ignored: &[
+        ("notify", "this version tells nobody when a job ends"),
+        ("secrets", FOR_SHELLS),
+        ("environment", FOR_SHELLS),
+        ("reboot_to_fastboot", "there is no fastboot on a virtual machine"),
+    ],
+    ..Form::new("job", Block::Lava, "`job_name:` and `actions:`")
+};
+
+static GROUP: Form = Form {
+    doc: "Groups that may see the job.",
+    keys: &[Key::new(
+        "group",
+        Kind::OneOrMore { of: &NAME, most: usize::MAX },
+        "One group or a list of them.",
+    )
+    .needed("the groups that may see the job")
+    .example("[lab, qa]")],
+    ..Form::new("visibility", Block::Ours, "{group: [names]}")
+};
+
+static TIMEOUTS: Form = Form {
+    doc: "How long things may take. What is not done in time ends as `timed_out`, and says what took \
+          so long.",
+    keys: &[
+        Key::new("job", TIMEOUT, "The whole job, from its start to its end.")
+            .usual("1h")
+            .example("15m"),
+        Key::new(
+            "action",
+            TIMEOUT,
+            "Every action that has no `timeout` of its own. Ten minutes, or the job's time if that is \
+             less, when it is not given.",
+        )
+        .example("{minutes: 5}"),
+    ],
+    ignored: &[
+        ("actions", ONE_EACH),
+        ("connection", ONE_EACH),
+        ("connections", ONE_EACH),
+        ("queue", "a job waits in the queue until it runs or is canceled"),
+    ],
+    ..Form::new("timeouts", Block::Lava, "{job: 1h, action: 10m}")
+};
 
 /// How to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,8 +254,8 @@ fn shown(text: &str) -> &str {
 
 fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
     let spot = Spot::root(node);
-    let mut fields = spot.fields(report, "`job_name:` and `actions:`")?;
-    let name = fields.need(report, "job_name", "a line that says what the job is for");
+    let mut fields = spot.fields(report, &JOB)?;
+    let name = fields.need(report, "job_name");
     let name = name.and_then(|spot| spot.line(report, LONGEST_NAME));
     let device_type = fields
         .take("device_type")
@@ -127,27 +278,8 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
         None => Some(None),
     };
     let asked = fields.take("context").map(|spot| guest::context(report, &spot));
-    let actions = fields.need(report, "actions", "a list of deploy, boot and test");
-    fields.refuse(
-        report,
-        &[
-            ("server", "this version keeps results on this box and sends them nowhere"),
-            ("protocols", "this version runs jobs of one machine"),
-            ("device", "ask for a device by its `tags:`"),
-            ("worker", "every job runs on this box"),
-        ],
-    );
-    const FOR_SHELLS: &str = "it is for shell tests, which this version does not run";
-    fields.ignore(
-        report,
-        &[
-            ("notify", "this version tells nobody when a job ends"),
-            ("secrets", FOR_SHELLS),
-            ("environment", FOR_SHELLS),
-            ("reboot_to_fastboot", "there is no fastboot on a virtual machine"),
-        ],
-    );
-    fields.finish(report, Block::Lava);
+    let actions = fields.need(report, "actions");
+    fields.finish(report);
     // Without its settings or timeouts every action would be wrong as well.
     let (settings, timeouts) = (settings?, timeouts?);
     let mut variables = Variables::new(&settings);
@@ -168,11 +300,10 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
 }
 
 fn priority(report: &mut Report, spot: &Spot<'_>) -> Option<Priority> {
-    let names = [("low", Priority::LOW), ("medium", Priority::MEDIUM), ("high", Priority::HIGH)];
     let number = matches!(&spot.node.value, Value::Scalar { text, .. }
         if text.starts_with(|c: char| c.is_ascii_digit() || c == '-'));
     if !number {
-        return spot.choice(report, &names);
+        return spot.choice(report, &PRIORITIES);
     }
     let number = spot.number(report, 0..=100)?;
     u8::try_from(number).ok().map(Priority)
@@ -193,13 +324,12 @@ fn tags(report: &mut Report, spot: &Spot<'_>) -> Option<Vec<String>> {
 
 fn visibility(report: &mut Report, spot: &Spot<'_>) -> Option<Visibility> {
     if !matches!(spot.node.value, Value::Map(_)) {
-        let known = [("public", true), ("personal", false)];
-        let public = spot.choice(report, &known)?;
-        return Some(if public { Visibility::Public } else { Visibility::Personal });
+        let is_public = spot.choice(report, &VISIBILITIES)?;
+        return Some(if is_public { Visibility::Public } else { Visibility::Personal });
     }
-    let mut fields = spot.fields(report, "{group: [names]}")?;
-    let group = fields.need(report, "group", "the groups that may see the job");
-    fields.finish(report, Block::Ours);
+    let mut fields = spot.fields(report, &GROUP)?;
+    let group = fields.need(report, "group");
+    fields.finish(report);
     let group = group?;
     let names = match group.node.value {
         Value::List(_) => group.list(report, "groups")?,
@@ -213,22 +343,11 @@ fn visibility(report: &mut Report, spot: &Spot<'_>) -> Option<Visibility> {
 }
 
 fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timeouts> {
-    let mut fields = spot.fields(report, "{job: 1h, action: 10m}")?;
+    let mut fields = spot.fields(report, &TIMEOUTS)?;
     let job =
         fields.take("job").map_or(Some(JOB_TIMEOUT), |spot| spot.timeout(report, Bare::Refused));
     let action_at = fields.take("action");
-    let one_each = "an action has one timeout, its `timeout:`";
-    let no_queue = "a job waits in the queue until it runs or is canceled";
-    fields.ignore(
-        report,
-        &[
-            ("actions", one_each),
-            ("connection", one_each),
-            ("connections", one_each),
-            ("queue", no_queue),
-        ],
-    );
-    fields.finish(report, Block::Lava);
+    fields.finish(report);
     let action = match action_at {
         Some(spot) => {
             let timeout = spot.timeout(report, Bare::Refused);
@@ -243,8 +362,7 @@ fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timeouts> {
 /// Free: what is no text is kept as JSON.
 fn metadata(report: &mut Report, spot: &Spot<'_>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let Some(mut fields) = spot.fields(report, "names and values") else { return found };
-    for (name, at, spot) in limited(report, spot, fields.rest()) {
+    for Entry { name, at, spot } in limited(report, spot).unwrap_or_default() {
         let text = match &spot.node.value {
             Value::Scalar { text, .. } => text.clone(),
             Value::Null => String::new(),
@@ -262,11 +380,10 @@ fn metadata(report: &mut Report, spot: &Spot<'_>) -> BTreeMap<String, String> {
 }
 
 fn settings(report: &mut Report, spot: &Spot<'_>) -> Option<BTreeMap<String, String>> {
-    let mut fields = spot.fields(report, "names and values")?;
-    let all = limited(report, spot, fields.rest());
+    let all = limited(report, spot)?;
     let expected = all.len();
     let mut found = BTreeMap::new();
-    for (name, at, spot) in all {
+    for Entry { name, at, spot } in all {
         if !is_name(name) || name.len() > LONGEST_NAME {
             let found = format!("the setting `{}`", excerpt(name));
             let expected = "a name of letters, digits and `_`, as LANG_ROW";
@@ -280,14 +397,13 @@ fn settings(report: &mut Report, spot: &Spot<'_>) -> Option<BTreeMap<String, Str
     (found.len() == expected).then_some(found)
 }
 
-type Entries<'n> = Vec<(&'n str, Place, Spot<'n>)>;
-
-fn limited<'n>(report: &mut Report, spot: &Spot<'_>, mut entries: Entries<'n>) -> Entries<'n> {
+fn limited<'n>(report: &mut Report, spot: &Spot<'n>) -> Option<Vec<Entry<'n>>> {
+    let mut entries = spot.entries(report, "names and values")?;
     if entries.len() > MOST_ENTRIES {
         report.add(spot.problem(format!("at most {MOST_ENTRIES} entries")));
         entries.truncate(MOST_ENTRIES);
     }
-    entries
+    Some(entries)
 }
 
 fn stream(report: &mut Report, spot: &Spot<'_>) -> Option<String> {

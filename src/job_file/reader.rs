@@ -1,8 +1,8 @@
 //! Walks the tree and collects everything that is wrong with it.
 //!
-//! A [`Spot`] is a node with the path that leads to it, [`Fields`] a map that knows which of its
-//! keys somebody asked for. What nobody asked for is an unknown key: an error in our blocks, a
-//! warning in LAVA's unless the reading is strict.
+//! A [`Spot`] is a node with the path that leads to it, [`Fields`] a map that is read by its
+//! [`Form`]. What the form does not have is an unknown key: an error in our blocks, a warning in
+//! LAVA's unless the reading is strict.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use crate::model::{Digest, TagQuery};
 
 use super::{
     Place, Problem, Severity,
+    form::{Block, Form},
     node::{Node, Value, excerpt},
 };
 
@@ -65,13 +66,6 @@ pub(super) struct TagUse {
     pub(super) needles: Option<usize>,
 }
 
-/// Whose block a map is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Block {
-    Lava,
-    Ours,
-}
-
 /// A node and how one gets there.
 #[derive(Debug, Clone)]
 pub(super) struct Spot<'n> {
@@ -110,19 +104,15 @@ impl<'n> Spot<'n> {
         Some(items.iter().enumerate().map(item).collect())
     }
 
-    /// The map that is here. Keys that are no words and keys that come twice are reported.
-    pub(super) fn fields(&self, report: &mut Report, expected: &str) -> Option<Fields<'n>> {
+    /// The map that is here, as its entries. Keys that are no words and keys that come twice are
+    /// reported.
+    pub(super) fn entries(&self, report: &mut Report, expected: &str) -> Option<Vec<Entry<'n>>> {
         let Value::Map(entries) = &self.node.value else {
             report.add(self.problem(format!("a map: {expected}")));
             return None;
         };
         let mut seen = std::collections::HashMap::new();
-        let mut fields = Fields {
-            spot: self.clone(),
-            entries: Vec::new(),
-            asked: Vec::new(),
-            not_done: Vec::new(),
-        };
+        let mut found = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let Value::Scalar { text: name, .. } = &key.value else {
                 let problem = Problem::new(key.at, &self.path, key.describe(), "a word as key");
@@ -136,108 +126,112 @@ impl<'n> Spot<'n> {
                 report.add(Problem::new(key.at, path, found, expected));
                 continue;
             }
-            fields.entries.push(Entry { name, key, value, taken: false });
+            found.push(Entry { name, at: key.at, spot: self.child(name, value) });
+        }
+        Some(found)
+    }
+
+    /// The map that is here, to be read by its form. What the form refuses or ignores is told.
+    pub(super) fn fields(&self, report: &mut Report, form: &'static Form) -> Option<Fields<'n>> {
+        let mut fields = Fields {
+            spot: self.clone(),
+            form,
+            left: self.entries(report, form.looks)?,
+            asked: Vec::new(),
+            has_refused: false,
+        };
+        for (name, why) in form.refused() {
+            if let Some(problem) = fields.not_done(name, why) {
+                fields.has_refused = true;
+                report.add(problem);
+            }
+        }
+        for (name, why) in form.ignored() {
+            if let Some(problem) = fields.not_done(name, why) {
+                report.add(problem.warning());
+            }
         }
         Some(fields)
     }
 }
 
+/// A key of a map, where it stands, and its value.
 #[derive(Debug)]
-struct Entry<'n> {
-    name: &'n str,
-    key: &'n Node,
-    value: &'n Node,
-    taken: bool,
+pub(super) struct Entry<'n> {
+    pub(super) name: &'n str,
+    pub(super) at: Place,
+    pub(super) spot: Spot<'n>,
 }
 
 /// A map whose keys are asked for one by one.
 #[derive(Debug)]
 pub(super) struct Fields<'n> {
     pub(super) spot: Spot<'n>,
-    entries: Vec<Entry<'n>>,
+    form: &'static Form,
+    /// What nobody has asked for yet.
+    left: Vec<Entry<'n>>,
     asked: Vec<&'static str>,
-    /// Keys that mean something, but not to us.
-    not_done: Vec<&'static str>,
+    /// Among the keys was one that means something we do not do.
+    pub(super) has_refused: bool,
 }
 
 impl<'n> Fields<'n> {
     pub(super) fn take(&mut self, name: &'static str) -> Option<Spot<'n>> {
+        debug_assert!(self.form.key(name).is_some(), "`{}` has no `{name}`", self.form.name);
         self.asked.push(name);
-        let entry = self.entries.iter_mut().find(|entry| entry.name == name)?;
-        entry.taken = true;
-        Some(self.spot.child(name, entry.value))
+        self.remove(name).map(|entry| entry.spot)
     }
 
     /// As [`Self::take`]; its absence is a problem.
-    pub(super) fn need(
-        &mut self,
-        report: &mut Report,
-        name: &'static str,
-        expected: &str,
-    ) -> Option<Spot<'n>> {
+    pub(super) fn need(&mut self, report: &mut Report, name: &'static str) -> Option<Spot<'n>> {
         let found = self.take(name);
         if found.is_none() {
+            let with = self.form.key(name).and_then(|key| key.needed);
+            let with = with.expect("a form says of every key we need that it is needed");
             let problem = Problem::new(
                 self.spot.place(),
                 &self.spot.path,
                 format!("no `{name}`"),
-                format!("`{name}:` with {expected}"),
+                format!("`{name}:` with {with}"),
             );
             report.add(problem);
         }
         found
     }
 
-    /// Takes keys that mean something we do not do, and says so.
-    pub(super) fn refuse(&mut self, report: &mut Report, keys: &[(&'static str, &str)]) {
-        for (name, why) in keys {
-            if let Some(problem) = self.not_done(name, why) {
-                report.add(problem);
-            }
-        }
-    }
-
-    /// As [`Self::refuse`], for what does not change what the job comes to.
-    pub(super) fn ignore(&mut self, report: &mut Report, keys: &[(&'static str, &str)]) {
-        for (name, why) in keys {
-            if let Some(problem) = self.not_done(name, why) {
-                report.add(problem.warning());
-            }
-        }
+    fn remove(&mut self, name: &str) -> Option<Entry<'n>> {
+        let index = self.left.iter().position(|entry| entry.name == name)?;
+        Some(self.left.remove(index))
     }
 
     fn not_done(&mut self, name: &'static str, why: &str) -> Option<Problem> {
-        self.not_done.push(name);
-        let entry = self.entries.iter_mut().find(|entry| entry.name == name)?;
-        entry.taken = true;
-        let path = self.spot.child(name, entry.value).path;
+        let entry = self.remove(name)?;
         let expected = "only what this version carries out";
-        Some(Problem::new(entry.key.at, path, format!("`{name}`"), expected).help(why))
+        Some(Problem::new(entry.at, entry.spot.path, format!("`{name}`"), expected).help(why))
     }
 
-    /// Everything that has not been taken, in the order of the file.
-    pub(super) fn rest(&mut self) -> Vec<(&'n str, Place, Spot<'n>)> {
-        let left = self.entries.iter_mut().filter(|entry| !entry.taken);
-        left.map(|entry| {
-            entry.taken = true;
-            (entry.name, entry.key.at, self.spot.child(entry.name, entry.value))
-        })
-        .collect()
-    }
-
-    /// Reports what nobody asked for.
-    pub(super) fn finish(mut self, report: &mut Report, block: Block) {
-        let asked = std::mem::take(&mut self.asked);
-        let not_done = std::mem::take(&mut self.not_done);
-        for (name, at, spot) in self.rest() {
-            let expected = match asked.as_slice() {
+    /// Reports what its form does not have.
+    pub(super) fn finish(self, report: &mut Report) {
+        let form = self.form;
+        for key in form.keys() {
+            debug_assert!(
+                self.asked.contains(&key.name),
+                "`{}` never asks for `{}`",
+                form.name,
+                key.name
+            );
+        }
+        for Entry { name, at, spot } in self.left {
+            let names: Vec<_> = form.keys().map(|key| key.name).collect();
+            let expected = match names.as_slice() {
                 [] => "no key here".to_owned(),
                 names => format!("one of {}", listed(names.iter().copied())),
             };
             let found = format!("the unknown key `{}`", excerpt(name));
             let mut problem = Problem::new(at, spot.path, found, expected);
-            problem.help = nearest(name, asked.iter().chain(&not_done).copied());
-            let lenient = block == Block::Lava && !report.strict;
+            let not_done = form.refused().chain(form.ignored()).map(|(name, _)| name);
+            problem.help = nearest(name, names.into_iter().chain(not_done));
+            let lenient = form.block == Block::Lava && !report.strict;
             report.add(if lenient { problem.warning() } else { problem });
         }
     }

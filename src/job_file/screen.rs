@@ -6,8 +6,9 @@ use crate::model::{Item, Module, ModuleFlags, ScreenTest};
 
 use super::{
     Problem,
+    form::{Block, Form, Key, Kind},
     node::Value,
-    reader::{Block, FileUse, Report, Spot},
+    reader::{FileUse, Report, Spot},
     steps,
     variables::Variables,
 };
@@ -17,6 +18,56 @@ pub const MOST_STEPS: usize = 10_000;
 /// Longest path, bytes, as Linux has it.
 pub(super) const LONGEST_PATH: usize = 4_095;
 const LONGEST_NAME: usize = 200;
+const NO_SNAPSHOTS: &str = "this version keeps no snapshots to go back to";
+
+pub(super) static SCREEN: Form = Form {
+    doc: "Steps on the screen of the guest, one after the other. A step that fails ends the test; \
+          inside a module it ends the module, and the module's `flags` say what becomes of the rest.",
+    keys: &[
+        Key::new(
+            "needles",
+            Kind::Path,
+            "The folder of needles, relative to the job file. Steps that look for tags need it.",
+        )
+        .example("needles/"),
+        Key::new(
+            "steps",
+            Kind::List { of: &Kind::Item, least: 1, most: usize::MAX },
+            "Steps, and modules of steps. At most 10000 in a job.",
+        )
+        .needed("a list of steps"),
+    ],
+    ..Form::new("screen", Block::Ours, "`needles:` and `steps:`")
+};
+
+pub(super) static MODULE: Form = Form {
+    doc: "Steps that belong together, under a name. Modules do not hold modules.",
+    keys: &[
+        Key::new("module", Kind::Line { longest: LONGEST_NAME }, "Its name.")
+            .needed("its name")
+            .example("country"),
+        Key::new("flags", Kind::Form(&FLAGS), "What its failure means for the rest."),
+        Key::new("steps", Kind::List { of: &Kind::Step, least: 1, most: usize::MAX }, "Its steps.")
+            .needed("the steps of the module"),
+    ],
+    ..Form::new("module", Block::Ours, "a module")
+};
+
+static FLAGS: Form = Form {
+    doc: "os-autoinst's flags of a module. Without any, its failure fails the job and the modules \
+          after it still run.",
+    keys: &[
+        Key::new("fatal", Kind::Flag, "When it fails, nothing after it runs.").usual("false"),
+        Key::new("ignore_failure", Kind::Flag, "Its failure does not fail the job.").usual("false"),
+    ],
+    refused: &[("always_rollback", NO_SNAPSHOTS)],
+    ignored: &[
+        ("milestone", NO_SNAPSHOTS),
+        ("no_rollback", NO_SNAPSHOTS),
+        ("important", "every module counts, as os-autoinst has it now"),
+    ],
+    ..Form::new("flags", Block::Ours, "flags, as {fatal: true}")
+};
 
 pub(super) fn read(
     report: &mut Report,
@@ -24,8 +75,10 @@ pub(super) fn read(
     variables: &mut Variables<'_>,
     steps_left: &mut usize,
 ) -> Option<ScreenTest> {
-    let mut fields = spot.fields(report, "`needles:` and `steps:`")?;
-    let needles = fields.take("needles").and_then(|spot| {
+    let mut fields = spot.fields(report, &SCREEN)?;
+    let asked = fields.take("needles");
+    let is_asked = asked.is_some();
+    let needles = asked.and_then(|spot| {
         let text = variables.line(report, &spot)?;
         let file = path(report, &spot, &text)?;
         let (place, path) = (spot.place(), spot.path);
@@ -33,9 +86,8 @@ pub(super) fn read(
         report.files.push(named);
         Some((file, report.files.len() - 1))
     });
-    let asked = fields.take("needles").is_some();
-    let list = fields.need(report, "steps", "a list of steps");
-    fields.finish(report, Block::Ours);
+    let list = fields.need(report, "steps");
+    fields.finish(report);
     let list = list?.list(report, "steps")?;
     if list.is_empty() {
         report.add(spot.problem("at least one step"));
@@ -47,7 +99,7 @@ pub(super) fn read(
     for index in before..report.looks.len() {
         report.looks[index].needles = needles.as_ref().map(|(_, index)| *index);
     }
-    if let (false, Some(look)) = (asked, report.looks.get(before)) {
+    if let (false, Some(look)) = (is_asked, report.looks.get(before)) {
         let found = "a step that looks for needles, and no `needles:`";
         let expected = "`needles:` with the folder they are in";
         report.add(Problem::new(look.place, &look.path, found, expected));
@@ -66,13 +118,13 @@ fn item(
         count(report, spot, steps_left)?;
         return steps::read(report, spot, variables).map(Item::Step);
     }
-    let mut fields = spot.fields(report, "a module")?;
-    let name = fields.take("module").and_then(|spot| spot.line(report, LONGEST_NAME));
+    let mut fields = spot.fields(report, &MODULE)?;
+    let name = fields.need(report, "module").and_then(|spot| spot.line(report, LONGEST_NAME));
     let flags = fields
         .take("flags")
         .map_or_else(|| Some(ModuleFlags::default()), |spot| flags(report, &spot));
-    let list = fields.need(report, "steps", "the steps of the module");
-    fields.finish(report, Block::Ours);
+    let list = fields.need(report, "steps");
+    fields.finish(report);
     let list = list?.list(report, "steps")?;
     if list.is_empty() {
         report.add(spot.problem("a module with at least one step"));
@@ -111,15 +163,11 @@ fn count(report: &mut Report, spot: &Spot<'_>, left: &mut usize) -> Option<()> {
 }
 
 fn flags(report: &mut Report, spot: &Spot<'_>) -> Option<ModuleFlags> {
-    let mut fields = spot.fields(report, "flags, as {fatal: true}")?;
+    let mut fields = spot.fields(report, &FLAGS)?;
     let fatal = fields.take("fatal").map_or(Some(false), |spot| flag(report, &spot));
     let ignore_failure =
         fields.take("ignore_failure").map_or(Some(false), |spot| flag(report, &spot));
-    let why = "this version keeps no snapshots to go back to";
-    fields.refuse(report, &[("always_rollback", why)]);
-    fields.ignore(report, &[("milestone", why), ("no_rollback", why)]);
-    fields.ignore(report, &[("important", "every module counts, as os-autoinst has it now")]);
-    fields.finish(report, Block::Ours);
+    fields.finish(report);
     Some(ModuleFlags { fatal: fatal?, ignore_failure: ignore_failure? })
 }
 

@@ -6,11 +6,14 @@ use crate::model::{Button, PowerAction, Step, TagQuery};
 
 use super::{
     Problem,
+    form::Bare,
     keys::{key_names, valid_keys},
     node::Value,
-    reader::{Block, Fields, Report, Spot, TagUse, listed, nearest},
-    value::Bare,
+    reader::{Entry, Fields, Report, Spot, TagUse, listed, nearest},
     variables::Variables,
+    verbs::{
+        BUTTONS, MOST_CHARACTERS, MOST_SIMILARITY_DB, MOST_TAGS, POWER_ACTIONS, verb, verb_names,
+    },
 };
 
 /// How long `assert_screen` and `assert_and_click` wait when a step does not say.
@@ -28,24 +31,13 @@ pub const SERIAL_TIMEOUT: Duration = Duration::from_secs(90);
 /// Between two characters of `type_string`.
 pub const TYPE_INTERVAL: Duration = Duration::from_millis(30);
 
-const VERBS: [&str; 9] = [
-    "assert_screen",
-    "check_screen",
-    "assert_and_click",
-    "send_key",
-    "type_string",
-    "wait_still_screen",
-    "wait_serial",
-    "save_screenshot",
-    "power",
-];
 /// Compiled size of an expression, bytes.
 const LARGEST_REGEX: usize = 1 << 20;
-/// Needles are chosen by a few tags, not by a catalogue.
-const MOST_TAGS: usize = 64;
-const MOST_CHARACTERS: usize = 16 << 10;
 
-/// Reads the step here. Other keys in its map are for the caller to have taken.
+/// Reads the value of a verb, in its short or its long form.
+pub(super) type Reader = fn(&mut Report, &Spot<'_>, &mut Variables<'_>) -> Option<Step>;
+
+/// Reads the step here.
 pub(super) fn read(
     report: &mut Report,
     spot: &Spot<'_>,
@@ -55,34 +47,28 @@ pub(super) fn read(
         Value::Scalar { text, .. } => match text.as_str() {
             "save_screenshot" => Some(Step::SaveScreenshot),
             "wait_still_screen" => Some(still(STILL)),
-            verb => {
+            name => {
                 let problem = spot.problem("a step, as `assert_screen: tag`");
-                report.add(if VERBS.contains(&verb) {
-                    problem.help(format!("`{verb}` needs a value: `{verb}: …`"))
-                } else {
-                    unknown_verb(problem, verb)
+                report.add(match verb(name) {
+                    Some(_) => problem.help(format!("`{name}` needs a value: `{name}: …`")),
+                    None => unknown_verb(problem, name),
                 });
                 None
             }
         },
-        Value::Map(entries) => {
-            let mut fields = spot.fields(report, "one step")?;
-            let verb = VERBS.iter().find_map(|verb| fields.take(verb).map(|spot| (*verb, spot)));
-            let step = match verb {
-                Some((verb, argument)) => one(report, verb, &argument, variables),
-                None => {
-                    let name = entries.first().and_then(|(key, _)| match &key.value {
-                        Value::Scalar { text, .. } => Some(text.as_str()),
-                        Value::Null | Value::List(_) | Value::Map(_) => None,
-                    });
-                    let expected = format!("a step: one of {}", listed(VERBS.into_iter()));
-                    report.add(unknown_verb(spot.problem(expected), name.unwrap_or_default()));
-                    return None;
-                }
+        Value::Map(_) => {
+            let mut entries = spot.entries(report, "one step")?;
+            let Some(at) = entries.iter().position(|entry| verb(entry.name).is_some()) else {
+                let name = entries.first().map(|entry| entry.name).unwrap_or_default();
+                let expected = format!("a step: one of {}", listed(verb_names()));
+                report.add(unknown_verb(spot.problem(expected), name));
+                return None;
             };
-            for (name, at, other) in fields.rest() {
+            let Entry { name, spot: argument, .. } = entries.remove(at);
+            let step = (verb(name)?.read)(report, &argument, variables);
+            for Entry { name, at, spot } in entries {
                 let found = format!("`{name}` beside the step");
-                let problem = Problem::new(at, other.path, found, "one step in each list item");
+                let problem = Problem::new(at, spot.path, found, "one step in each list item");
                 report.add(problem.help("options are indented below the step's name"));
             }
             step
@@ -99,7 +85,7 @@ fn unknown_verb(problem: Problem, verb: &str) -> Problem {
         "assert_and_dclick" => Some("write `assert_and_click: {tags: …, double: true}`".into()),
         "type_password" => Some("write `type_string: {text: …, secret: true}`".into()),
         "sleep" | "wait" => Some("wait for what comes next with `assert_screen`".into()),
-        verb => nearest(verb, VERBS),
+        verb => nearest(verb, verb_names()),
     };
     match meant {
         Some(help) => problem.help(help),
@@ -107,52 +93,28 @@ fn unknown_verb(problem: Problem, verb: &str) -> Problem {
     }
 }
 
-fn one(
-    report: &mut Report,
-    verb: &str,
-    spot: &Spot<'_>,
-    variables: &mut Variables<'_>,
-) -> Option<Step> {
-    match verb {
-        "assert_screen" => {
-            let (tags, timeout) = look(report, spot, variables, ASSERT_TIMEOUT)?;
-            Some(Step::AssertScreen { tags, timeout })
-        }
-        "check_screen" => {
-            let (tags, timeout) = look(report, spot, variables, CHECK_TIMEOUT)?;
-            Some(Step::CheckScreen { tags, timeout })
-        }
-        "assert_and_click" => click(report, spot, variables),
-        "send_key" => send_key(report, spot, variables),
-        "type_string" => type_string(report, spot, variables),
-        "wait_still_screen" => wait_still(report, spot),
-        "wait_serial" => wait_serial(report, spot, variables),
-        "save_screenshot" => save_screenshot(report, spot),
-        _ => power(report, spot),
-    }
+/// The long form of a verb's value, if that is how it is written.
+fn long<'n>(report: &mut Report, spot: &Spot<'n>, name: &str) -> Option<Fields<'n>> {
+    let form = &verb(name).expect("every reader is a verb's").form;
+    matches!(spot.node.value, Value::Map(_)).then(|| spot.fields(report, form))?
 }
 
-fn long<'n>(report: &mut Report, spot: &Spot<'n>) -> Option<Fields<'n>> {
-    matches!(spot.node.value, Value::Map(_)).then(|| spot.fields(report, "options"))?
-}
-
-/// A step whose only argument may be written without its name.
+/// An argument that may be written without its name.
 fn argument<'n>(
     report: &mut Report,
     spot: &Spot<'n>,
     fields: &mut Option<Fields<'n>>,
     name: &'static str,
-    expected: &str,
 ) -> Option<Spot<'n>> {
     match fields {
-        Some(fields) => fields.need(report, name, expected),
+        Some(fields) => fields.need(report, name),
         None => Some(spot.clone()),
     }
 }
 
 fn finish(report: &mut Report, fields: Option<Fields<'_>>) {
     if let Some(fields) = fields {
-        fields.finish(report, Block::Ours);
+        fields.finish(report);
     }
 }
 
@@ -161,16 +123,35 @@ fn timeout(report: &mut Report, fields: &mut Option<Fields<'_>>, default: Durati
     spot.and_then(|spot| spot.duration(report, Bare::Seconds)).unwrap_or(default)
 }
 
+pub(super) fn assert_screen(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    let (tags, timeout) = look(report, spot, variables, "assert_screen", ASSERT_TIMEOUT)?;
+    Some(Step::AssertScreen { tags, timeout })
+}
+
+pub(super) fn check_screen(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    let (tags, timeout) = look(report, spot, variables, "check_screen", CHECK_TIMEOUT)?;
+    Some(Step::CheckScreen { tags, timeout })
+}
+
 fn look(
     report: &mut Report,
     spot: &Spot<'_>,
     variables: &mut Variables<'_>,
-    default: Duration,
+    verb: &str,
+    usual: Duration,
 ) -> Option<(TagQuery, Duration)> {
-    let mut fields = long(report, spot);
-    let wanted = argument(report, spot, &mut fields, "tags", "the tags to look for");
+    let mut fields = long(report, spot, verb);
+    let wanted = argument(report, spot, &mut fields, "tags");
     let tags = wanted.and_then(|wanted| tags(report, &wanted, variables));
-    let timeout = timeout(report, &mut fields, default);
+    let timeout = timeout(report, &mut fields, usual);
     finish(report, fields);
     Some((tags?, timeout))
 }
@@ -199,15 +180,18 @@ fn tags(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> 
     Some(tags)
 }
 
-fn click(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> Option<Step> {
-    let mut fields = long(report, spot);
-    let wanted = argument(report, spot, &mut fields, "tags", "the tags to look for");
+pub(super) fn assert_and_click(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    let mut fields = long(report, spot, "assert_and_click");
+    let wanted = argument(report, spot, &mut fields, "tags");
     let tags = wanted.and_then(|wanted| tags(report, &wanted, variables));
     let timeout = timeout(report, &mut fields, ASSERT_TIMEOUT);
     let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
     let (button, double, point) = (option("button"), option("double"), option("point"));
-    let buttons = [("left", Button::Left), ("middle", Button::Middle), ("right", Button::Right)];
-    let button = button.map_or(Some(Button::Left), |spot| spot.choice(report, &buttons));
+    let button = button.map_or(Some(Button::Left), |spot| spot.choice(report, &BUTTONS));
     let double = double.map_or(Some(false), |spot| spot.switch(report));
     let point = match point {
         Some(spot) => Some(variables.line(report, &spot)?),
@@ -217,9 +201,13 @@ fn click(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) ->
     Some(Step::AssertAndClick { tags: tags?, timeout, button: button?, double: double?, point })
 }
 
-fn send_key(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>) -> Option<Step> {
-    let mut fields = long(report, spot);
-    let wanted = argument(report, spot, &mut fields, "keys", "the keys to press");
+pub(super) fn send_key(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    variables: &mut Variables<'_>,
+) -> Option<Step> {
+    let mut fields = long(report, spot, "send_key");
+    let wanted = argument(report, spot, &mut fields, "keys");
     finish(report, fields);
     let wanted = wanted?;
     if matches!(wanted.node.value, Value::List(_)) {
@@ -247,13 +235,13 @@ fn send_key(report: &mut Report, spot: &Spot<'_>, variables: &mut Variables<'_>)
     }
 }
 
-fn type_string(
+pub(super) fn type_string(
     report: &mut Report,
     spot: &Spot<'_>,
     variables: &mut Variables<'_>,
 ) -> Option<Step> {
-    let mut fields = long(report, spot);
-    let wanted = argument(report, spot, &mut fields, "text", "the text to type");
+    let mut fields = long(report, spot, "type_string");
+    let wanted = argument(report, spot, &mut fields, "text");
     let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
     let (secret, interval) = (option("secret"), option("interval"));
     let secret = secret.map_or(Some(false), |spot| spot.switch(report));
@@ -282,11 +270,15 @@ const fn still(still: Duration) -> Step {
     Step::WaitStillScreen { still, timeout: STILL_TIMEOUT, similarity_db: SIMILARITY_DB }
 }
 
-fn wait_still(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
+pub(super) fn wait_still_screen(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    _: &mut Variables<'_>,
+) -> Option<Step> {
     if matches!(spot.node.value, Value::Null) {
         return Some(still(STILL));
     }
-    let mut fields = long(report, spot);
+    let mut fields = long(report, spot, "wait_still_screen");
     let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
     let (stilltime, limit) = (option("stilltime"), option("timeout"));
     let similarity = option("similarity");
@@ -297,7 +289,7 @@ fn wait_still(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
     };
     let (still, timeout) = (time(&stilltime, STILL), time(&limit, STILL_TIMEOUT));
     let similarity_db =
-        similarity.map_or(Some(SIMILARITY_DB), |spot| spot.real(report, 0.0..=1_000_000.0));
+        similarity.map_or(Some(SIMILARITY_DB), |spot| spot.real(report, 0.0..=MOST_SIMILARITY_DB));
     let (still, timeout) = (still?, timeout?);
     if still > timeout {
         let spot = limit.or(stilltime).unwrap_or_else(|| spot.clone());
@@ -310,13 +302,13 @@ fn wait_still(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
     Some(Step::WaitStillScreen { still, timeout, similarity_db: similarity_db? })
 }
 
-fn wait_serial(
+pub(super) fn wait_serial(
     report: &mut Report,
     spot: &Spot<'_>,
     variables: &mut Variables<'_>,
 ) -> Option<Step> {
-    let mut fields = long(report, spot);
-    let wanted = argument(report, spot, &mut fields, "regex", "the expression to wait for");
+    let mut fields = long(report, spot, "wait_serial");
+    let wanted = argument(report, spot, &mut fields, "regex");
     let timeout = timeout(report, &mut fields, SERIAL_TIMEOUT);
     finish(report, fields);
     let wanted = wanted?;
@@ -343,24 +335,29 @@ fn wait_serial(
     }
 }
 
-fn save_screenshot(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
-    if !matches!(spot.node.value, Value::Null) {
-        let fields = spot.fields(report, "nothing, or {}")?;
-        fields.finish(report, Block::Ours);
+pub(super) fn save_screenshot(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    _: &mut Variables<'_>,
+) -> Option<Step> {
+    match (&spot.node.value, long(report, spot, "save_screenshot")) {
+        (Value::Null, _) => {}
+        (_, Some(fields)) => fields.finish(report),
+        (Value::Scalar { .. } | Value::List(_) | Value::Map(_), None) => {
+            report.add(spot.problem("nothing, or {}"));
+        }
     }
     Some(Step::SaveScreenshot)
 }
 
-fn power(report: &mut Report, spot: &Spot<'_>) -> Option<Step> {
-    let mut fields = long(report, spot);
-    let wanted = argument(report, spot, &mut fields, "action", "off, reset or acpi");
+pub(super) fn power(report: &mut Report, spot: &Spot<'_>, _: &mut Variables<'_>) -> Option<Step> {
+    let mut fields = long(report, spot, "power");
+    let wanted = argument(report, spot, &mut fields, "action");
     finish(report, fields);
-    let known = [PowerAction::Off, PowerAction::Reset, PowerAction::Acpi]
-        .map(|action| (action.name(), action));
     let wanted = wanted?;
     // Programs that write YAML or JSON make `false` of a plain `off`.
     if matches!(&wanted.node.value, Value::Scalar { text, plain: true } if text == "false") {
         return Some(Step::Power { action: PowerAction::Off });
     }
-    wanted.choice(report, &known).map(|action| Step::Power { action })
+    wanted.choice(report, &POWER_ACTIONS).map(|action| Step::Power { action })
 }

@@ -7,6 +7,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     Problem,
+    form::{Bare, Block, Choice, Form, Key, Kind},
     node::Value,
     reader::{Report, Spot, listed, nearest},
 };
@@ -14,10 +15,25 @@ use crate::model::quantity::{self, decimal};
 
 /// Nothing in a job may take longer.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// LAVA's way to write a duration.
+pub(super) static DURATION: Form = Form {
+    doc: "A duration with one unit, as LAVA has it. `5m` is the same, and shorter.",
+    keys: &[
+        Key::new("days", Kind::Number { least: 0, most: 7 }, "Days."),
+        Key::new("hours", Kind::Number { least: 0, most: 7 * 24 }, "Hours."),
+        Key::new("minutes", Kind::Number { least: 0, most: 7 * 24 * 60 }, "Minutes."),
+        Key::new("seconds", Kind::Number { least: 0, most: 7 * 24 * 60 * 60 }, "Seconds."),
+    ],
+    refused: &[("skip", "a test that runs out of time ends the job in this version")],
+    ..Form::new("duration", Block::Ours, "one of days, hours, minutes, seconds")
+};
+/// Its units, in seconds.
+const UNITS: [(&str, u64); 4] =
+    [("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1)];
 /// Memory of one guest, at most: 1 TiB.
-const MOST_MEMORY_MIB: u32 = 1 << 20;
+pub(super) const MOST_MEMORY_MIB: u32 = 1 << 20;
 /// Memory of one guest, at least: less boots nothing.
-const LEAST_MEMORY_MIB: u32 = 4;
+pub(super) const LEAST_MEMORY_MIB: u32 = 4;
 
 impl Spot<'_> {
     /// Any scalar, as it was written, at most `longest` bytes.
@@ -72,19 +88,19 @@ impl Spot<'_> {
     }
 
     /// One of a few words; a switch that YAML might make of a word is still the word.
-    pub(super) fn choice<T: Copy>(&self, report: &mut Report, known: &[(&str, T)]) -> Option<T> {
-        let names = || known.iter().map(|(name, _)| *name);
+    pub(super) fn choice<T: Copy>(&self, report: &mut Report, known: &[Choice<T>]) -> Option<T> {
+        let names = || known.iter().map(|(name, ..)| *name);
         let Value::Scalar { text, .. } = &self.node.value else {
             report.add(self.problem(format!("one of {}", listed(names()))));
             return None;
         };
-        let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let found = known.iter().find(|(name, ..)| name.eq_ignore_ascii_case(text));
         if found.is_none() {
             let mut problem = self.problem(format!("one of {}", listed(names())));
             problem.help = nearest(text, names());
             report.add(problem);
         }
-        found.map(|(_, value)| *value)
+        found.map(|(_, value, _)| *value)
     }
 
     pub(super) fn number(&self, report: &mut Report, range: RangeInclusive<u64>) -> Option<u64> {
@@ -150,18 +166,15 @@ impl Spot<'_> {
     }
 
     fn duration_map(&self, report: &mut Report) -> Option<Duration> {
-        let mut fields = self.fields(report, "one of days, hours, minutes, seconds")?;
+        let mut fields = self.fields(report, &DURATION)?;
         let mut found = Vec::new();
-        for (unit, seconds) in [("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1)]
-        {
+        for (unit, seconds) in UNITS {
             if let Some(spot) = fields.take(unit) {
                 let count = spot.number(report, 0..=LONGEST.as_secs() / seconds);
                 found.push(count.map(|count| Duration::from_secs(count * seconds)));
             }
         }
-        let why = "a test that runs out of time ends the job in this version";
-        fields.refuse(report, &[("skip", why)]);
-        fields.finish(report, super::reader::Block::Ours);
+        fields.finish(report);
         match found.as_slice() {
             [one] => *one,
             _ => {
@@ -188,14 +201,6 @@ impl Spot<'_> {
             Value::Null | Value::List(_) | Value::Map(_) => None,
         }
     }
-}
-
-/// What a number without a unit means where a duration is expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bare {
-    Seconds,
-    /// In LAVA's blocks it could be minutes as well.
-    Refused,
 }
 
 /// The words that YAML 1.1 and 1.2 take for switches.

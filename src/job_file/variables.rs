@@ -105,6 +105,9 @@ fn expand(text: &str, settings: &BTreeMap<String, String>) -> Result<String, Str
     Ok(whole)
 }
 
+/// What [`is_name`] takes, for the schema.
+pub(super) const VARIABLE: &str = "[A-Za-z_][A-Za-z0-9_]*";
+
 /// Whether a setting of this name can be named in a text.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

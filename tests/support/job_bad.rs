@@ -268,6 +268,7 @@ fn tests(bad: Add<'_>) {
         3,
         "a `boot:` action above it",
     );
+    bad("a second boot", action("boot: {}\n- boot: {}"), 4, "one `boot:` in a job");
     bad("a shell test", action("boot: {}\n- test: {definitions: []}"), 4, "`screen:` tests only");
     bad("a Perl test", action("boot: {}\n- test: {distribution: x}"), 4, "`screen:` tests only");
     bad("a test of no kind", action("boot: {}\n- test: {}"), 4, "`screen:` with steps");

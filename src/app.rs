@@ -27,10 +27,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock,
+    cli, clock,
     config::{Host, LogForm, Settings, SettingsError},
     decide::{DeviceType, Lends},
     doctor::{self, Keeper},
+    handbook::Handbook,
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
@@ -197,6 +198,7 @@ impl Parts {
             },
             runs: Runs::default(),
             doctor: Arc::new(doctor),
+            handbook: Handbook::new(&cli::commands()),
             tasks: doors.clone(),
             zone: jiff::tz::TimeZone::system(),
         };

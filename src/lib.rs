@@ -14,6 +14,7 @@
 //! engine                                   one job, in a process of its own
 //! supervise  job_file                      engine processes; definition text to model
 //! schedule  intake  upkeep  doctor         the queue; the inbox; what is kept; is the box well
+//! handbook                                 how to use it all, partly written from our own tables
 //! markup                                   what pictures of a job are made of, on pages and in reports
 //! report                                   a job's results as one file: HTML, JUnit XML, TAP
 //! web                                      pages and the JSON API
@@ -35,6 +36,7 @@ pub mod decide;
 pub mod deploy;
 pub mod doctor;
 pub mod engine;
+pub mod handbook;
 pub mod intake;
 pub mod job_file;
 pub mod markup;

@@ -6,6 +6,7 @@ mod backups;
 mod commands;
 mod doctor;
 mod guest;
+mod handbook;
 mod job_files;
 mod kill_loop;
 mod layers;

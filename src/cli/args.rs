@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
     backup::{self, BackupArgs, RestoreArgs},
@@ -12,11 +12,11 @@ use super::{
     disk, doctor, encode_video, engine,
     error::CliError,
     generate::{self, CompletionsArgs, GenerateCommand},
-    jobs, keep, log, logs,
+    handbook, jobs, keep, log, logs,
     needle::{self, NeedleCommand},
     new,
     output::say,
-    render, report, run,
+    render, report, run, schema,
     serve::{self, Appliance},
     show, stop_jobs,
     store::{self, StoreCommand},
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     config::{Flags, Host, Loaded, likely_data, load},
+    handbook::CommandText,
     model::JobId,
 };
 
@@ -134,6 +135,8 @@ enum Command {
     /// Write what a package installs beside the program
     #[command(subcommand, hide = true)]
     Generate(GenerateCommand),
+    Handbook(handbook::Args),
+    Schema(schema::Args),
     #[command(hide = true)]
     Engine(engine::Args),
     #[command(hide = true)]
@@ -178,6 +181,8 @@ impl Cli {
             Command::StopJobs(_) => stop_jobs::run(&common),
             Command::Completions(args) => generate::completions(&args),
             Command::Generate(command) => generate::generate(&command),
+            Command::Handbook(args) => handbook::run(&args, common.json),
+            Command::Schema(args) => schema::run(&args),
             Command::Submit(args) => {
                 ask(&common, async |client, json| submit::run(&args, client, json).await)
             }
@@ -203,6 +208,28 @@ impl Cli {
                 ask(&common, async |client, json| disk::run(&args, client, json).await)
             }
         }
+    }
+}
+
+/// Every command a person may use, as its `--help` tells it.
+pub fn commands() -> Vec<CommandText> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut found = Vec::new();
+    for command in cli.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+        tell(command, "", &mut found);
+    }
+    found
+}
+
+fn tell(command: &mut clap::Command, above: &str, found: &mut Vec<CommandText>) {
+    let name = format!("{above}{}", command.get_name());
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let help = command.render_long_help().to_string();
+    let below = format!("{name} ");
+    found.push(CommandText { name, about, help });
+    for command in command.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+        tell(command, &below, found);
     }
 }
 
@@ -261,8 +288,6 @@ impl std::fmt::Display for JobName {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

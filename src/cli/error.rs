@@ -83,6 +83,8 @@ pub(super) enum CliError {
     ApplianceRuns { socket: PathBuf },
     #[error("could not stop the jobs in {}", data.display())]
     NotStopped { data: PathBuf, source: io::Error },
+    #[error("the handbook has no page {page:?}; it has {}", .pages.join(", "))]
+    NoPage { page: String, pages: Vec<&'static str> },
     #[error("could not start")]
     Start { source: io::Error },
     /// Standard output is full or closed.
@@ -103,6 +105,7 @@ impl CliError {
             | Self::Packed { .. }
             | Self::ResultsThere { .. }
             | Self::ApplianceRuns { .. }
+            | Self::NoPage { .. }
             | Self::Needle(_) => 2,
             Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
@@ -192,6 +195,7 @@ impl CliError {
             | Self::Write { .. }
             | Self::ApplianceRuns { .. }
             | Self::NotStopped { .. }
+            | Self::NoPage { .. }
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

@@ -15,6 +15,7 @@ pub(super) enum Tab {
     History,
     Doctor,
     Disk,
+    Handbook,
     Neither,
 }
 
@@ -24,6 +25,7 @@ const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::History, "/history", "History"),
     (Tab::Doctor, "/doctor", "Doctor"),
     (Tab::Disk, "/disk", "Disk"),
+    (Tab::Handbook, "/handbook", "Handbook"),
 ];
 
 tokio::task_local! {

@@ -20,6 +20,7 @@ mod events;
 mod files;
 mod follow;
 mod guard;
+mod handbook;
 mod history;
 mod job;
 mod layout;

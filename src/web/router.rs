@@ -10,9 +10,10 @@ use axum::{
 };
 
 use super::{
-    api, assets, disk, doctor, events, files, guard, metrics, pages, report, state::Web, submit,
-    video,
+    api, assets, disk, doctor, events, files, guard, handbook, metrics, pages, report, state::Web,
+    submit, video,
 };
+use crate::job_file::SCHEMA_PATH;
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
 pub fn router(web: Web) -> Router {
@@ -48,6 +49,9 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}/report.xml", get(report::junit))
         .route("/jobs/{id}/report.tap", get(report::tap))
         .route("/jobs/{id}/files/{*path}", get(files::show))
+        .route("/handbook", get(handbook::index))
+        .route("/handbook/{page}", get(handbook::page))
+        .route(SCHEMA_PATH, get(handbook::schema))
         .route("/assets/{hash}/{name}", get(assets::show))
         .route("/metrics", get(metrics::show))
         .nest("/api", api)

@@ -19,6 +19,7 @@ use crate::{
     clock,
     config::Retention,
     doctor::{self, Report},
+    handbook::Handbook,
     markup::Moment,
     model::{Acceleration, JobId, Run, Submitter},
     schedule::{self, Refused, WaitReasons},
@@ -133,6 +134,7 @@ pub struct Web {
     /// Lately looked at; empty to begin with.
     pub runs: Runs,
     pub doctor: Arc<dyn Doctor>,
+    pub handbook: Handbook,
     /// Streams end when these stop.
     pub tasks: Tasks,
     /// In which times are told.

@@ -110,6 +110,7 @@ impl Site {
                 since: crate::clock::Stopwatch::start(),
             },
             doctor: Arc::new(Well),
+            handbook: crate::handbook::Handbook::new(&[]),
             tasks: tasks.clone(),
             zone: TimeZone::UTC,
         });

@@ -17,7 +17,7 @@ use crate::{
     },
     picture::{Frame, Rect, psnr},
     tasks::blocking,
-    vision::{LoadedNeedle, Look, Lookout, NeedleSet, search},
+    vision::{self, LoadedNeedle, Look, Lookout, NARROW, NeedleSet},
     vm::VmError,
 };
 
@@ -33,6 +33,8 @@ const CLICK_SETTLE: Duration = Duration::from_millis(250);
 const PARKED: (u16, u16) = (0, 0);
 /// Of a search that found nothing, so many needles are kept to be shown beside the screen.
 const NEAREST: usize = 3;
+/// Needles that are shown with their similarity where none matched.
+const MOST_SHOWN: usize = 20;
 /// Lines of a console that are kept as evidence.
 const CONSOLE_TAIL: usize = 20;
 
@@ -180,7 +182,8 @@ impl Steps<'_> {
         }
     }
 
-    /// Searches frames as they come until one matches or time is up; returns the last search.
+    /// Searches frames as they come until needles match or time is up. Then the candidates are the
+    /// nearest ones on the frame searched last.
     async fn look_out(
         &mut self,
         needles: &[Arc<LoadedNeedle>],
@@ -190,7 +193,7 @@ impl Steps<'_> {
         let started = clock.elapsed();
         let mut frames = self.guest.frames();
         let mut lookout = Lookout::new(needles, timeout);
-        let mut last: Option<Searched> = None;
+        let mut last = None;
         loop {
             let frame = frames.borrow_and_update().clone();
             let now = clock.elapsed().saturating_sub(started);
@@ -201,13 +204,13 @@ impl Steps<'_> {
             };
             match (look, frame) {
                 (Look::Search { ratio }, Some(frame)) => {
-                    let (needles, picture) = (needles.to_vec(), frame.picture.clone());
-                    let candidates = blocking(move || search(&picture, &needles, ratio)).await;
-                    let found = candidates.first().is_some_and(|best| best.ok);
-                    last = Some(Searched { frame, candidates });
-                    if found {
-                        return last;
+                    let wanted = lookout.wanted().iter().map(|number| needles[*number].clone());
+                    let (wanted, picture) = (wanted.collect::<Vec<_>>(), frame.picture.clone());
+                    let candidates = blocking(move || vision::find(&picture, &wanted, ratio)).await;
+                    if !candidates.is_empty() {
+                        return Some(Searched { frame, candidates });
                     }
+                    last = Some((frame, ratio));
                 }
                 (Look::Wait { until }, _) => {
                     let wake = clock.instant(started + until);
@@ -216,9 +219,13 @@ impl Steps<'_> {
                         tokio::time::sleep_until(wake).await;
                     }
                 }
-                (Look::GiveUp | Look::Search { .. }, _) => return last,
+                (Look::GiveUp | Look::Search { .. }, _) => break,
             }
         }
+        let (frame, ratio) = last?;
+        let (needles, picture) = (needles.to_vec(), frame.picture.clone());
+        let nearest = move || vision::nearest(&picture, &needles, ratio, MOST_SHOWN);
+        Some(Searched { frame, candidates: blocking(nearest).await })
     }
 
     /// Clicks on a match once its areas have come to rest, so that no half-drawn dialog is hit.
@@ -241,8 +248,8 @@ impl Steps<'_> {
             }
             let Some(frame) = frames.borrow_and_update().clone() else { break };
             let (needles, picture) = (seen.needles.clone(), frame.picture.clone());
-            let candidates = blocking(move || search(&picture, &needles, 0.02)).await;
-            match candidates.into_iter().next().filter(|best| best.ok) {
+            let found = blocking(move || vision::find(&picture, &needles, NARROW)).await;
+            match found.into_iter().next() {
                 Some(best) => seen = Seen { best, frame, ..seen },
                 // It went away while we looked: click where it was, as its author expects.
                 None => break,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 /// A rectangle in pixels. May reach outside a picture; [`Rect::within`] cuts it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rect {
     pub x: i32,
     pub y: i32,
@@ -26,6 +26,15 @@ impl Rect {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let right = self.x.saturating_add(self.w).min(other.x.saturating_add(other.w));
         let bottom = self.y.saturating_add(self.h).min(other.y.saturating_add(other.h));
+        Self { x, y, w: right.saturating_sub(x), h: bottom.saturating_sub(y) }
+    }
+
+    /// The smallest that holds both.
+    #[must_use]
+    pub fn around(&self, other: &Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = self.x.saturating_add(self.w).max(other.x.saturating_add(other.w));
+        let bottom = self.y.saturating_add(self.h).max(other.y.saturating_add(other.h));
         Self { x, y, w: right.saturating_sub(x), h: bottom.saturating_sub(y) }
     }
 
@@ -102,6 +111,28 @@ impl Picture {
         let [x, y, w, h] = [rect.x, rect.y, rect.w, rect.h].map(i32::cast_unsigned);
         (y..y + h).all(|y| self.row(x, y, w) == other.row(x, y, w))
     }
+
+    /// Where the other picture, which has the same size, differs: rectangles around all that does.
+    pub fn changes(&self, other: &Self) -> Vec<Rect> {
+        /// Rows of a rectangle.
+        const BAND: usize = 8;
+        let row = (self.width as usize * 3).max(1);
+        let bands = self.rgb.chunks(row * BAND).zip(other.rgb.chunks(row * BAND));
+        let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        let changed = bands.zip((0..).step_by(BAND)).filter(|((a, b), _)| a != b);
+        let around = changed.map(|((a, b), y)| {
+            let (mut first, mut last) = (row, 0);
+            for (a, b) in a.chunks(row).zip(b.chunks(row)) {
+                let mut differ = a.iter().zip(b).map(|(a, b)| a != b);
+                first =
+                    differ.clone().position(|differs| differs).map_or(first, |at| at.min(first));
+                last = differ.rposition(|differs| differs).map_or(last, |at| at.max(last));
+            }
+            let (left, right) = (first / 3, last / 3);
+            Rect::new(int(left), int(y), int(right + 1 - left), int(a.len() / row))
+        });
+        around.collect()
+    }
 }
 
 /// A numbered, immutable picture of the guest's screen.
@@ -151,7 +182,20 @@ mod tests {
         ] {
             assert_eq!(rect.within(100, 100), want);
         }
+        let both = Rect::new(-1, 5, 3, 3).around(&Rect::new(7, 2, 2, 4));
+        assert_eq!(both, Rect::new(-1, 2, 10, 6));
         assert!(Rect::new(i32::MAX, 0, i32::MAX, 5).within(100, 100).is_empty());
+    }
+
+    #[test]
+    fn changes_are_found_band_by_band() {
+        let black = Picture::filled(64, 30, [0; 3]);
+        let mut dots = black.clone();
+        for (x, y) in [(9, 0), (5, 7), (63, 29), (40, 28)] {
+            dots.row_mut(x, y, 1)[2] = 1;
+        }
+        assert_eq!(black.changes(&dots), [Rect::new(5, 0, 5, 8), Rect::new(40, 24, 24, 6)]);
+        assert!(dots.changes(&dots).is_empty());
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! every fifth second and at the end. Nothing ticks here: a frame is searched when it shows
 //! something new where the needles may be, all over the screen at most every five seconds while
 //! it changes anywhere, and once more at the end. A screen that stands still costs nothing, and
-//! what appears is found as soon as it does. `engine` does the waiting and the searching.
+//! what appears is found as soon as it does. A needle that was not found is searched for again only
+//! when something changed where it is looked for. `engine` does the waiting and the searching.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{needle_set::LoadedNeedle, screen};
+use super::{needle_set::LoadedNeedle, place, screen};
 use crate::{
     model::Area,
     picture::{Picture, Rect},
@@ -23,7 +24,8 @@ const BETWEEN_WHOLE: Duration = Duration::from_secs(5);
 /// What to do about a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Look {
-    /// Search this frame now; when nothing matches ask again, with the newest frame.
+    /// Search this frame now for the needles [`Lookout::wanted`]; when nothing matches ask again,
+    /// with the newest frame.
     Search { ratio: f64 },
     /// Ask again when a frame arrives, and at this time after the start of waiting at the latest.
     Wait { until: Duration },
@@ -35,10 +37,11 @@ pub enum Look {
 #[derive(Debug)]
 pub struct Lookout {
     timeout: Duration,
-    /// Match areas and the sizes of the pictures they belong to.
-    areas: Vec<(Area, (u32, u32))>,
-    /// Where a narrow search looks on a screen of this size.
-    regions: ((u32, u32), Vec<Rect>),
+    /// The match areas of each needle, and the size of the picture they belong to.
+    areas: Vec<(Vec<Area>, (u32, u32))>,
+    /// What a narrow search for each needle depends on, on a screen of this size.
+    regions: ((u32, u32), Vec<Vec<Rect>>),
+    wanted: Vec<usize>,
     /// The frame searched last, narrow or wide.
     searched: Option<Arc<Picture>>,
     /// The frame the whole of which was searched last.
@@ -52,14 +55,13 @@ pub struct Lookout {
 impl Lookout {
     /// With a `timeout` of zero there is one search of the whole first frame.
     pub fn new(needles: &[Arc<LoadedNeedle>], timeout: Duration) -> Self {
-        let areas = |needle: &Arc<LoadedNeedle>| {
-            let size = needle.size();
-            needle.match_areas().map(|area| (area.clone(), size)).collect::<Vec<_>>()
-        };
+        let areas =
+            |needle: &Arc<LoadedNeedle>| (needle.match_areas().cloned().collect(), needle.size());
         Self {
             timeout,
-            areas: needles.iter().flat_map(areas).collect(),
+            areas: needles.iter().map(areas).collect(),
             regions: ((0, 0), Vec::new()),
+            wanted: Vec::new(),
             searched: None,
             whole: None,
             whole_due: BETWEEN_WHOLE,
@@ -93,42 +95,54 @@ impl Lookout {
         if self.changed { self.whole_due.min(self.timeout) } else { self.timeout }
     }
 
+    /// Which needles the search is for, of those given to [`new`](Self::new): the others cannot
+    /// have come to where it looks since the last one.
+    pub fn wanted(&self) -> &[usize] {
+        &self.wanted
+    }
+
     fn search(&mut self, now: Duration, picture: &Arc<Picture>, ratio: f64) -> Look {
         self.searched = Some(Arc::clone(picture));
         if ratio == WHOLE {
             self.whole = Some(Arc::clone(picture));
             self.whole_due = now + BETWEEN_WHOLE;
             self.changed = false;
+            self.wanted = (0..self.areas.len()).collect();
         }
         Look::Search { ratio }
     }
 
-    /// Whether a narrow search may come to another result than the last one.
+    /// Whether a narrow search may come to another result than the last one, and for which needles.
     fn is_news(&mut self, picture: &Arc<Picture>) -> bool {
-        let Some(searched) = self.searched.clone() else { return true };
-        if same(&searched, picture) {
-            return false;
-        }
         let size = (picture.width(), picture.height());
         if self.regions.0 != size {
             self.regions = (size, self.regions_on(size));
         }
-        (searched.width(), searched.height()) != size
-            || self.regions.1.iter().any(|region| !searched.same_within(picture, *region))
+        let searched = self.searched.as_ref();
+        let alike = searched.filter(|searched| (searched.width(), searched.height()) == size);
+        let changes = match alike {
+            Some(searched) if same(searched, picture) => Vec::new(),
+            Some(searched) => searched.changes(picture),
+            None => vec![Rect::new(0, 0, i32::MAX, i32::MAX)],
+        };
+        let is_touched = |regions: &Vec<Rect>| {
+            regions.iter().any(|region| changes.iter().any(|change| change.touches(region)))
+        };
+        let touched = (0..).zip(&self.regions.1).filter(|(_, regions)| is_touched(regions));
+        self.wanted = touched.map(|(number, _)| number).collect();
+        searched.is_none() || !self.wanted.is_empty()
     }
 
-    /// The regions of all areas, without those that lie in another.
-    fn regions_on(&self, size: (u32, u32)) -> Vec<Rect> {
-        let region = |(area, of): &(Area, _)| screen::search_region(area, *of, size, NARROW);
-        let mut all: Vec<_> = self.areas.iter().filter_map(region).collect();
-        all.sort_by_key(|rect| std::cmp::Reverse(i64::from(rect.w) * i64::from(rect.h)));
-        let mut regions: Vec<Rect> = Vec::new();
-        for region in all {
-            if !regions.iter().any(|other| other.intersection(&region) == region) {
-                regions.push(region);
-            }
-        }
-        regions
+    fn regions_on(&self, size: (u32, u32)) -> Vec<Vec<Rect>> {
+        let regions = |(areas, of): &(Vec<Area>, _)| {
+            let searched = areas.iter().filter_map(|area| {
+                let region = screen::search_region(area, *of, size, NARROW)?;
+                // The blur brings in one pixel more on each side.
+                Some(place::region(region, 1).within(size.0, size.1))
+            });
+            searched.collect()
+        };
+        self.areas.iter().map(regions).collect()
     }
 }
 
@@ -144,13 +158,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// A lookout for an area of 20 x 20 at 100,100 with no more margin than the ratio brings: the
-    /// pixels from 80,80 to 140,140 are searched.
+    /// pixels from 79,79 to 141,141 matter.
     fn lookout(timeout: Duration) -> Lookout {
         let mut lookout = Lookout::new(&[], timeout);
         let kind = AreaKind::Match;
         let (x, y, w, h) = (100, 100, 20, 20);
         let area = Area { kind, x, y, w, h, match_percent: 96.0, margin: 0, click_point: None };
-        lookout.areas.push((area, (320, 200)));
+        lookout.areas.push((vec![area], (320, 200)));
         lookout
     }
 
@@ -173,7 +187,7 @@ mod tests {
     fn frames_are_searched_when_they_are_news() {
         let empty = screen(None);
         let (near, edge, far) =
-            (screen(Some((110, 110))), screen(Some((139, 139))), screen(Some((140, 80))));
+            (screen(Some((110, 110))), screen(Some((140, 140))), screen(Some((141, 80))));
         let other_size = Arc::new(Picture::filled(640, 480, [0; 3]));
         let small = Arc::new(Picture::filled(60, 60, [0; 3]));
         for (case, timeout, script) in [
@@ -212,13 +226,13 @@ mod tests {
                 ],
             ),
             (
-                "another size is another screen",
+                "another size is another screen, and on one too small there is nothing to find",
                 30,
                 vec![
                     (0, &empty, NEAR),
                     (1, &other_size, NEAR),
                     (2, &other_size, wait(5)),
-                    (3, &small, NEAR),
+                    (3, &small, wait(5)),
                 ],
             ),
             ("no time at all", 0, vec![(0, &empty, FULL), (0, &near, Look::GiveUp)]),
@@ -246,15 +260,23 @@ mod tests {
     }
 
     #[test]
-    fn regions_inside_others_are_left_out() {
-        let mut lookout = lookout(SECOND);
-        let (mut inside, size) = lookout.areas[0].clone();
-        (inside.x, inside.w) = (105, 5);
-        lookout.areas.push((inside.clone(), size));
-        inside.x = 200;
-        lookout.areas.push((inside, size));
-        let want = [Rect::new(80, 80, 60, 60), Rect::new(180, 80, 45, 60)];
-        assert_eq!(lookout.regions_on((320, 200)), want);
-        assert!(lookout.regions_on((50, 50)).is_empty());
+    fn only_needles_whose_places_changed_are_searched_for_again() {
+        let mut lookout = lookout(SECOND * 30);
+        let (mut areas, size) = lookout.areas[0].clone();
+        areas[0].x = 200;
+        lookout.areas.push((areas, size));
+        assert_eq!(lookout.regions_on((50, 50)), [[], []], "neither fits");
+        for (seconds, dot, want) in [
+            (0, None, (NEAR, &[0, 1][..])),
+            (1, Some((110, 110)), (NEAR, &[0])),
+            (2, Some((210, 110)), (NEAR, &[0, 1])),
+            (3, Some((240, 90)), (NEAR, &[1])),
+            (3, Some((20, 20)), (NEAR, &[1])),
+            (4, Some((20, 30)), (wait(5), &[])),
+            (5, Some((20, 31)), (FULL, &[0, 1])),
+        ] {
+            let look = lookout.on(SECOND * seconds, &screen(dot));
+            assert_eq!((look, lookout.wanted()), want, "{seconds}, {dot:?}");
+        }
     }
 }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use super::{
-    matcher::{self, Template},
     needle_file::{self, NeedleFileError, NeedleNote},
+    place::{self, Template},
     screen,
 };
 use crate::{
@@ -331,7 +331,7 @@ fn fits(areas: &[Area], (width, height): (u32, u32)) -> Result<(), NeedleFileErr
     for (number, area) in (1..).zip(areas) {
         let Area { x, y, w, h, .. } = *area;
         let rect = Rect::new(x, y, w, h);
-        if area.kind == AreaKind::Match && !matcher::lies_inside(rect, width, height) {
+        if area.kind == AreaKind::Match && !place::lies_inside(rect, width, height) {
             return Err(NeedleFileError::OutsidePicture {
                 area: number,
                 x,

@@ -1,13 +1,10 @@
 //! Searching one screen for needles: what is compared with what, and who comes first.
 
-use std::{
-    cmp::Ordering,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use super::{
-    matcher::{self, Found, Gray, Template},
     needle_set::LoadedNeedle,
+    place::{self, Found, Part, Template},
 };
 use crate::{
     model::{Area, AreaKind, AreaMatch, Candidate, Needle, Outcome},
@@ -16,80 +13,130 @@ use crate::{
 
 /// How far a search with ratio 1 looks, in pixels around an area.
 const FARTHEST: f64 = 1024.0;
-/// Painted screens that are kept. Needles of one picture mostly share their excluded areas.
-const KEPT: usize = 8;
 
-/// A screen made ready for comparing. It may be searched from several threads at once.
-#[derive(Debug)]
-pub struct PreparedScreen {
-    gray: Gray,
-    /// Blurred, under the areas that were painted over before. The latest comes last.
-    blurred: Mutex<Vec<(Vec<Rect>, Arc<Gray>)>>,
+/// The needles that match, the best first. A `ratio` of 0 searches as far around each area as the
+/// needle says, 1 the whole screen. A needle whose picture cannot be used is left out.
+///
+/// This is what a waiting step asks, and much cheaper than [`search`]: a needle is given up at its
+/// first area that cannot match.
+pub fn find(screen: &Picture, needles: &[Arc<LoadedNeedle>], ratio: f64) -> Vec<Candidate> {
+    candidates(screen, needles, ratio, Wanted::Match)
 }
 
-impl PreparedScreen {
-    pub fn new(picture: &Picture) -> Self {
-        Self { gray: Gray::of(picture), blurred: Mutex::default() }
-    }
-
-    /// All needles as candidates, the best first. A needle whose picture cannot be used is none.
-    pub fn search(&self, needles: &[Arc<LoadedNeedle>], ratio: f64) -> Vec<Candidate> {
-        let mut found: Vec<_> =
-            needles.iter().filter_map(|needle| self.look_for(needle, ratio)).collect();
-        found.sort_by(best_first);
-        found
-    }
-
-    /// How one needle fares, or `None` when its picture cannot be used. A `ratio` of 0 searches as
-    /// far around each area as the needle says, 1 the whole screen.
-    pub fn look_for(&self, needle: &LoadedNeedle, ratio: f64) -> Option<Candidate> {
-        let templates = needle.templates().ok()?;
-        let screen = self.without(&excluded(&needle.needle));
-        let areas: Vec<_> = needle
-            .match_areas()
-            .zip(templates)
-            .map(|(area, template)| judged(area, place(&screen, needle, area, template, ratio)))
-            .collect();
-        let squares: f64 = areas.iter().map(|area| (1.0 - area.similarity).powi(2)).sum();
-        let Needle { name, hash, tags, workaround, .. } = needle.needle.clone();
-        Some(Candidate {
-            needle: name,
-            hash,
-            ok: areas.iter().all(|area| area.result == Outcome::Ok),
-            error: squares / areas.len() as f64,
-            areas,
-            tags,
-            workaround,
-            expected: None,
-        })
-    }
-
-    fn without(&self, excluded: &[Rect]) -> Arc<Gray> {
-        // A painted screen is whole once it is in the list, whatever panicked meanwhile.
-        let lock = || self.blurred.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, screen)) = lock().iter().find(|(rects, _)| rects == excluded) {
-            return Arc::clone(screen);
-        }
-        let made = Arc::new(self.gray.painted(excluded).blurred());
-        let mut kept = lock();
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push((excluded.to_vec(), Arc::clone(&made)));
-        made
-    }
-}
-
-/// Searches a screen for all needles and returns them as candidates, the best first.
+/// All needles as candidates, the best first, each with its similarity however little that is.
 pub fn search(screen: &Picture, needles: &[Arc<LoadedNeedle>], ratio: f64) -> Vec<Candidate> {
-    PreparedScreen::new(screen).search(needles, ratio)
+    candidates(screen, needles, ratio, Wanted::All)
+}
+
+/// The same for the `most` needles that may be nearest, for somebody to look at: similarity where
+/// there is no match is what takes time.
+pub fn nearest(
+    screen: &Picture,
+    needles: &[Arc<LoadedNeedle>],
+    ratio: f64,
+    most: usize,
+) -> Vec<Candidate> {
+    if needles.len() <= most {
+        return search(screen, needles, ratio);
+    }
+    let mut least: Vec<_> = each(screen, needles, ratio, |part, needle, templates| {
+        let similar = |(area, template)| {
+            region_on(screen, needle, area, ratio)
+                .map_or(0.0, |region| part.most_similar(template, region))
+        };
+        let similarities: Vec<_> = needle.match_areas().zip(templates).map(similar).collect();
+        Some((error(similarities.iter().copied()), Arc::clone(needle)))
+    });
+    least.sort_by(|(a, one), (b, other)| {
+        a.total_cmp(b).then_with(|| one.needle.name.cmp(&other.needle.name))
+    });
+    least.truncate(most);
+    let needles: Vec<_> = least.into_iter().map(|(_, needle)| needle).collect();
+    search(screen, &needles, ratio)
+}
+
+/// Which needles become candidates.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    Match,
+    All,
+}
+
+fn candidates(
+    screen: &Picture,
+    needles: &[Arc<LoadedNeedle>],
+    ratio: f64,
+    wanted: Wanted,
+) -> Vec<Candidate> {
+    let mut found = each(screen, needles, ratio, |part, needle, templates| {
+        let mut areas = Vec::with_capacity(templates.len());
+        for (area, template) in needle.match_areas().zip(templates) {
+            let needed = match wanted {
+                Wanted::Match => area.match_percent / 100.0,
+                Wanted::All => 0.0,
+            };
+            let area = judged(area, place(screen, part, needle, (area, template), (ratio, needed)));
+            if wanted == Wanted::Match && area.result != Outcome::Ok {
+                return None;
+            }
+            areas.push(area);
+        }
+        Some(candidate(&needle.needle, areas))
+    });
+    found.sort_by(best_first);
+    found
+}
+
+/// Calls `look` for every needle with the part of the screen it is searched in. That part is made
+/// ready once for all needles with the same excluded areas, and there is one at a time.
+fn each<T>(
+    screen: &Picture,
+    needles: &[Arc<LoadedNeedle>],
+    ratio: f64,
+    look: impl Fn(&Part, &Arc<LoadedNeedle>, &[Template]) -> Option<T>,
+) -> Vec<T> {
+    let mut groups: HashMap<Vec<Rect>, Vec<_>> = HashMap::new();
+    for needle in needles {
+        if let Ok(templates) = needle.templates() {
+            groups.entry(excluded(&needle.needle)).or_default().push((needle, templates));
+        }
+    }
+    let mut all = Vec::new();
+    for (excluded, needles) in groups {
+        let regions = needles.iter().flat_map(|(needle, _)| {
+            needle.match_areas().filter_map(|area| region_on(screen, needle, area, ratio))
+        });
+        let rect = regions.reduce(|a, b| a.around(&b)).unwrap_or(Rect::new(0, 0, 0, 0));
+        let part = Part::of(screen, rect, &excluded);
+        all.extend(needles.iter().filter_map(|(needle, templates)| look(&part, needle, templates)));
+    }
+    all
+}
+
+fn candidate(needle: &Needle, areas: Vec<AreaMatch>) -> Candidate {
+    let Needle { name, hash, tags, workaround, .. } = needle.clone();
+    Candidate {
+        needle: name,
+        hash,
+        ok: areas.iter().all(|area| area.result == Outcome::Ok),
+        error: error(areas.iter().map(|area| area.similarity)),
+        areas,
+        tags,
+        workaround,
+        expected: None,
+    }
+}
+
+fn error(similarities: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = similarities.len() as f64;
+    similarities.map(|similarity| (1.0 - similarity).powi(2)).sum::<f64>() / count
 }
 
 /// What a needle's match areas look like on its own picture.
 pub(super) fn templates(picture: &Picture, needle: &Needle) -> Box<[Template]> {
-    let gray = Gray::of(picture).painted(&excluded(needle));
+    let excluded = excluded(needle);
     let wanted = needle.areas.iter().filter(|area| area.kind == AreaKind::Match);
-    wanted.map(|area| gray.cut_blurred(rect(area))).collect()
+    wanted.map(|area| Template::cut(picture, rect(area), &excluded)).collect()
 }
 
 /// Where an area is looked for on a screen of this size, or `None` when it never fits.
@@ -99,27 +146,31 @@ pub(super) fn search_region(
     (width, height): (u32, u32),
     ratio: f64,
 ) -> Option<Rect> {
-    if !matcher::lies_inside(rect(area), width, height) {
+    if !place::lies_inside(rect(area), width, height) {
         return None;
     }
     let (x, y) = scaled(area, needle_size, (width, height));
     let place = Rect::new(x, y, area.w, area.h);
-    Some(matcher::region(place, margin(area, ratio)).within(width, height))
+    Some(place::region(place, margin(area, ratio)).within(width, height))
+}
+
+fn region_on(screen: &Picture, needle: &LoadedNeedle, area: &Area, ratio: f64) -> Option<Rect> {
+    search_region(area, needle.size(), (screen.width(), screen.height()), ratio)
 }
 
 fn place(
-    screen: &Gray,
+    screen: &Picture,
+    part: &Part,
     needle: &LoadedNeedle,
-    area: &Area,
-    template: &Template,
-    ratio: f64,
+    (area, template): (&Area, &Template),
+    (ratio, needed): (f64, f64),
 ) -> Found {
-    let size = (screen.width.unsigned_abs(), screen.height.unsigned_abs());
-    if !matcher::lies_inside(rect(area), size.0, size.1) {
+    let Some(region) = region_on(screen, needle, area, ratio) else {
         return Found { x: 0, y: 0, similarity: 0.0 };
-    }
-    let origin = scaled(area, needle.size(), size);
-    matcher::find(screen, template, origin, margin(area, ratio))
+    };
+    let (x, y) = scaled(area, needle.size(), (screen.width(), screen.height()));
+    let found = part.find(template, (x, y), region, needed);
+    found.unwrap_or(Found { x, y, similarity: 0.0 })
 }
 
 /// An area's place on a screen that has another size than the needle's picture. The area itself

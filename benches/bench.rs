@@ -13,21 +13,25 @@
 
 mod appliance;
 mod installer;
+mod needles;
 mod reaction;
 mod store;
 mod submit;
 mod support;
 mod table;
+mod video;
 
 use std::{env, process::ExitCode};
 
 /// Name, and what measures it.
-const BENCHES: [(&str, fn()); 6] = [
+const BENCHES: [(&str, fn()); 8] = [
     ("reaction", reaction::run),
     ("submit", submit::run),
     ("installer", installer::run),
     ("store", store::run),
     ("appliance", appliance::run),
+    ("needles", needles::run),
+    ("video", video::run),
     ("table", table::run),
 ];
 

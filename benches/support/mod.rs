@@ -6,6 +6,7 @@ use std::{
 };
 
 pub(crate) mod figures;
+pub(crate) mod frames;
 pub(crate) mod guests;
 pub(crate) mod isotovideo;
 pub(crate) mod marks;

@@ -224,7 +224,7 @@ impl Maker {
                         .for_each(|value| self.fill(&schema["additionalProperties"], value));
                 }
             }
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 }
@@ -244,7 +244,7 @@ fn mend(value: &mut Value) {
             }
             map.values_mut().for_each(mend);
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

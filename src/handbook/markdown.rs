@@ -37,6 +37,7 @@ pub(super) fn to_html(markdown: &str) -> Html {
 }
 
 /// Finds the sections, and gives every heading its anchor.
+#[expect(clippy::wildcard_enum_match_arm, reason = "Markdown has more than a search reads")]
 fn sections(events: &mut [Event<'_>]) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     let mut taken: HashMap<String, u32> = HashMap::new();
@@ -107,6 +108,7 @@ fn without_title(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all else stays as it is")]
 fn framed(event: Event<'_>) -> Vec<Event<'_>> {
     match event {
         Event::Start(Tag::Table(columns)) => {

@@ -88,9 +88,11 @@ impl Writer {
     }
 
     fn key(&mut self, key: &'static Key) -> Value {
-        let mut whole = match self.kind(&key.kind) {
-            Value::Object(whole) => whole,
-            other => Map::from_iter([("allOf".to_owned(), json!([other]))]),
+        let kind = self.kind(&key.kind);
+        let mut whole = if let Value::Object(whole) = kind {
+            whole
+        } else {
+            Map::from_iter([("allOf".to_owned(), json!([kind]))])
         };
         whole.extend(described(key.doc));
         if let Some(usual) = key.usual {
@@ -275,10 +277,7 @@ fn beyond_keys(form: &str) -> Map<String, Value> {
         "test" => json!({ "required": ["screen"] }),
         _ => json!({}),
     };
-    match rules {
-        Value::Object(rules) => rules,
-        _ => Map::new(),
-    }
+    if let Value::Object(rules) = rules { rules } else { Map::new() }
 }
 
 /// One of a few words, in any case; editors offer them as they are.

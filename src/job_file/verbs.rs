@@ -191,8 +191,8 @@ pub(super) static VERBS: [Verb; 9] = [
                 Key::new(
                     "similarity",
                     Kind::Real { least: 0.0, most: MOST_SIMILARITY_DB },
-                    "How alike two pictures must be to count as unchanged, in dB; a blinking cursor \
-                     stays above 47.",
+                    "How alike two pictures must be to count as unchanged, in dB. A text cursor that \
+                     blinks needs 35.",
                 )
                 .usual("47"),
             ],

@@ -45,7 +45,7 @@ trap 'rm -f "$counts"' EXIT
 
 run_tests() {
     if cargo nextest --version > /dev/null 2>&1; then
-        cargo nextest run --locked --all-targets "$@" 2>&1 | tee "$counts"
+        cargo nextest run --locked "$@" 2>&1 | tee "$counts"
         return
     fi
     note "cargo-nextest is not installed: with plain cargo test, one at a time"
@@ -53,7 +53,7 @@ run_tests() {
     local filter
     for filter in "${@:-}"; do
         # shellcheck disable=SC2086 # no filter is no argument
-        cargo test --locked --all-targets $filter -- --test-threads 1 2>&1 | tee -a "$counts"
+        cargo test --locked --lib --bins --tests $filter -- --test-threads 1 2>&1 | tee -a "$counts"
     done
 }
 

@@ -180,14 +180,20 @@ async fn load(driver: &WebDriver, count: usize) -> f64 {
     duration.as_f64().unwrap_or_else(|| panic!("{duration}"))
 }
 
-/// Seeks and tells the colour that is then seen.
+/// Seeks and tells the colour that is then seen. On a busy host Chromium (156) says that it has
+/// sought while it still shows the picture before, so the picture itself is waited for.
 async fn colour_at(driver: &WebDriver, seconds: f64) -> [u8; 3] {
     let body = format!(
-        "on('seeked', () => {{
+        "const shown = (now, picture) => {{
+             if (Math.abs(picture.mediaTime - {seconds}) > 0.3) {{
+                 v.requestVideoFrameCallback(shown);
+                 return;
+             }}
              const c = new OffscreenCanvas(160, 120).getContext('2d');
              c.drawImage(v, 0, 0);
              done([...c.getImageData(80, 60, 1, 1).data]);
-         }});
+         }};
+         v.requestVideoFrameCallback(shown);
          v.currentTime = {seconds};"
     );
     let seen = script(driver, &body).await;

@@ -128,7 +128,7 @@ fn places(appliance: &Appliance) -> Vec<String> {
     let (bar, _) = queue.split_once("</nav>").unwrap();
     let (_, bar) = bar.split_once("<nav").unwrap();
     let mut places = links(bar);
-    assert!(places.len() >= 4, "{places:?}");
+    assert!(places.len() >= 5, "{places:?}");
     let handbook = links(&appliance.get("/handbook"));
     places.extend(handbook.into_iter().filter(|path| path.starts_with("/handbook/")));
     places

@@ -33,6 +33,8 @@ pub(super) fn to_html(markdown: &str) -> Html {
     let sections = sections(&mut events);
     let mut body = String::new();
     html::push_html(&mut body, without_title(events).into_iter().flat_map(framed));
+    // An example may be wider than a phone, and who has only keys scrolls it, too.
+    let body = body.replace("<pre>", "<pre tabindex=\"0\">");
     Html { body, sections }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn commands(commands: &[CommandText]) -> String {
-    let mut text = String::from("| Command | |\n| --- | --- |\n");
+    let mut text = String::from("| Command | What it does |\n| --- | --- |\n");
     for CommandText { name, about, .. } in commands {
         let anchor = name.replace(' ', "-");
         let _ = writeln!(text, "| [`sutler {name}`](#sutler-{anchor}) | {about} |");

@@ -105,7 +105,7 @@ fn keys(text: &mut String, form: &Form) {
     if form.keys().next().is_none() {
         return;
     }
-    text.push_str("| Key | Value | Unless given | |\n| --- | --- | --- | --- |\n");
+    text.push_str("| Key | Value | Unless given | What it is |\n| --- | --- | --- | --- |\n");
     for key in form.keys() {
         let Key { name, doc, .. } = key;
         let usual = match (key.needed, key.usual) {

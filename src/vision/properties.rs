@@ -132,8 +132,12 @@ proptest! {
                 prop_assert_eq!(ours.is_some(), want > needed, "{:?} {:?} {}", ours, found, needed);
             }
             if let Some(ours) = ours {
-                let apart = (ours.similarity - want).abs();
-                prop_assert!(ours == found || apart > 0.0 && apart < NOISE, "{ours:?} {found:?}");
+                // Not by the similarity, which is 1 for all that differs by less than noise.
+                let at = (ours.x.cast_unsigned() as usize, ours.y.cast_unsigned() as usize);
+                let taken = part.gray.difference(&template.gray, at, u64::MAX).0.unwrap();
+                let apart = taken.abs_diff(difference) as f64 / pixels / 380.0;
+                prop_assert!(ours == found || taken != difference && apart < NOISE, "{ours:?} {found:?}");
+                prop_assert!((ours.similarity - want).abs() < NOISE, "{ours:?} {found:?}");
             }
         }
         let theirs = matcher::nearest_best(&part.gray, &template.gray, at, AS_GOOD);

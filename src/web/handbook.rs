@@ -133,7 +133,7 @@ fn frame(book: &Handbook, here: Option<&Page>, query: &str, content: &Markup) ->
         &html! {
             div.handbook {
                 aside.pages {
-                    form action="/handbook" method="get" role="search" {
+                    form action="/handbook" method="get" role="search" aria-label="Handbook" {
                         label.unseen for="q" { "Search the handbook" }
                         input #q name="q" type="search" placeholder="Search the handbook"
                             value=(query) maxlength=(LONGEST_QUERY);

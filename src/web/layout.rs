@@ -83,7 +83,7 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                             }
                         }
                     }
-                    form.find action="/find" method="get" role="search" {
+                    form.find action="/find" method="get" role="search" aria-label="Jobs" {
                         label.unseen for="find" { "Go to job number or uuid" }
                         input #find name="job" type="search" placeholder="Job number or uuid"
                             autocomplete="off" spellcheck="false" maxlength="64";

@@ -114,7 +114,7 @@ fn without_title(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
 fn framed(event: Event<'_>) -> Vec<Event<'_>> {
     match event {
         Event::Start(Tag::Table(columns)) => {
-            let open = r#"<div class="wide" tabindex="0" role="region" aria-label="Table">"#;
+            let open = r#"<div class="wide" tabindex="0" role="group" aria-label="Table">"#;
             vec![Event::Html(open.into()), Event::Start(Tag::Table(columns))]
         }
         Event::End(TagEnd::Table) => {

@@ -15,6 +15,8 @@ mod files;
 mod owner;
 mod report;
 mod restore;
+#[cfg(test)]
+mod samples;
 
 pub use backup::{BackupError, Contents, Manifest, Without, snapshot, write};
 pub use owner::{Upkeep, UpkeepError};

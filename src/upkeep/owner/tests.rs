@@ -1,7 +1,6 @@
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use tempfile::{TempDir, tempdir};
-use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -9,6 +8,7 @@ use crate::{
     model::*,
     store::{StoreSettings, Writer},
     supervise::JobFolder,
+    upkeep::samples::new_job,
 };
 
 /// A data folder with jobs that ended some days ago.
@@ -52,7 +52,7 @@ impl Place {
         let bundles = self.path().join("bundles");
         let accepted = accept(Source::Folder(source), &bundles, Limits::default()).unwrap();
         let at = clock::now() - SignedDuration::from_hours(24 * days_ago);
-        let id = self.store.submit(new(accepted.bundle, at)).await.unwrap().id;
+        let id = self.store.submit(new_job(accepted.bundle, at)).await.unwrap().id;
         let folder = JobFolder::new(self.path(), id);
         fs::create_dir_all(folder.path()).unwrap();
         fs::write(folder.file(JobFolder::VIDEO), vec![1; 500_000]).unwrap();
@@ -104,28 +104,6 @@ impl Place {
             let folder = fs::File::open(entry.unwrap().path()).unwrap();
             folder.set_modified(std::time::UNIX_EPOCH).unwrap();
         }
-    }
-}
-
-fn new(bundle: Digest, submitted: Timestamp) -> NewJob {
-    NewJob {
-        uuid: Uuid::new_v4(),
-        name: "x".into(),
-        definition: "job_name: x\n".into(),
-        definition_hash: Digest::of(b"x"),
-        bundle,
-        submitter: Submitter { uid: 1000, name: "ada".into() },
-        way_in: WayIn::Command,
-        submitted,
-        priority: Priority::MEDIUM,
-        device_type: "qemu-x86_64".into(),
-        tags: Vec::new(),
-        settings: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-        visibility: Visibility::Public,
-        stream: None,
-        needs: Needs { memory_mib: 1, cores: 1, at_most: Duration::from_secs(9) },
-        intake_key: None,
     }
 }
 

@@ -1,10 +1,6 @@
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tempfile::{TempDir, tempdir};
@@ -12,10 +8,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    model::{Digest, Needs, NewJob, Priority, Submitter, Visibility, WayIn},
+    model::Digest,
     store::Writer,
     supervise::JobFolder,
-    upkeep::{self, Contents, Without},
+    upkeep::{self, Contents, Without, samples::new_job},
 };
 
 /// A data folder in use.
@@ -23,28 +19,6 @@ struct Place {
     folder: TempDir,
     store: Store,
     writer: Writer,
-}
-
-fn new() -> NewJob {
-    NewJob {
-        uuid: Uuid::new_v4(),
-        name: "x".into(),
-        definition: "job_name: x\n".into(),
-        definition_hash: Digest::of(b"x"),
-        bundle: Digest::of(b"bundle"),
-        submitter: Submitter { uid: 1000, name: "ada".into() },
-        way_in: WayIn::Command,
-        submitted: clock::now(),
-        priority: Priority::MEDIUM,
-        device_type: "qemu-x86_64".into(),
-        tags: Vec::new(),
-        settings: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-        visibility: Visibility::Public,
-        stream: None,
-        needs: Needs { memory_mib: 1, cores: 1, at_most: Duration::from_secs(9) },
-        intake_key: None,
-    }
 }
 
 impl Place {
@@ -88,7 +62,7 @@ impl Place {
 }
 
 async fn run(store: &Store, data: &Path, has_ended: bool) -> JobId {
-    let id = store.submit(new()).await.unwrap().id;
+    let id = store.submit(new_job(Digest::of(b"bundle"), clock::now())).await.unwrap().id;
     let started = Change::Started { at: clock::now(), device: None };
     store.change(id, started).await.unwrap();
     let folder = JobFolder::new(data, id);
@@ -160,7 +134,10 @@ async fn what_was_acknowledged_before_a_backup_under_load_is_in_it() {
     let bundle = Digest::of(b"bundle").to_string();
     assert!(data.join("bundles").join(bundle).join("job.yaml").exists());
     // It goes on where it stopped.
-    assert!(store.submit(new()).await.unwrap().id.0 > store.counts().await.unwrap().all() - 1);
+    assert!(
+        store.submit(new_job(Digest::of(b"bundle"), clock::now())).await.unwrap().id.0
+            > store.counts().await.unwrap().all() - 1
+    );
     writer.close().await;
     place.writer.close().await;
 }

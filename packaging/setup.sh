@@ -134,21 +134,22 @@ install_rust() {
     fi
 }
 
-# axe-core, which looks at our pages in the tests, into target/axe. It is part of no package.
+# axe-core, which looks at our pages in the tests, into target/axe. It is in no Debian package.
 axe_version=4.14.1
 axe_sha256=e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
 install_axe() {
     local folder=$root/target/axe
     [ "$(cat "$folder/version" 2> /dev/null)" != $axe_version ] || return 0
-    say "Fetching axe-core $axe_version from https://registry.npmjs.org"
+    command -v npm > /dev/null || install_packages npm
+    say "Fetching axe-core $axe_version with npm"
     note "It goes into target/axe and looks at our pages in the tests; nothing of it is shipped."
     mkdir -p "$folder"
-    curl --proto '=https' --tlsv1.2 --silent --show-error --fail --output "$folder/axe.tgz" \
-        "https://registry.npmjs.org/axe-core/-/axe-core-$axe_version.tgz" ||
-        die "axe-core could not be fetched" "What curl says above is the reason."
-    echo "$axe_sha256  $folder/axe.tgz" | sha256sum --check --quiet ||
-        die "axe-core is not the file it should be" "Look at $folder/axe.tgz, then remove it."
-    tar --extract --gzip --file "$folder/axe.tgz" --directory "$folder" --strip-components 1 package/axe.min.js
+    (cd "$folder" && npm pack --silent "axe-core@$axe_version") > /dev/null ||
+        die "axe-core could not be fetched" "What npm says above is the reason."
+    local archive=$folder/axe-core-$axe_version.tgz
+    echo "$axe_sha256  $archive" | sha256sum --check --quiet ||
+        die "axe-core is not the file it should be" "Look at $archive, then remove it."
+    tar --extract --gzip --file "$archive" --directory "$folder" --strip-components 1 package/axe.min.js
     echo $axe_version > "$folder/version"
 }
 

@@ -1,7 +1,8 @@
 //! A life with the package under systemd, in a Debian system that Sutler itself boots as a job.
 //!
 //! What happens in there is `in_guest.sh`, which a unit of the guest starts and which tells on the
-//! serial console what it has found true.
+//! serial console what it has found true. No login prompt starts there: that would hang the console
+//! up under whoever writes to it.
 
 use std::{fs, path::Path, process::Command};
 
@@ -25,7 +26,7 @@ actions:
       kernel: kernel
       initrd: initrd
       append: root=/dev/vda rw console=ttyS0 quiet modprobe.blacklist=kvm_amd,kvm_intel \
-              systemd.wants=package-test.service
+              systemd.wants=package-test.service systemd.mask=serial-getty@ttyS0.service
 - test:
     screen:
       needles: needles/

@@ -22,12 +22,8 @@ const SYSTEM: [&str; 7] = [
     "systemd-sysv",
     "util-linux",
 ];
-/// Where it comes from. The newest, as a user's apt would have it.
-const ARCHIVES: [&str; 3] = [
-    "deb http://deb.debian.org/debian bookworm main",
-    "deb http://deb.debian.org/debian bookworm-updates main",
-    "deb http://deb.debian.org/debian-security bookworm-security main",
-];
+/// Where this box's apt takes its packages from; the guest's come from there as well.
+const ARCHIVES: &str = "/etc/apt";
 /// Done before the packages are configured: a small initrd that knows our guests' disk.
 const BEFORE: [&str; 3] = [
     "mkdir -p $1/etc/initramfs-tools/conf.d $1/usr/share/initramfs-tools/modules.d",
@@ -90,7 +86,8 @@ pub(crate) fn tree(package: &Package) -> PathBuf {
     let mut wanted = [package.names("Depends"), package.names("Recommends")].concat();
     wanted.extend(SYSTEM.map(str::to_owned));
     let include = wanted.join(",");
-    cached("debian", &format!("{include} {ARCHIVES:?} {BEFORE:?}"), |folder| {
+    let archives = archives();
+    cached("debian", &format!("{include} {archives:?} {BEFORE:?}"), |folder| {
         let mut command = Command::new("mmdebstrap");
         command.args(["--quiet", "--variant=minbase", "--format=directory"]);
         command.arg("--aptopt=APT::Install-Recommends \"false\"");
@@ -99,8 +96,20 @@ pub(crate) fn tree(package: &Package) -> PathBuf {
         }
         command.args(BEFORE.map(|hook| format!("--essential-hook={hook}")));
         command.arg(format!("--include={include}"));
-        succeed(command.arg("bookworm").arg(folder).args(ARCHIVES));
+        succeed(command.arg("bookworm").arg(folder).args(&archives));
     })
+}
+
+/// The lists of apt's sources, as apt reads them.
+fn archives() -> Vec<PathBuf> {
+    let apt = Path::new(ARCHIVES);
+    let listed = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
+    let mut files: Vec<_> = listed.map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "list" || end == "sources"));
+    files.sort();
+    files.extend(Some(apt.join("sources.list")).filter(|file| file.exists()));
+    assert!(!files.is_empty(), "apt has no sources in {ARCHIVES}");
+    files
 }
 
 /// What a guest boots to run [`tree`].

@@ -6,12 +6,16 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What it takes to build, to run, to show the demo, to make the package, and to test.
+# What it takes to build, to run, to show the demo, to make the package, to test, and to measure.
 build_packages=(build-essential ca-certificates clang curl libclang-dev libopencv-dev nasm pkg-config)
 run_packages=(ovmf qemu-system-x86 qemu-utils seabios util-linux)
 demo_packages=(debian-installer-12-netboot-amd64)
 deb_packages=(dpkg-dev)
 test_packages=(bash-completion binutils chromium chromium-driver lintian man-db memtest86+ mmdebstrap os-autoinst procps shellcheck systemd)
+
+# The peers that figures are measured beside, with what they need to run and Debian does not say.
+bench_packages=(binutils ffmpeg libfile-chdir-perl libio-stringy-perl libjson-validator-perl liblist-moreutils-perl
+    libmojo-ioloop-readwriteprocess-perl os-autoinst)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -40,8 +44,9 @@ is_installed() {
 # The version apt would install: the candidate, which is not always what is there.
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
 
+# Never removes anything: what is in the way is for its owner to remove.
 apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet --no-install-recommends "$@"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet --no-remove --no-install-recommends "$@"
 }
 
 # install_packages PACKAGE...: what is missing of them.
@@ -74,12 +79,15 @@ install_packages() {
         apt_get install "${missing[@]}" ||
             die "apt could not install ${missing[*]}" "What it says above is the reason."
     fi
+    for package in "$@"; do
+        is_installed "$package" || die "$package is not installed" "apt did not say why: sudo apt install $package"
+    done
 }
 
 # QEMU's parts depend on one another by exact version. Some machines carry a qemu-utils that is newer
 # than the qemu-system-x86 their archive offers (from backports, or from an archive that was taken
-# out of the list); apt then refuses to install qemu-system-x86. Where that is so, and only there,
-# qemu-utils goes back to the version that fits.
+# out of the list); to install qemu-system-x86, apt would remove it. Where that is so, and only
+# there, qemu-utils goes back to the version that fits.
 match_qemu_utils() {
     case " $* " in *" qemu-system-x86 "*) ;; *) return 0 ;; esac
     is_installed qemu-utils || return 0
@@ -87,7 +95,7 @@ match_qemu_utils() {
     wanted=$(candidate qemu-system-x86)
     has=$(dpkg-query --show --showformat '${Version}' qemu-utils)
     dpkg --compare-versions "$has" gt "$wanted" || return 0
-    apt-get install --simulate --no-install-recommends qemu-system-x86 > /dev/null 2>&1 && return 0
+    apt-get install --simulate --no-remove --no-install-recommends qemu-system-x86 > /dev/null 2>&1 && return 0
     apt-cache madison qemu-utils | awk -F ' *[|] *' '{ print $2 }' | grep -Fxq "$wanted" ||
         die "qemu-utils $has is installed, but apt offers only qemu-system-x86 $wanted" \
             "and no qemu-utils of that version. Add the archive qemu-utils came from to" \

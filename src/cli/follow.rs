@@ -16,6 +16,8 @@ use crate::model::{Event, Fact, JobState};
 /// How often a new appliance is looked for after the old one went away, and how long.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 const TRIES: u32 = 60;
+/// How often a job that waits is asked why: the appliance tells nobody when that changes.
+const ASK_WHY: Duration = Duration::from_secs(2);
 
 pub(super) struct Follow<'c> {
     client: &'c Client,
@@ -25,6 +27,8 @@ pub(super) struct Follow<'c> {
     from: u64,
     tries: u32,
     is_over: bool,
+    /// Why it waits, as last told.
+    reason: Option<String>,
 }
 
 /// What is heard of a job.
@@ -32,6 +36,8 @@ pub(super) struct Follow<'c> {
 pub(super) enum Heard {
     /// An event, with the line it was.
     Event(Box<Event>, String),
+    /// It has not started, for this reason.
+    Waits(String),
     /// The appliance went away; a new one is waited for.
     Lost,
 }
@@ -40,7 +46,8 @@ impl<'c> Follow<'c> {
     /// # Errors
     /// When no appliance answers or it knows no such job.
     pub(super) async fn new(client: &'c Client, job: &'c JobName) -> Result<Self, CliError> {
-        let mut follow = Self { client, job, stream: None, from: 0, tries: 0, is_over: false };
+        let (stream, reason) = (None, None);
+        let mut follow = Self { client, job, stream, from: 0, tries: 0, is_over: false, reason };
         follow.stream = Some(follow.open().await?);
         Ok(follow)
     }
@@ -55,7 +62,18 @@ impl<'c> Follow<'c> {
                 self.reopen().await?;
                 continue;
             };
-            match stream.next().await {
+            let line = if self.from == 0 {
+                tokio::select! {
+                    line = stream.next() => line,
+                    reason = new_reason(self.client, self.job, self.reason.as_deref()) => {
+                        self.reason = Some(reason.clone());
+                        return Ok(Some(Heard::Waits(reason)));
+                    }
+                }
+            } else {
+                stream.next().await
+            };
+            match line {
                 Ok(Some(line)) => {
                     // A line that is no event was cut by a disk that was full.
                     let Ok(event) = serde_json::from_str::<Event>(&line) else { continue };
@@ -119,6 +137,22 @@ impl<'c> Follow<'c> {
     }
 }
 
+/// Why a job waits, as soon as that is another reason than `known`.
+async fn new_reason(client: &Client, job: &JobName, known: Option<&str>) -> String {
+    loop {
+        if known.is_some() {
+            tokio::time::sleep(ASK_WHY).await;
+        }
+        let job = client.get::<Job>(&format!("/api/jobs/{job}")).await.map(|job| job.read);
+        if let Ok(Job { state: JobState::Waiting, reason: Some(reason), .. }) = job
+            && known != Some(reason.as_str())
+        {
+            return reason;
+        }
+        tokio::time::sleep(ASK_WHY).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{
@@ -126,9 +160,9 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use axum::{Json, Router, extract::RawQuery, routing::get};
+    use axum::{Json, Router, body::Body, extract::RawQuery, routing::get};
     use serde_json::json;
-    use tokio::net::UnixListener;
+    use tokio::{net::UnixListener, sync::watch};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -141,26 +175,38 @@ mod tests {
     }
 
     /// Hears all there is to hear from an appliance that answers the n-th time it is asked for
-    /// events with `streams[n]`, and says of the job that it is in `state`.
+    /// events with `streams[n]`, and says of the job that it is in `state`. When that is waiting,
+    /// the first event comes after the second look at the job.
     async fn heard(streams: Vec<(&'static str, String)>, state: &'static str) -> Vec<String> {
         let place = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(place.path().join(SOCKET)).unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
+        let (asked, looks) = (Arc::new(AtomicUsize::new(0)), watch::Sender::new(0));
+        let looked = looks.subscribe();
         let events = move |RawQuery(query): RawQuery| {
             let (expected, lines) = streams[asked.fetch_add(1, Ordering::Relaxed)].clone();
             assert_eq!(query.as_deref(), Some(expected));
-            std::future::ready(lines)
+            let mut looked = looked.clone();
+            let lines = async move {
+                let enough = if state == "waiting" { 2 } else { 0 };
+                looked.wait_for(|looks| *looks >= enough).await.unwrap();
+                Ok::<_, std::convert::Infallible>(lines)
+            };
+            std::future::ready(Body::from_stream(futures_util::stream::once(lines)))
         };
         let record = Json(json!({
             "number": 7, "uuid": uuid::Uuid::nil(), "url": "/jobs/7", "name": "installer",
             "state": state, "verdict": null, "cause": null, "cancel_asked": false,
             "submitter": {"uid": 0, "name": "root"}, "way_in": "inbox",
             "submitted": "2026-01-31T12:05:09Z", "started": null, "ended": null,
-            "running_ms": null, "something a later version says": 1,
+            "running_ms": null, "reason": "no qemu", "something a later version says": 1,
         }));
+        let look = move || {
+            looks.send_modify(|looks| *looks += 1);
+            std::future::ready(record.clone())
+        };
         let app = Router::new()
             .route("/api/jobs/7/events", get(events))
-            .route("/api/jobs/7", get(move || std::future::ready(record.clone())));
+            .route("/api/jobs/7", get(look));
         let tasks = Tasks::new(CancellationToken::new());
         let stop = tasks.stop.clone();
         tasks.spawn(stop.run_until_cancelled_owned(axum::serve(listener, app).into_future()));
@@ -172,6 +218,7 @@ mod tests {
         while let Some(next) = follow.next().await.unwrap() {
             heard.push(match next {
                 Heard::Event(event, _) => event.seq.to_string(),
+                Heard::Waits(reason) => reason,
                 Heard::Lost => "lost".into(),
             });
         }
@@ -189,6 +236,12 @@ mod tests {
         let rest = progress(2) + "no event\n" + &progress(3) + &end + &progress(5);
         let streams = vec![("from=0&follow=true", cut), ("from=3&follow=true", rest)];
         assert_eq!(heard(streams, "running").await, ["1", "2", "lost", "3", "4"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_waits_says_why_once() {
+        let end = line(1, &json!({"event": "ended", "verdict": "passed", "backend": {}}));
+        assert_eq!(heard(vec![("from=0&follow=true", end)], "waiting").await, ["no qemu", "1"]);
     }
 
     #[tokio::test]

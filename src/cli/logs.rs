@@ -31,6 +31,7 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
         while let Some(heard) = follow.next().await? {
             match heard {
                 Heard::Event(event, line) => print_event(&event, &line, json)?,
+                Heard::Waits(why) => say(&format!("sutler: it waits: {}\n", render::clean(&why))),
                 Heard::Lost => {
                     say("sutler: the appliance went away, waiting for it to come back\n")
                 }

@@ -45,6 +45,7 @@ pub(super) async fn until_ended(
         while let Some(heard) = follow.next().await? {
             match heard {
                 Heard::Event(event, _) => progress.hear(*event),
+                Heard::Waits(why) => progress.say(&format!("it waits: {}", render::clean(&why))),
                 Heard::Lost => {
                     progress.say("the appliance went away, waiting for it to come back");
                 }

@@ -56,8 +56,9 @@ pub(super) fn plot(report: &DiskReport, moment: &Moment) -> Markup {
                 }
                 @let now = number(scale.x_of(report.now.at));
                 line.now x1=(now) x2=(now) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
-                text.time x=(LEFT) y=(HEIGHT - 6.0) { (day(first, moment)) }
-                text.time x=(WIDTH) y=(HEIGHT - 6.0) text-anchor="end" { (day(last, moment)) }
+                @let [first, last] = ends([first, last], moment);
+                text.time x=(LEFT) y=(HEIGHT - 6.0) { (first) }
+                text.time x=(WIDTH) y=(HEIGHT - 6.0) text-anchor="end" { (last) }
             }
             figcaption.hint {
                 "What jobs hold; dashed: the forecast"
@@ -68,8 +69,11 @@ pub(super) fn plot(report: &DiskReport, moment: &Moment) -> Markup {
     }
 }
 
-fn day(at: Timestamp, moment: &Moment) -> String {
-    at.to_zoned(moment.zone.clone()).strftime("%-d %b %Y").to_string()
+/// The days on which the plot begins and ends; on one day the hours.
+fn ends(ends: [Timestamp; 2], moment: &Moment) -> [String; 2] {
+    let ends = ends.map(|at| at.to_zoned(moment.zone.clone()));
+    let form = if ends[0].date() == ends[1].date() { "%-d %b %H:%M" } else { "%-d %b %Y" };
+    ends.map(|at| at.strftime(form).to_string())
 }
 
 struct Scale {
@@ -123,4 +127,19 @@ fn number(value: f64) -> String {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u64")]
 fn whole(bytes: f64) -> u64 {
     bytes as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_of_one_day_tells_hours() {
+        let moment = Moment { now: Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (first, later) = (at("2026-01-31T09:05:00Z"), at("2026-01-31T21:10:00Z"));
+        assert_eq!(ends([first, later], &moment), ["31 Jan 09:05", "31 Jan 21:10"]);
+        let last = at("2026-02-01T00:00:00Z");
+        assert_eq!(ends([first, last], &moment), ["31 Jan 2026", "1 Feb 2026"]);
+    }
 }

@@ -23,8 +23,9 @@ use super::{
 };
 use crate::picture::Picture;
 
-/// A seek decodes at most this many pictures.
-const GROUP_PICTURES: u32 = 64;
+/// A seek decodes at most this many pictures. Most are little more than a repetition and decoded in
+/// no time, while the first of a group costs as much to encode as some twenty others.
+const GROUP_PICTURES: u32 = 128;
 /// And nothing depends on older pictures than this.
 const GROUP_TIME: Duration = Duration::from_secs(600);
 /// A part of the file is written when it holds this many pictures,

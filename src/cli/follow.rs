@@ -204,9 +204,8 @@ mod tests {
             looks.send_modify(|looks| *looks += 1);
             std::future::ready(record.clone())
         };
-        let app = Router::new()
-            .route("/api/jobs/7/events", get(events))
-            .route("/api/jobs/7", get(look));
+        let app =
+            Router::new().route("/api/jobs/7/events", get(events)).route("/api/jobs/7", get(look));
         let tasks = Tasks::new(CancellationToken::new());
         let stop = tasks.stop.clone();
         tasks.spawn(stop.run_until_cancelled_owned(axum::serve(listener, app).into_future()));

@@ -292,6 +292,7 @@ fn prepare_order(
             acceleration: acceleration.borrow().unwrap_or(Acceleration::Tcg),
             bound_to_parent: false,
             log: log.clone(),
+            limits: Vec::new(),
         })
     })
 }

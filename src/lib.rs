@@ -7,6 +7,7 @@
 //! ```text
 //! model                                    words everyone shares
 //! clock  tasks  config  sockets            the one clock; where work runs; checked settings
+//! gauges                                   how long operations take; what processes and host do
 //! proto  decide                            bytes to messages; pure choices
 //! picture                                  frames, damage, image files
 //! vm  vision  capture  console  store      each the only one to touch its resource
@@ -36,6 +37,7 @@ pub mod decide;
 pub mod deploy;
 pub mod doctor;
 pub mod engine;
+pub mod gauges;
 pub mod handbook;
 pub mod intake;
 pub mod job_file;

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sutler::{
     clock::Stopwatch,
     console::{Pattern, Position, Serial},
+    gauges::Timings,
     model::{Button, Display, Network, PowerAction, Who},
     picture::{Frame, Rect},
     tasks::Tasks,
@@ -48,7 +49,8 @@ impl Guest {
         let mut spec = tiny_guest::machine(folder.path());
         change(&mut spec);
         let (clock, tasks) = (Stopwatch::start(), Tasks::new(CancellationToken::new()));
-        let mut machine = Machine::start(&spec, folder.path(), clock, &tasks).await.unwrap();
+        let mut machine =
+            Machine::start(&spec, folder.path(), &Timings::new(clock), &tasks).await.unwrap();
         let stream = machine.take_serial().unwrap();
         let path = folder.path().join("serial0.txt");
         let serial = Serial::start(stream, &path, &tasks).await.unwrap();
@@ -115,6 +117,10 @@ impl Guest {
         self.tasks.close().await;
         closed.ending
     }
+}
+
+fn timings() -> Timings {
+    Timings::new(Stopwatch::start())
 }
 
 fn size(frame: &Frame) -> (u32, u32) {
@@ -284,16 +290,16 @@ async fn a_machine_that_cannot_start_says_why() {
     let good = tiny_guest::machine(folder.path());
     let mut spec = good.clone();
     spec.extra = vec!["-device".into(), "toaster".into()];
-    let error = Machine::start(&spec, folder.path(), Stopwatch::start(), &tasks).await.unwrap_err();
+    let error = Machine::start(&spec, folder.path(), &timings(), &tasks).await.unwrap_err();
     assert!(matches!(error, VmError::NotStarted { .. }));
     assert!(error.to_string().contains("toaster"), "{error}");
 
     let spec = MachineSpec { qemu: "qemu-system-toaster".into(), ..good.clone() };
-    let error = Machine::start(&spec, folder.path(), Stopwatch::start(), &tasks).await.unwrap_err();
+    let error = Machine::start(&spec, folder.path(), &timings(), &tasks).await.unwrap_err();
     assert!(matches!(error, VmError::MissingTool { .. }), "{error}");
 
     let spec = MachineSpec { disk: Some(folder.path().join("none")), ..good };
-    let error = Machine::start(&spec, folder.path(), Stopwatch::start(), &tasks).await.unwrap_err();
+    let error = Machine::start(&spec, folder.path(), &timings(), &tasks).await.unwrap_err();
     assert!(matches!(error, VmError::NotAnImage { .. }), "{error}");
     assert_eq!(pid_in(folder.path()), None);
 }
@@ -311,11 +317,11 @@ async fn qemu_takes_every_kind_of_argument() {
     spec.display = Display::Virtio;
     spec.network = Network::User;
     spec.cpus = 2;
-    let machine = Machine::start(&spec, &odd, Stopwatch::start(), &tasks).await.unwrap();
+    let machine = Machine::start(&spec, &odd, &timings(), &tasks).await.unwrap();
     assert_eq!(machine.close().await.ending, Ending::Quit);
     // Dropping kills; the owner, which still runs, reaps.
     spec.display = Display::Cirrus;
-    let machine = Machine::start(&spec, &odd, Stopwatch::start(), &tasks).await.unwrap();
+    let machine = Machine::start(&spec, &odd, &timings(), &tasks).await.unwrap();
     assert!(pid_in(&odd).is_some());
     drop(machine);
     let gone = async {

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
-    appliance::{Appliance, SUTLER, copy_folder, processes_in, wait_for},
+    appliance::{Appliance, SUTLER, copy_folder, pause, processes_in, wait_for},
     job::JobFolder,
 };
 
@@ -291,4 +291,199 @@ fn a_bad_file_in_the_inbox_is_set_aside_with_its_explanation() {
     assert!(why.contains("line 2") && why.contains("actions"), "{why}");
     assert!(inbox.join("rejected/bad.yaml").exists());
     assert_eq!(appliance.json("/api/jobs")["jobs"].as_array().unwrap().len(), 0);
+}
+
+/// Runs a job alone with these flags and returns its exit code and events.
+fn run_with(lab: &Lab, name: &str, steps: &str, flags: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let job = lab.job(name, steps);
+    let out = lab.root.join(format!("{name}-out"));
+    let mut run = Command::new(SUTLER);
+    let ran = run.arg("run").arg(job.file()).arg("--out").arg(&out).args(flags).output().unwrap();
+    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (ran.status.code(), events)
+}
+
+fn told<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+/// Page B comes only after a key that nobody presses.
+const NEVER: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
+                     - check_screen: { tags: page-b, timeout: 5s }\n";
+
+#[test]
+fn a_slow_step_is_stopped_watched_or_left_alone_as_its_limit_says() {
+    let lab = Lab::new();
+    let limit = "step_time=2s";
+    let (code, events) = run_with(&lab, "stops", NEVER, &["--limit", limit]);
+    assert_eq!(code, Some(5));
+    let ended = events.last().unwrap();
+    let (cause, slow) = (&ended["cause"], &ended["backend"]["slow"]);
+    assert_eq!((&ended["verdict"], &cause["code"]), (&"too_slow".into(), &"too_slow".into()));
+    let words = cause["words"].as_str().unwrap();
+    assert!(words.contains("the limit is 2 s, set by --limit; "), "{words}");
+    assert!(cause["where"]["step"].is_string() && cause["evidence"]["screen"].is_string());
+    let value = slow["value"].as_f64().unwrap();
+    assert!((2000.0..4000.0).contains(&value), "{slow}");
+    assert_eq!(slow["limit"], 2000.0);
+    assert!(slow["host"]["host_load1"].is_number(), "{slow}");
+
+    let watch = format!("{limit}:watch");
+    let (code, events) = run_with(&lab, "watches", NEVER, &["--limit", &watch]);
+    assert_eq!(code, Some(0));
+    let slow = told(&events, "slow");
+    let values: Vec<_> = slow.iter().map(|slow| slow["value"].as_f64().unwrap()).collect();
+    let late = |event: &&&Value| event["spot"]["step"] == "check_screen page-b";
+    assert_eq!(slow.iter().filter(late).count(), 2, "at 2 s and at 4 s: {values:?}");
+    let kept = &events.last().unwrap()["backend"]["slow_events"];
+    assert_eq!(kept.as_array().unwrap().len(), slow.len());
+
+    let off = format!("{limit}:off");
+    let (code, events) = run_with(&lab, "is-off", NEVER, &["--limit", &off]);
+    assert_eq!((code, told(&events, "slow").len()), (Some(0), 0));
+    assert!(events.last().unwrap()["backend"].get("slow_events").is_none());
+}
+
+#[test]
+fn a_run_is_measured_once_a_second_and_each_operation_is_summed_up() {
+    let lab = Lab::new();
+    let steps = format!("{NEVER}- send_key: b\n- assert_screen: page-b\n");
+    let (code, events) = run_with(&lab, "measured", &steps, &[]);
+    assert_eq!(code, Some(0));
+    let measures = told(&events, "measure");
+    assert!(measures.len() >= 4, "{}", measures.len());
+    let names = |event: &Value| -> Vec<String> {
+        event["values"].as_object().unwrap().keys().cloned().collect()
+    };
+    for event in &measures {
+        for name in names(event) {
+            assert!(sutler::model::Series::named(&name).is_some(), "{name} is in no list");
+        }
+    }
+    let last = &measures.last().unwrap()["values"];
+    for name in ["guest_cpu", "guest_memory", "engine_cpu", "frames", "host_load1"] {
+        assert!(last[name].is_number(), "{name}: {last}");
+    }
+    assert!(last["guest_memory"].as_f64().unwrap() > 10.0, "{last}");
+    let times: Vec<_> = measures.iter().map(|m| m["mono_us"].as_u64().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 500_000), "{times:?}");
+
+    let operations = &events.last().unwrap()["backend"]["operations"];
+    for name in ["frame_lag", "ppm_write", "encode", "png_write", "match_time", "key_to_screen"] {
+        let found = &operations[name];
+        assert!(found["count"].as_u64().unwrap() > 0, "{name}: {operations:#}");
+        assert!(found["p50_ms"].as_f64().unwrap() <= found["max_ms"].as_f64().unwrap() * 1.02);
+    }
+    assert!(events.last().unwrap()["backend"]["host"]["host_load1"].is_number());
+}
+
+#[test]
+fn a_guest_whose_process_is_stopped_is_frozen_and_the_hosts_fault() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    lab.start_waiting_job(&appliance);
+    let qemu = Pid::from_raw(pid_of(&lab.data, "qemu-system")).unwrap();
+    kill_process(qemu, Signal::STOP).unwrap();
+    let named = wait_for("somebody to name it", || {
+        let log = appliance.get("/api/jobs/1/events");
+        log.contains("the guest is frozen").then_some(log)
+    });
+    assert!(!named.contains("\"event\":\"ended\""), "it is named before it ends");
+    let ended = appliance.wait_ended(1);
+    assert_end(&ended, "incomplete", "guest_frozen");
+    assert_eq!(ended["cause"]["who"], "host");
+    assert_eq!(ended["backend"]["stalls"][0]["stall"], "frozen", "{ended:#}");
+    lab.assert_nothing_left();
+}
+
+#[test]
+fn a_guest_that_is_stopped_for_a_moment_goes_on_and_its_slowness_is_the_hosts() {
+    let lab = Lab::new();
+    let job = lab.job("stopped", WAITS);
+    let out = lab.root.join("out");
+    let mut run = Command::new(SUTLER);
+    run.arg("run").arg(job.file()).arg("--out").arg(&out);
+    let mut run = run.args(["--limit", "step_time=10s:stop"]).spawn().unwrap();
+    wait_for("its second step", || {
+        let events = fs::read_to_string(out.join("events.jsonl")).unwrap_or_default();
+        events.contains("\"path\":\"1/1\"").then_some(())
+    });
+    let qemu = Pid::from_raw(pid_of(&out, "qemu-system")).unwrap();
+    kill_process(qemu, Signal::STOP).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
+    let ended: Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
+    assert_eq!(ended["backend"]["slow"]["slowness"], "host", "{ended:#}");
+    let words = ended["cause"]["words"].as_str().unwrap();
+    assert!(words.contains("QEMU's process was stopped from outside"), "{words}");
+}
+
+#[test]
+fn a_guest_that_resets_again_and_again_is_in_a_loop() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    lab.start_waiting_job(&appliance);
+    // The tiny guest resets at this key; a loop is made of what nobody asked for by a step.
+    for _ in 0..20 {
+        if appliance.json("/api/jobs/1")["state"] != "running" {
+            break;
+        }
+        // It may end while we speak.
+        let _ = send(&lab.data, &serde_json::json!({"command": "input", "input": {"keys": "r"}}));
+        pause(std::time::Duration::from_secs(3));
+    }
+    let ended = appliance.wait_ended(1);
+    assert_end(&ended, "incomplete", "reset_loop");
+    assert!(ended["cause"]["words"].as_str().unwrap().contains("resets in a loop"), "{ended:#}");
+    lab.assert_nothing_left();
+}
+
+#[test]
+fn limits_can_be_set_while_a_job_runs() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    lab.start_waiting_job(&appliance);
+    let limits = serde_json::json!([{
+        "measure": "step_time", "value": 500.0, "mode": "watch", "origin": {"set": {"by": "ada"}},
+    }]);
+    send(&lab.data, &serde_json::json!({"command": "limits", "limits": limits})).unwrap();
+    let job = wait_for("it to be slow", || {
+        let job = appliance.json("/api/jobs/1");
+        job["run"]["slow_now"].is_object().then_some(job)
+    });
+    let words = job["run"]["slow_now"]["words"].as_str().unwrap();
+    assert!(words.contains("assert_screen page-b") && words.contains("set by ada"), "{words}");
+    for page in ["/", "/jobs/1"] {
+        let shown = appliance.get(page);
+        assert!(shown.contains("the step assert_screen page-b has taken"), "{page}");
+    }
+    let mut strict = limits;
+    strict[0]["mode"] = "stop".into();
+    send(&lab.data, &serde_json::json!({"command": "limits", "limits": strict})).unwrap();
+    assert_end(&appliance.wait_ended(1), "too_slow", "too_slow");
+    lab.assert_nothing_left();
+}
+
+/// Says something to the engine of job 1, and returns when it was heard.
+fn send(data: &Path, command: &Value) -> std::io::Result<()> {
+    use std::io::{Read as _, Write as _};
+    let socket = data.join("jobs/1/engine.sock");
+    let mut stream = std::os::unix::net::UnixStream::connect(socket)?;
+    writeln!(stream, "{command}")?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    // It closes when it has read to our end; until then it wakes us with numbers.
+    stream.read_to_end(&mut Vec::new()).map(drop)
+}
+
+#[test]
+fn the_load_of_the_host_is_recorded_whatever_the_end() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    lab.start_waiting_job(&appliance);
+    kill(pid_of(&lab.data, " engine "));
+    let ended = appliance.wait_ended(1);
+    assert_end(&ended, "incomplete", "engine_died");
+    assert!(ended["load_at_end"]["load1"].is_number(), "{ended:#}");
+    assert!(ended["backend"]["host"]["host_load1"].is_number(), "{ended:#}");
 }

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use sutler::{
     capture::{Canvas, EncoderCommand, GrowingVideo, Recorder, VIDEO_FILE},
     clock::Stopwatch,
+    gauges::Timings,
     picture::{Frame, Picture, write_image},
 };
 use thirtyfour::WebDriver;
@@ -291,9 +292,13 @@ async fn until(what: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it happens within a minute");
 }
 
+fn timings() -> Timings {
+    Timings::new(Stopwatch::start())
+}
+
 fn recorder(folder: &Path) -> Recorder {
     let command = EncoderCommand::new(SUTLER).at_normal_priority();
-    Recorder::start(folder, &command, Canvas::new(WIDTH, HEIGHT)).unwrap()
+    Recorder::start(folder, &command, Canvas::new(WIDTH, HEIGHT), timings()).unwrap()
 }
 
 fn spooled(folder: &Path) -> usize {
@@ -389,7 +394,8 @@ async fn every_thread_of_the_encoder_runs_only_when_nobody_else_wants_to() {
     const SCHED_IDLE: &str = "5";
     let folder = tempfile::tempdir().unwrap();
     let canvas = Canvas::new(WIDTH, HEIGHT);
-    let recorder = Recorder::start(folder.path(), &EncoderCommand::new(SUTLER), canvas).unwrap();
+    let command = EncoderCommand::new(SUTLER);
+    let recorder = Recorder::start(folder.path(), &command, canvas, timings()).unwrap();
     recorder.offer(&frame(1, Duration::ZERO));
     until(|| recorder.report().encoded == 1).await;
     let tasks = fs::read_dir(format!("/proc/{}/task", recorder.encoder_pid())).unwrap();

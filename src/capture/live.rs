@@ -11,6 +11,8 @@ use std::{
 
 use super::{CaptureError, LIVE_FILE};
 use crate::{
+    gauges::Timings,
+    model::Operation,
     picture::{Frame, Picture, write_image},
     tasks,
 };
@@ -44,14 +46,14 @@ struct State {
 impl LivePicture {
     /// # Errors
     /// When no thread can be started.
-    pub fn start(folder: &Path) -> Result<Self, CaptureError> {
+    pub fn start(folder: &Path, timings: Timings) -> Result<Self, CaptureError> {
         let path = folder.join(LIVE_FILE);
         let shared = Arc::new(Shared::default());
         let own = Arc::clone(&shared);
         let program = PathBuf::from("live-picture");
         let thread = thread::Builder::new()
             .name("live-picture".into())
-            .spawn(move || own.write(&path))
+            .spawn(move || own.write(&path, &timings))
             .map_err(|source| CaptureError::Spawn { program, source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -98,7 +100,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn write(&self, path: &Path) {
+    fn write(&self, path: &Path, timings: &Timings) {
         let mut state = self.lock();
         loop {
             let is_wanted = state.watched && !state.closing;
@@ -117,7 +119,8 @@ impl Shared {
                 _ if state.closing => return,
                 Some(picture) => {
                     drop(state);
-                    if let Err(error) = write_image(path, &picture) {
+                    let write = || write_image(path, &picture);
+                    if let Err(error) = timings.time(Operation::LiveWrite, write) {
                         tracing::warn!("no live picture: {error}");
                     }
                     state = self.lock();
@@ -145,6 +148,10 @@ mod tests {
     use super::*;
     use crate::picture::read_image;
 
+    fn timings() -> Timings {
+        Timings::new(crate::clock::Stopwatch::start())
+    }
+
     fn frame(number: u64, colour: [u8; 3]) -> Frame {
         Frame {
             number,
@@ -168,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LIVE_FILE);
         let files = || fs::read_dir(folder.path()).unwrap().count();
-        let live = LivePicture::start(folder.path()).unwrap();
+        let live = LivePicture::start(folder.path(), timings()).unwrap();
         live.show(&frame(1, [1; 3]));
         assert!(live.shared.lock().written.is_none());
         live.watch(true);
@@ -192,7 +199,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_at_all_is_written_unwatched() {
         let folder = tempfile::tempdir().unwrap();
-        let live = LivePicture::start(folder.path()).unwrap();
+        let live = LivePicture::start(folder.path(), timings()).unwrap();
         (1..100).for_each(|number| live.show(&frame(number, [7; 3])));
         live.close().await;
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -201,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn a_new_picture_waits_until_the_last_one_was_seen_for_a_moment() {
         let folder = tempfile::tempdir().unwrap();
-        let live = LivePicture::start(folder.path()).unwrap();
+        let live = LivePicture::start(folder.path(), timings()).unwrap();
         live.watch(true);
         live.show(&frame(1, [1; 3]));
         settled(&live, |state| state.written.is_some());

@@ -8,8 +8,8 @@
 //! When the encoder dies, or the disk is full, recording ends and says so once; the job goes on.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
+    fs,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -25,15 +25,14 @@ use super::{
     spool::{Answer, Order, SPOOL_FOLDER, Spool},
 };
 use crate::{
-    model::with_causes,
+    gauges::{Process, Timings},
+    model::{Operation, with_causes},
     picture::{Frame, Picture, write_image},
     tasks,
 };
 
 /// Frames that follow each other faster are left out: nobody can read ten screens a second.
 const GAP: Duration = Duration::from_millis(100);
-/// The kernel counts processor time in these for every reader (`USER_HZ`).
-const TICKS_A_SECOND: u64 = 100;
 
 /// How the encoder's process is started.
 #[derive(Debug, Clone)]
@@ -78,7 +77,8 @@ pub struct RecorderReport {
     pub offered: u64,
     /// Of these, durable in the video.
     pub encoded: u64,
-    /// Left out: too many at once, no room in the spool, or the encoder was gone.
+    /// Left out: too many at once, no room in the spool, or the encoder was gone. One that still
+    /// waits is not left out yet.
     pub dropped: u64,
     /// Showed the same as the frame before; the video needs nothing for them.
     pub unchanged: u64,
@@ -110,12 +110,15 @@ struct Shared {
     changed: Condvar,
     child: Mutex<Child>,
     trouble: watch::Sender<Option<String>>,
+    timings: Timings,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// The newest frame that is not in the spool.
     slot: Option<Frame>,
+    /// A frame has left the slot and is not in the spool yet.
+    in_hand: bool,
     spool: Spool,
     offered: u64,
     encoded: u64,
@@ -128,8 +131,16 @@ struct State {
     encoder_cpu: Duration,
 }
 
+impl State {
+    /// Frames that are neither in the video nor left out.
+    fn waiting(&self) -> u64 {
+        let (spooled, _) = self.spool.waiting();
+        spooled as u64 + u64::from(self.slot.is_some()) + u64::from(self.in_hand)
+    }
+}
+
 impl Recorder {
-    /// Starts the encoder. `folder` is the job's.
+    /// Starts the encoder. `folder` is the job's; the clock of `timings` is that of the frames.
     ///
     /// The kernel kills the encoder when the thread that calls this ends: call it on one that lives
     /// as long as the engine, such as the main thread with a current-thread runtime.
@@ -140,6 +151,7 @@ impl Recorder {
         folder: &Path,
         program: &EncoderCommand,
         canvas: Canvas,
+        timings: Timings,
     ) -> Result<Self, CaptureError> {
         let spool = folder.join(SPOOL_FOLDER);
         fs::create_dir_all(&spool).map_err(|source| CaptureError::File { path: spool, source })?;
@@ -160,6 +172,7 @@ impl Recorder {
             changed: Condvar::new(),
             child: Mutex::new(child),
             trouble: trouble_sender,
+            timings,
         });
         let mut recorder =
             Self { folder: folder.into(), shared, trouble, gone, threads: Vec::new() };
@@ -208,15 +221,25 @@ impl Recorder {
     /// [`close`](Self::close).
     pub fn report(&self) -> RecorderReport {
         let state = self.shared.lock();
+        // What is lost waits for nothing any more.
+        let waiting = if state.lost { 0 } else { state.waiting() };
+        let settled = state.encoded + state.unchanged + waiting;
         RecorderReport {
             offered: state.offered,
             encoded: state.encoded,
-            dropped: state.offered - state.encoded - state.unchanged,
+            dropped: state.offered.saturating_sub(settled),
             unchanged: state.unchanged,
             bytes: fs::metadata(self.folder.join(VIDEO_FILE)).map_or(0, |file| file.len()),
             encoder_cpu: state.encoder_cpu,
             finished: state.finished,
         }
+    }
+
+    /// How long the oldest picture has waited that is not in the video yet; zero when none does.
+    pub fn lag(&self) -> Duration {
+        let (_, oldest) = self.shared.lock().spool.waiting();
+        let now = self.shared.timings.clock().elapsed();
+        oldest.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
     /// Ends the recording: the last frame was on the screen until `end` (engine's clock). The
@@ -292,19 +315,24 @@ impl Shared {
         let mut last: Option<Frame> = None;
         while let Some(frame) = self.next_frame(last.as_ref()) {
             if last.as_ref().is_some_and(|last| is_same(&last.picture, &frame.picture)) {
-                self.lock().unchanged += 1;
+                let mut state = self.lock();
+                (state.unchanged, state.in_hand) = (state.unchanged + 1, false);
                 continue;
             }
             number += 1;
             let file = Spool::file(number);
-            self.lock().spool.add(number, &frame.picture);
+            self.add(number, &frame.picture);
             let order = Order::Frame { frame: number, at_us: micros(frame.at), file: file.clone() };
-            let done = write_image(&folder.join(file), &frame.picture)
+            let write = || write_image(&folder.join(file), &frame.picture);
+            let done = self
+                .timings
+                .time(Operation::PpmWrite, write)
                 .map_err(CaptureError::from)
                 .and_then(|()| send(&mut orders, &order));
             if let Err(error) = done {
                 return self.lose(with_causes(&error));
             }
+            self.timings.since(Operation::CaptureLag, frame.at);
             last = Some(frame);
         }
         let end = self.lock().end;
@@ -312,6 +340,13 @@ impl Shared {
             let sent = send(&mut orders, &Order::End { end_us: micros(end) });
             sent.unwrap_or_else(|error| self.lose(with_causes(&error)));
         }
+    }
+
+    fn add(&self, number: u64, picture: &Picture) {
+        let now = self.timings.clock().elapsed();
+        let mut state = self.lock();
+        state.spool.add(number, picture, now);
+        state.in_hand = false;
     }
 
     /// Waits for a frame that may be spooled now; nothing more comes after none.
@@ -338,7 +373,11 @@ impl Shared {
                         let (after, result) = waited.unwrap_or_else(PoisonError::into_inner);
                         (state, has_waited) = (after, result.timed_out());
                     }
-                    None => return slot.take(),
+                    None => {
+                        let frame = slot.take();
+                        state.in_hand = frame.is_some();
+                        return frame;
+                    }
                 },
             }
         }
@@ -355,8 +394,10 @@ impl Shared {
                 Ok(Ok(Answer::Durable { durable })) => {
                     let gone = self.lock().spool.remove_to(durable);
                     // Files first: room in the spool is room on the disk.
-                    for number in &gone {
-                        if let Err(error) = fs::remove_file(folder.join(Spool::file(*number))) {
+                    for waiting in &gone {
+                        self.timings.since(Operation::Encode, waiting.since);
+                        let file = folder.join(Spool::file(waiting.number));
+                        if let Err(error) = fs::remove_file(file) {
                             tracing::warn!("could not remove a spooled frame: {error}");
                         }
                     }
@@ -368,7 +409,8 @@ impl Shared {
             }
         }
         let mut child = self.child();
-        let cpu = cpu_time(child.id());
+        // Also of one that ended and was not waited for yet.
+        let cpu = Process::new(child.id()).look().cpu.unwrap_or_default();
         // It closed its output, so it has ended or has gone mad; either way this ends it.
         let ended = child.kill().and_then(|()| child.wait());
         drop(child);
@@ -390,16 +432,4 @@ fn send(orders: &mut ChildStdin, order: &Order) -> Result<(), CaptureError> {
     line.push('\n');
     // At most as many lines as frames in the spool are unread: they fit the pipe, nothing blocks.
     orders.write_all(line.as_bytes()).map_err(|source| CaptureError::Pipe { source })
-}
-
-/// Processor time of a process, also of one that ended and was not waited for yet.
-fn cpu_time(pid: u32) -> Duration {
-    let ticks = || -> io::Result<Option<u64>> {
-        let stat = io::read_to_string(File::open(format!("/proc/{pid}/stat"))?)?;
-        // After the name, which is in parentheses and may hold anything, user time is field 12.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-        Ok(fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().ok()).sum())
-    };
-    let ticks = ticks().ok().flatten().unwrap_or(0);
-    Duration::from_millis(ticks * 1000 / TICKS_A_SECOND)
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -43,9 +44,12 @@ pub(super) struct Spool {
     bytes: u64,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    number: u64,
+/// A picture in the spool.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) number: u64,
+    /// When its turn came to be written, on the engine's clock.
+    pub(super) since: Duration,
     bytes: u64,
 }
 
@@ -60,22 +64,23 @@ impl Spool {
         self.waiting.len() < SPOOL_FRAMES && bytes <= SPOOL_BYTES
     }
 
-    pub(super) fn add(&mut self, number: u64, picture: &Picture) {
+    pub(super) fn add(&mut self, number: u64, picture: &Picture, since: Duration) {
         let bytes = picture.rgb().len() as u64;
         self.bytes += bytes;
-        self.waiting.push_back(Waiting { number, bytes });
+        self.waiting.push_back(Waiting { number, since, bytes });
     }
 
     /// Takes out the frames up to `number`, whose files can go.
-    pub(super) fn remove_to(&mut self, number: u64) -> Vec<u64> {
+    pub(super) fn remove_to(&mut self, number: u64) -> Vec<Waiting> {
         let count = self.waiting.iter().take_while(|waiting| waiting.number <= number).count();
-        let gone = self.waiting.drain(..count);
-        let mut numbers = Vec::with_capacity(count);
-        for waiting in gone {
-            self.bytes -= waiting.bytes;
-            numbers.push(waiting.number);
-        }
-        numbers
+        let gone: Vec<_> = self.waiting.drain(..count).collect();
+        self.bytes -= gone.iter().map(|waiting| waiting.bytes).sum::<u64>();
+        gone
+    }
+
+    /// How many pictures wait, and since when the oldest does.
+    pub(super) fn waiting(&self) -> (usize, Option<Duration>) {
+        (self.waiting.len(), self.waiting.front().map(|oldest| oldest.since))
     }
 }
 
@@ -101,16 +106,18 @@ mod tests {
         let mut spool = Spool::default();
         for number in 1..=SPOOL_FRAMES as u64 {
             assert!(spool.has_room(&small));
-            spool.add(number, &small);
+            spool.add(number, &small, Duration::from_secs(number));
         }
         assert!(!spool.has_room(&small));
-        assert_eq!(spool.remove_to(2), [1, 2]);
+        let gone = spool.remove_to(2);
+        assert_eq!(gone.iter().map(|waiting| waiting.number).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(spool.waiting(), (SPOOL_FRAMES - 2, Some(Duration::from_secs(3))));
         assert!(spool.has_room(&small));
         let mut spool = Spool::default();
         let large = Picture::filled(4096, 4095, [0; 3]);
-        spool.add(1, &large);
+        spool.add(1, &large, Duration::ZERO);
         assert!(spool.has_room(&large));
-        spool.add(2, &large);
+        spool.add(2, &large, Duration::ZERO);
         assert!(!spool.has_room(&large));
         assert!(spool.has_room(&small));
     }

@@ -21,6 +21,7 @@ mod generate;
 mod handbook;
 mod jobs;
 mod keep;
+mod limit;
 mod lines;
 mod local;
 mod log;

@@ -16,12 +16,14 @@ use uuid::Uuid;
 use super::{
     args::Common,
     error::CliError,
+    limit::LimitFlag,
     local::{Local, examine, find, folder_of},
     output::{self, say},
     progress::Progress,
     render, report,
 };
 use crate::{
+    gauges,
     job_file::Options,
     model::{Command, EngineLog, EngineOrder, JobId, JobState},
     report::{DEFINITION, Format, Video},
@@ -37,6 +39,7 @@ Examples:
   sutler run installer/ --out /tmp/first   a folder with a job.yaml
   sutler run job.yaml --report html,junit  and a report.xml for a build server
   sutler run job.yaml --json | jq .verdict
+  sutler run job.yaml --limit step_time=30s:stop --limit guest_wait=20%:watch
 
 The results hold a report.html with everything in it, to mail.
 
@@ -50,6 +53,13 @@ pub(super) struct Args {
     /// Reports to write into it, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "html", value_name = "FORMAT")]
     report: Vec<Format>,
+    /// What the job is held to, as MEASURE=VALUE:MODE; may be given several times
+    ///
+    /// A measure is job_time, part_time, module_time, step_time, key_to_screen, frame_lag or
+    /// match_time, with a time; or guest_wait, with a share. A mode is watch, which tells, or stop,
+    /// which ends the job as too slow and is what is meant where none is given.
+    #[arg(long = "limit", value_name = "LIMIT")]
+    limits: Vec<LimitFlag>,
 }
 
 /// Must be called on the process's first thread, in a runtime of one thread: the engine ends when
@@ -85,6 +95,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
         acceleration: proof.acceleration,
         bound_to_parent: true,
         log: log(common),
+        limits: args.limits.iter().map(|LimitFlag(limit)| limit.clone()).collect(),
     };
     fs::write(out.join(DEFINITION), job.text.as_bytes())
         .map_err(|source| CliError::Results { path: out.clone(), source })?;
@@ -137,7 +148,7 @@ async fn follow(
         tokio::select! {
             ending = &mut ending => {
                 let ending = ending?;
-                supervise::close_log(folder, &ending)?;
+                supervise::close_log(folder, &ending, gauges::load())?;
                 folder.read_events(offset, |event| progress.hear(event))?;
                 progress.finish();
                 return Ok(ending);

@@ -1,9 +1,14 @@
 //! Pure choices: given the time and the facts, they return what to do.
 
+pub mod excess;
 pub mod forecast;
 mod plan;
 mod reason;
 pub mod retention;
+pub mod slowness;
+pub mod stall;
+pub mod thinning;
+pub mod watch;
 
 pub use plan::{DeviceType, Lends, Plan, Queued, Running, plan};
 pub use reason::{Reason, Resource};

@@ -11,6 +11,7 @@ use super::{
     guest::Controls,
     journal::Journal,
     stop::{Reason, Stopper},
+    watcher::Watcher,
 };
 use crate::{
     capture::LivePicture,
@@ -52,6 +53,7 @@ pub(super) struct Desk {
     stopper: Stopper,
     live: Rc<LivePicture>,
     journal: Journal,
+    watcher: Watcher,
     machine: Rc<RefCell<Option<Controls>>>,
     heard: Rc<Mutex<mpsc::Receiver<Command>>>,
 }
@@ -60,10 +62,11 @@ pub(super) fn desk(
     stopper: Stopper,
     live: Rc<LivePicture>,
     journal: Journal,
+    watcher: Watcher,
 ) -> (Desk, mpsc::Sender<Command>) {
     let (send, heard) = mpsc::channel(COMMANDS);
     let heard = Rc::new(Mutex::new(heard));
-    (Desk { stopper, live, journal, machine: Rc::default(), heard }, send)
+    (Desk { stopper, live, journal, watcher, machine: Rc::default(), heard }, send)
 }
 
 impl Desk {
@@ -105,16 +108,19 @@ impl Desk {
             Command::Cancel { by } => self.stopper.stop(Reason::Canceled { by }),
             Command::Kill => self.stopper.kill("a request to kill"),
             Command::Watch { on } => self.live.watch(on),
+            Command::Limits { limits } => self.watcher.limits_are(limits),
             Command::Unknown => self.journal.log(Level::Warning, "a command of a later version"),
             Command::Pause => {
                 if let Some(machine) = self.machine() {
                     machine.pause().await?;
+                    self.watcher.pause(true);
                     self.journal.tell(Fact::Paused);
                 }
             }
             Command::Resume => {
                 if let Some(machine) = self.machine() {
                     machine.resume().await?;
+                    self.watcher.pause(false);
                     self.journal.tell(Fact::Resumed);
                 }
             }

@@ -7,7 +7,14 @@
 //!         ── events ──── stopper    (the machine is no longer what the job needs)
 //! ```
 
-use std::{cell::Cell, future::Future, path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    path::Path,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 use tokio::{
@@ -17,11 +24,15 @@ use tokio::{
 
 use super::{
     journal::Journal,
+    meter::Subject,
+    narrator::Narrator,
     stop::{Reason, Stopper},
+    watcher::Watcher,
 };
 use crate::{
     capture::{Canvas, EncoderCommand, LivePicture, Recorder, VIDEO_FILE},
-    console::Serial,
+    clock::Stopwatch,
+    console::{Growth, Serial},
     model::{Cause, Code, Fact, Level, PowerAction, Who},
     picture::Frame,
     tasks::Tasks,
@@ -36,6 +47,9 @@ const RECORDER_GRACE: Duration = Duration::from_secs(20);
 /// QEMU's end follows a lost screen within moments when it is the reason.
 const EXPLAINED_WITHIN: Duration = Duration::from_secs(1);
 
+/// Between two questions to QEMU whether it runs.
+const PULSE: Duration = Duration::from_secs(2);
+
 /// A started guest.
 pub(super) struct Guest {
     machine: Machine,
@@ -45,6 +59,7 @@ pub(super) struct Guest {
     background: Tasks,
     frames: watch::Receiver<Option<Arc<Frame>>>,
     off_expected: Rc<Cell<bool>>,
+    pulse: Rc<Pulse>,
 }
 
 /// The hands of somebody who is not a step.
@@ -73,6 +88,46 @@ impl Controls {
     }
 }
 
+/// What QEMU says when it is asked now and then whether the guest runs.
+#[derive(Default)]
+struct Pulse {
+    /// When the first question was asked that it owes an answer to.
+    asked: Cell<Option<Duration>>,
+    /// Its word for why the guest does not run and nobody has asked for it.
+    held: RefCell<Option<String>>,
+}
+
+/// How a watcher sees the guest.
+pub(super) struct Eyes {
+    pub(super) subject: Subject,
+    monitor: Monitor,
+    screen: ScreenHandle,
+    growth: watch::Receiver<Growth>,
+    pulse: Rc<Pulse>,
+}
+
+impl Eyes {
+    /// QEMU is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.monitor.has_ended()
+    }
+
+    /// Bytes the console has said.
+    pub(super) fn said(&self) -> u64 {
+        self.growth.borrow().received
+    }
+
+    /// When the first key was pressed that no changed screen has followed.
+    pub(super) fn unanswered(&self) -> Option<Duration> {
+        self.screen.unanswered()
+    }
+
+    /// QEMU's word for why the guest does not run, and since when it owes an answer.
+    pub(super) fn pulse(&self) -> (Option<String>, Option<Duration>) {
+        (self.pulse.held.borrow().clone(), self.pulse.asked.get())
+    }
+}
+
 /// The screen is waited for as long as this lives.
 pub(super) struct Attention(ScreenHandle);
 
@@ -87,12 +142,13 @@ impl Guest {
     /// first thread: children die with the thread that started them.
     pub(super) async fn start(
         spec: &MachineSpec,
-        journal: &Journal,
+        narrator: &Narrator,
         tasks: &Tasks,
     ) -> Result<Self, VmError> {
+        let (journal, timings) = (&narrator.journal, &narrator.timings);
         let folder = std::env::current_dir()
             .map_err(|source| VmError::Folder { path: ".".into(), source })?;
-        let mut machine = Machine::start(spec, &folder, journal.clock(), tasks).await?;
+        let mut machine = Machine::start(spec, &folder, timings, tasks).await?;
         let stream = machine.take_serial().expect("the machine is new, nobody has taken it");
         let serial =
             Serial::start(stream, Path::new(SERIAL_FILE), tasks).await.map_err(|error| {
@@ -100,7 +156,8 @@ impl Guest {
             })?;
         // Our own program, also when the file it came from has been replaced by an upgrade.
         let program = EncoderCommand::new(format!("/proc/{}/exe", std::process::id()));
-        let recorder = match Recorder::start(&folder, &program, Canvas::default()) {
+        let started = Recorder::start(&folder, &program, Canvas::default(), timings.clone());
+        let recorder = match started {
             Ok(recorder) => Some(Rc::new(recorder)),
             Err(error) => {
                 journal.log(Level::Warning, format!("there will be no video: {error}"));
@@ -110,8 +167,21 @@ impl Guest {
         let frames = machine.frames.clone();
         machine.cont().await?;
         let background = Tasks::new(tasks.stop.child_token());
-        let off_expected = Rc::default();
-        Ok(Self { machine, serial, recorder, background, frames, off_expected })
+        let (off_expected, pulse) = (Rc::default(), Rc::default());
+        Ok(Self { machine, serial, recorder, background, frames, off_expected, pulse })
+    }
+
+    /// How it is watched. `None` where QEMU is gone already.
+    pub(super) fn eyes(&self) -> Option<Eyes> {
+        let recorder = self.recorder.as_ref().map_or_else(Weak::new, Rc::downgrade);
+        let monitor = self.machine.monitor.clone();
+        Some(Eyes {
+            subject: Subject::new(self.machine.pid?, monitor.clone(), recorder),
+            monitor,
+            screen: self.machine.screen.clone(),
+            growth: self.serial.growth(),
+            pulse: self.pulse.clone(),
+        })
     }
 
     pub(super) fn controls(&self) -> Controls {
@@ -147,14 +217,18 @@ impl Guest {
         &mut self,
         journal: &Journal,
         stopper: &Stopper,
+        watcher: &Watcher,
         live: Rc<LivePicture>,
     ) {
         let (_, closed) = mpsc::channel(1);
         let events = std::mem::replace(&mut self.machine.events, closed);
         let (stopper, off_expected) = (stopper.clone(), self.off_expected.clone());
+        let (monitor, pulse) = (self.machine.monitor.clone(), self.pulse.clone());
         let background = &self.background;
         background.spawn_local(show(self.frames(), self.recorder.clone(), live));
-        background.spawn_local(surprises(events, journal.clone(), stopper, off_expected));
+        let watcher = watcher.clone();
+        background.spawn_local(surprises(events, journal.clone(), stopper, watcher, off_expected));
+        background.spawn_local(feel(monitor, pulse, journal.clock()));
         background.spawn_local(listen(self.serial.clone(), journal.clone()));
         if let Some(recorder) = &self.recorder {
             background.spawn_local(complain(recorder.trouble(), journal.clone()));
@@ -233,6 +307,29 @@ async fn show(
     }
 }
 
+/// Asks QEMU again and again whether the guest runs: no event tells that it does not answer.
+async fn feel(monitor: Monitor, pulse: Rc<Pulse>, clock: Stopwatch) {
+    loop {
+        let asked = pulse.asked.get().unwrap_or_else(|| clock.elapsed());
+        pulse.asked.set(Some(asked));
+        match monitor.run_state().await {
+            Ok(state) => {
+                pulse.asked.set(None);
+                let held =
+                    (!state.running && HELD.contains(&state.name.as_str())).then_some(state.name);
+                pulse.held.replace(held);
+                tokio::time::sleep(PULSE).await;
+            }
+            // It owes the answer still; the next question may be heard.
+            Err(VmError::NoAnswer { .. }) => {}
+            Err(_) => {
+                pulse.asked.set(None);
+                return;
+            }
+        }
+    }
+}
+
 /// Tells what the recorder has lost.
 async fn complain(mut trouble: watch::Receiver<Option<String>>, journal: Journal) {
     while trouble.changed().await.is_ok() {
@@ -259,6 +356,9 @@ async fn listen(serial: Serial, journal: Journal) {
         }
     }
 }
+
+/// QEMU's words for a guest that does not run and will not by itself.
+const HELD: [&str; 4] = ["io-error", "internal-error", "paused", "watchdog"];
 
 /// What an event of the machine means for the run.
 #[derive(Debug, PartialEq)]
@@ -312,6 +412,7 @@ async fn surprises(
     mut events: mpsc::Receiver<MachineEvent>,
     journal: Journal,
     stopper: Stopper,
+    watcher: Watcher,
     off_expected: Rc<Cell<bool>>,
 ) {
     let mut unexplained: Option<Cause> = None;
@@ -328,6 +429,9 @@ async fn surprises(
             },
         };
         let Some(event) = event else { return };
+        if event == (MachineEvent::GuestReset { by: By::Guest }) {
+            watcher.guest_was_reset();
+        }
         match meaning(event, off_expected.get()) {
             Meaning::Nothing => {}
             Meaning::Note(words) => journal.log(Level::Info, words),

@@ -13,19 +13,21 @@
 //! run       actions in order, then putting away      stop      why a run must end
 //! guest     machine, recording, surprises            outcome   what results add up to
 //! steps     the verbs of a screen test               narrator  what is open, told as it happens
+//! watcher   limits, and guests at a stand            meter     what a second came to
 //! commands  what the engine is told                  journal   events.jsonl; socket: engine.sock
 //! ```
 
 mod commands;
 mod guest;
-mod host;
 mod journal;
+mod meter;
 mod narrator;
 mod outcome;
 mod run;
 mod socket;
 mod steps;
 mod stop;
+mod watcher;
 
 use std::{
     fs, io,

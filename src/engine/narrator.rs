@@ -3,32 +3,107 @@
 //! The narrator knows which part, module and step are open. When a run is cut short it closes them
 //! in order, so the log always reads as a story with an end.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use tokio::sync::Notify;
 
 use super::journal::Journal;
-use crate::model::{Fact, ModuleFlags, Outcome, Part, Place, Step};
+use crate::{
+    decide::{
+        stall::{Stall, Waits},
+        watch,
+    },
+    gauges::Timings,
+    model::{Fact, ModuleFlags, Outcome, Part, Place, Step},
+};
 
 /// Tells parts, modules and steps. Clones tell the same story.
 #[derive(Clone)]
 pub(super) struct Narrator {
     pub(super) journal: Journal,
+    pub(super) timings: Timings,
     open: Rc<RefCell<Open>>,
+    changed: Rc<Notify>,
 }
 
 #[derive(Default)]
 struct Open {
     part: Option<(Part, String, Duration)>,
     action: Option<u32>,
-    module: Option<(String, String)>,
-    step: Option<(String, Duration)>,
+    module: Option<OpenModule>,
+    step: Option<OpenStep>,
+    /// What is odd about the guest while the step is open.
+    remarks: BTreeMap<Stall, String>,
+    passed: u32,
     done: u32,
     total: u32,
 }
 
+struct OpenModule {
+    path: String,
+    name: String,
+    began: Duration,
+}
+
+struct OpenStep {
+    path: String,
+    /// Verb and subject.
+    name: String,
+    began: Duration,
+    waits: Option<Waits>,
+}
+
 impl Narrator {
-    pub(super) fn new(journal: Journal, total_steps: u32) -> Self {
+    pub(super) fn new(journal: Journal, timings: Timings, total_steps: u32) -> Self {
         let open = Open { total: total_steps, ..Open::default() };
-        Self { journal, open: Rc::new(RefCell::new(open)) }
+        Self { journal, timings, open: Rc::new(RefCell::new(open)), changed: Rc::default() }
+    }
+
+    /// Returns when something has begun or ended since this was awaited last.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Lets [`changed`](Self::changed) return.
+    pub(super) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// What is open, for whoever watches how long it takes.
+    pub(super) fn open(&self) -> watch::Open {
+        let open = self.open.borrow();
+        watch::Open {
+            part: open.part.clone(),
+            module: open.module.as_ref().map(|module| (module.name.clone(), module.began)),
+            step: open.step.as_ref().map(|step| (step.name.clone(), step.began)),
+        }
+    }
+
+    /// What the open step waits for, and since when.
+    pub(super) fn waits(&self) -> Option<(Waits, Duration)> {
+        self.open.borrow().step.as_ref().and_then(|step| Some((step.waits?, step.began)))
+    }
+
+    /// How many steps have passed.
+    pub(super) fn passed(&self) -> u32 {
+        self.open.borrow().passed
+    }
+
+    /// Keeps what is odd about the guest, to explain the open step if it fails.
+    pub(super) fn remark(&self, stall: Stall, words: String) {
+        self.open.borrow_mut().remarks.insert(stall, words);
+    }
+
+    /// It is not so any more.
+    pub(super) fn forget(&self, stall: Stall) {
+        self.open.borrow_mut().remarks.remove(&stall);
+    }
+
+    /// `words`, with what was odd about the guest meanwhile.
+    pub(super) fn with_remarks(&self, words: &str) -> String {
+        let open = self.open.borrow();
+        let remarks = open.remarks.values().map(|remark| format!("; {remark}"));
+        std::iter::once(words.to_owned()).chain(remarks).collect()
     }
 
     fn now(&self) -> Duration {
@@ -41,6 +116,7 @@ impl Narrator {
             open.part = Some((part, name.into(), self.now()));
             open.action = action;
         }
+        self.changed.notify_one();
         self.journal.tell(Fact::PartStarted { part, name: name.into(), expected_ms: None });
     }
 
@@ -53,10 +129,13 @@ impl Narrator {
     }
 
     pub(super) fn start_module(&self, path: &str, name: &str, flags: ModuleFlags, steps: usize) {
-        self.open.borrow_mut().module = Some((path.into(), name.into()));
+        let (path, name, began) = (path.to_owned(), name.to_owned(), self.now());
+        self.open.borrow_mut().module =
+            Some(OpenModule { path: path.clone(), name: name.clone(), began });
+        self.changed.notify_one();
         self.journal.tell(Fact::ModuleStarted {
-            path: path.into(),
-            name: name.into(),
+            path,
+            name,
             flags,
             steps: u32::try_from(steps).unwrap_or(u32::MAX),
         });
@@ -64,24 +143,34 @@ impl Narrator {
 
     pub(super) fn end_module(&self, result: Outcome) {
         let ended = self.open.borrow_mut().module.take();
-        if let Some((path, name)) = ended {
+        self.changed.notify_one();
+        if let Some(OpenModule { path, name, .. }) = ended {
             self.journal.tell(Fact::ModuleEnded { path, name, result });
         }
     }
 
     pub(super) fn start_step(&self, path: &str, step: &Step) {
-        self.open.borrow_mut().step = Some((path.into(), self.now()));
-        self.journal.tell(Fact::StepStarted {
-            path: path.into(),
-            verb: step.verb().into(),
-            subject: step.subject(),
-        });
+        let (verb, subject) = (step.verb().to_owned(), step.subject());
+        let name = format!("{verb} {subject}").trim_end().to_owned();
+        let (path, began) = (path.to_owned(), self.now());
+        {
+            let mut open = self.open.borrow_mut();
+            let waits = waits(step);
+            open.step = Some(OpenStep { path: path.clone(), name, began, waits });
+            open.remarks.clear();
+        }
+        self.changed.notify_one();
+        self.journal.tell(Fact::StepStarted { path, verb, subject });
     }
 
     pub(super) fn end_step(&self, result: Outcome, words: &str) {
         let ended = self.open.borrow_mut().step.take();
-        let Some((path, started)) = ended else { return };
-        let took_ms = millis(self.now().saturating_sub(started));
+        let Some(OpenStep { path, began, .. }) = ended else { return };
+        if matches!(result, Outcome::Ok | Outcome::Softfail) {
+            self.open.borrow_mut().passed += 1;
+        }
+        self.changed.notify_one();
+        let took_ms = millis(self.now().saturating_sub(began));
         self.journal.tell(Fact::StepEnded { path, result, took_ms, words: words.into() });
         if result != Outcome::NotRun {
             let (done, total) = {
@@ -95,7 +184,7 @@ impl Narrator {
 
     /// Path of the open step.
     pub(super) fn step_path(&self) -> Option<String> {
-        self.open.borrow().step.as_ref().map(|(path, _)| path.clone())
+        self.open.borrow().step.as_ref().map(|step| step.path.clone())
     }
 
     /// Where the story is, for a cause.
@@ -104,7 +193,7 @@ impl Narrator {
         Place {
             part: open.part.as_ref().map(|(part, ..)| *part),
             action: open.action,
-            step: open.step.as_ref().map(|(path, _)| path.clone()),
+            step: open.step.as_ref().map(|step| step.path.clone()),
         }
     }
 
@@ -113,6 +202,21 @@ impl Narrator {
         self.end_step(Outcome::Fail, words);
         self.end_module(Outcome::Fail);
         self.end_part(Outcome::Fail);
+    }
+}
+
+/// What a step waits for. One that waits for a still screen is content with one that stands still.
+const fn waits(step: &Step) -> Option<Waits> {
+    match step {
+        Step::AssertScreen { .. } | Step::CheckScreen { .. } | Step::AssertAndClick { .. } => {
+            Some(Waits::Screen)
+        }
+        Step::WaitSerial { .. } => Some(Waits::Console),
+        Step::SendKey { .. }
+        | Step::TypeString { .. }
+        | Step::WaitStillScreen { .. }
+        | Step::SaveScreenshot
+        | Step::Power { .. } => None,
     }
 }
 

@@ -7,19 +7,20 @@ use tokio_util::sync::CancellationToken;
 use super::{
     EngineError, commands,
     guest::Guest,
-    host,
     journal::Journal,
     narrator::{Narrator, millis},
     outcome::Tally,
     socket,
     steps::{Done, Steps, keep, machine_cause},
     stop::{Reason, Stopper, in_words},
+    watcher::Watcher,
 };
 use crate::{
     capture::LivePicture,
     clock::Stopwatch,
     console::Position,
     deploy::{DeployError, Places},
+    gauges::{self, Timings},
     model::{
         Action, Boot, Cause, Code, Definition, Digest, Display, EngineOrder, Fact, Firmware, Item,
         Level, Module, Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Verdict, Who, Work,
@@ -40,6 +41,7 @@ pub(super) struct Run {
     stopper: Stopper,
     live: Rc<LivePicture>,
     desk: commands::Desk,
+    watcher: Watcher,
     tasks: Tasks,
     guest: Option<Guest>,
     /// QEMU arguments of the images deployed so far, with the files in place.
@@ -65,12 +67,17 @@ pub(super) async fn run(order: EngineOrder) -> Result<(), EngineError> {
         protocol: PROTOCOL,
         pid: std::process::id(),
     });
-    let narrator = Narrator::new(journal.clone(), count_steps(&order.definition));
+    let timings = Timings::new(clock);
+    let steps = count_steps(&order.definition);
+    let narrator = Narrator::new(journal.clone(), timings.clone(), steps);
     let tasks = Tasks::new(CancellationToken::new());
     let stopper = Stopper::new();
-    let live = LivePicture::start(Path::new(".")).map_err(|source| EngineError::Live { source })?;
+    let watcher = Watcher::new(order.limits.clone(), narrator.clone(), stopper.clone());
+    let live = LivePicture::start(Path::new("."), timings);
+    let live = live.map_err(|source| EngineError::Live { source })?;
     let live = Rc::new(live);
-    let (desk, heard) = commands::desk(stopper.clone(), live.clone(), journal.clone());
+    let (desk, heard) =
+        commands::desk(stopper.clone(), live.clone(), journal.clone(), watcher.clone());
     socket::listen(Path::new("engine.sock"), journal.newest(), heard, &tasks)
         .map_err(|source| EngineError::Socket { source })?;
     let signals = commands::Signals::listen().map_err(|source| EngineError::Runtime { source })?;
@@ -81,6 +88,7 @@ pub(super) async fn run(order: EngineOrder) -> Result<(), EngineError> {
         stopper,
         live: live.clone(),
         desk: desk.clone(),
+        watcher: watcher.clone(),
         tasks: tasks.clone(),
         guest: None,
         extra: Vec::new(),
@@ -94,10 +102,12 @@ pub(super) async fn run(order: EngineOrder) -> Result<(), EngineError> {
     };
     tokio::select! {
         () = whole => {}
+        never = watcher.serve() => match never {},
         never = desk.serve(signals) => match never {},
     }
     drop(run);
     drop(desk);
+    drop(watcher);
     tasks.close().await;
     if let Some(live) = Rc::into_inner(live) {
         live.close().await;
@@ -146,6 +156,9 @@ impl Run {
             }
             Halt::Broken(cause) => (Verdict::Incomplete, cause),
         };
+        if verdict == Verdict::TimedOut {
+            cause.words = self.narrator.with_remarks(&cause.words);
+        }
         cause.place = self.narrator.place();
         if cause.evidence.screen.is_none() {
             cause.evidence.screen = self.last_sight().await;
@@ -238,9 +251,10 @@ impl Run {
         }
         self.backend.insert("acceleration".into(), self.order.acceleration.name().into());
         let journal = &self.narrator.journal;
-        let started = Guest::start(&spec, journal, &self.tasks).await;
+        let started = Guest::start(&spec, &self.narrator, &self.tasks).await;
         let mut guest = started.map_err(|error| Halt::Broken(machine_cause(&error)))?;
-        guest.start_background(journal, &self.stopper, self.live.clone());
+        guest.start_background(journal, &self.stopper, &self.watcher, self.live.clone());
+        self.watcher.guest_is(guest.eyes());
         self.desk.machine_is(Some(guest.controls()));
         let mut frames = guest.frames();
         self.guest = Some(guest);
@@ -289,6 +303,7 @@ impl Run {
     async fn collect(&mut self, verdict: Verdict, cause: Option<Cause>) {
         self.narrator.start_part(Part::Collect, "collect", None);
         self.desk.machine_is(None);
+        self.watcher.end(&mut self.backend);
         if let Some(guest) = self.guest.take() {
             let stopper = self.stopper.clone();
             guest.close(&mut self.backend, &self.narrator.journal, stopper.at_once()).await;
@@ -304,6 +319,7 @@ impl Run {
         if self.narrator.journal.lost() > 0 {
             self.backend.insert("events_lost".into(), self.narrator.journal.lost().into());
         }
+        self.backend.insert("operations".into(), self.narrator.timings.summary().into());
         let elapsed = self.narrator.journal.clock().elapsed();
         self.backend.insert("engine_version".into(), env!("CARGO_PKG_VERSION").into());
         self.backend.insert("took_ms".into(), millis(elapsed).into());
@@ -311,7 +327,7 @@ impl Run {
             verdict,
             cause,
             backend: std::mem::take(&mut self.backend),
-            load: Some(host::load()),
+            load: Some(gauges::load()),
         });
         if let Err(error) = self.narrator.journal.sync() {
             tracing::error!(%error, "the event log may not be durable");
@@ -356,6 +372,10 @@ async fn one_step(steps: &mut Steps<'_>, path: &str, step: &Step, skip: bool) ->
     let mut done = if skip { Done::not_run() } else { Box::pin(steps.carry_out(path, step)).await };
     if let Some(cause) = &mut done.cause {
         cause.place = narrator.place();
+        if matches!(cause.code, Code::NoMatch | Code::NoSerialMatch) {
+            cause.words = narrator.with_remarks(&cause.words);
+            done.words.clone_from(&cause.words);
+        }
     }
     narrator.end_step(done.outcome, &done.words);
     done

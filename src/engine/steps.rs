@@ -12,10 +12,10 @@ use crate::{
     capture::save_screen,
     console::{Pattern, Position},
     model::{
-        AreaKind, Button, Candidate, Cause, Code, Evidence, Expected, Fact, Level, Outcome,
-        PowerAction, Step, TagQuery, Who, with_causes,
+        AreaKind, Button, Candidate, Cause, Code, Evidence, Expected, Fact, Level, Operation,
+        Outcome, PowerAction, Step, TagQuery, Who, with_causes,
     },
-    picture::{Frame, Rect, psnr},
+    picture::{Frame, Picture, Rect, psnr},
     tasks::blocking,
     vision::{self, LoadedNeedle, Look, Lookout, NARROW, NeedleSet},
     vm::VmError,
@@ -206,7 +206,7 @@ impl Steps<'_> {
                 (Look::Search { ratio }, Some(frame)) => {
                     let wanted = lookout.wanted().iter().map(|number| needles[*number].clone());
                     let (wanted, picture) = (wanted.collect::<Vec<_>>(), frame.picture.clone());
-                    let candidates = blocking(move || vision::find(&picture, &wanted, ratio)).await;
+                    let candidates = self.search(picture, wanted, ratio).await;
                     if !candidates.is_empty() {
                         return Some(Searched { frame, candidates });
                     }
@@ -226,6 +226,17 @@ impl Steps<'_> {
         let (needles, picture) = (needles.to_vec(), frame.picture.clone());
         let nearest = move || vision::nearest(&picture, &needles, ratio, MOST_SHOWN);
         Some(Searched { frame, candidates: blocking(nearest).await })
+    }
+
+    async fn search(
+        &self,
+        picture: Arc<Picture>,
+        needles: Vec<Arc<LoadedNeedle>>,
+        ratio: f64,
+    ) -> Vec<Candidate> {
+        let timings = self.narrator.timings.clone();
+        let find = move || vision::find(&picture, &needles, ratio);
+        blocking(move || timings.time(Operation::MatchTime, find)).await
     }
 
     /// Clicks on a match once its areas have come to rest, so that no half-drawn dialog is hit.
@@ -248,7 +259,7 @@ impl Steps<'_> {
             }
             let Some(frame) = frames.borrow_and_update().clone() else { break };
             let (needles, picture) = (seen.needles.clone(), frame.picture.clone());
-            let found = blocking(move || vision::find(&picture, &needles, NARROW)).await;
+            let found = self.search(picture, needles, NARROW).await;
             match found.into_iter().next() {
                 Some(best) => seen = Seen { best, frame, ..seen },
                 // It went away while we looked: click where it was, as its author expects.
@@ -391,7 +402,9 @@ impl Steps<'_> {
 pub(super) async fn keep(narrator: &Narrator, path: &str, frame: &Frame) -> Option<String> {
     let picture = frame.picture.clone();
     let (width, height) = (picture.width(), picture.height());
-    match blocking(move || save_screen(std::path::Path::new("."), &picture)).await {
+    let timings = narrator.timings.clone();
+    let save = move || save_screen(std::path::Path::new("."), &picture);
+    match blocking(move || timings.time(Operation::PngWrite, save)).await {
         Ok(saved) => {
             narrator.journal.tell(Fact::Screen {
                 path: path.into(),

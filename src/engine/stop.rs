@@ -20,6 +20,8 @@ pub(super) enum Reason {
     },
     /// The machine is no longer what the job needs.
     Machine(Cause),
+    /// A limit was exceeded that stops.
+    TooSlow(Cause),
 }
 
 impl Reason {
@@ -28,6 +30,7 @@ impl Reason {
             Self::Canceled { .. } => Verdict::Canceled,
             Self::JobTimeout { .. } => Verdict::TimedOut,
             Self::Machine(_) => Verdict::Incomplete,
+            Self::TooSlow(_) => Verdict::TooSlow,
         }
     }
 
@@ -41,7 +44,7 @@ impl Reason {
                 Code::JobTimeout,
                 format!("the job used up its {} (timeouts.job)", in_words(*limit)),
             ),
-            Self::Machine(cause) => cause.clone(),
+            Self::Machine(cause) | Self::TooSlow(cause) => cause.clone(),
         }
     }
 }

@@ -48,7 +48,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 13] = pages![
+const PAGES: [(&str, &str); 14] = pages![
     "first-job",
     "job-file",
     "screen-steps",
@@ -56,6 +56,7 @@ const PAGES: [(&str, &str); 13] = pages![
     "editors",
     "commands",
     "verdicts",
+    "limits",
     "troubleshooting",
     "box",
     "configuration",
@@ -108,6 +109,10 @@ fn written(name: &str, commands: &[CommandText]) -> String {
         "settings" => tables::settings(),
         "verdicts" => tables::verdicts(),
         "causes" => tables::causes(),
+        "measures" => tables::measures(),
+        "operations" => tables::operations(),
+        "series" => tables::series(),
+        "stalls" => tables::stalls(),
         _ => unreachable!("a page asks for `{name}`, which nothing writes"),
     }
 }

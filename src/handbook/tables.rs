@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::book::CommandText;
 use crate::{
     config::KEYS,
-    model::{Code, Verdict},
+    decide::stall::Stall,
+    model::{Code, Measure, Operation, Series, Verdict},
 };
 
 pub(super) fn commands(commands: &[CommandText]) -> String {
@@ -48,7 +49,10 @@ pub(super) fn verdicts() -> String {
                  guest or we."
             }
             Verdict::TimedOut => "The job or one of its actions used up its time.",
-            Verdict::TooSlow => "A threshold stopped it. No threshold is set in this version.",
+            Verdict::TooSlow => {
+                "A [limit](limits) that stops was exceeded. The cause says which, by how much, and \
+                 whether the host or the guest was slow."
+            }
             Verdict::Canceled => "Somebody asked for it to be stopped.",
             Verdict::Skipped => {
                 "It was not run, because what it depends on did not pass or it was replaced. Jobs do \
@@ -118,6 +122,22 @@ pub(super) fn causes() -> String {
                 "One action used up its time.",
                 "See which step took long. Raise the action's `timeout`, or mend what was slow.",
             ),
+            Code::TooSlow => (
+                "The job was slower than a [limit](limits) allows.",
+                "The cause says whether the host or the guest was slow. Give the host less to do, mend \
+                 what was slow, or set another limit.",
+            ),
+            Code::GuestFrozen => (
+                "The guest stood still: QEMU's process was stopped from outside, QEMU held the guest, or \
+                 did not answer.",
+                "Look for what stopped it on the host: a full disk, a dead network disk, a debugger, \
+                 `kill -STOP`.",
+            ),
+            Code::ResetLoop => (
+                "The guest reset itself again and again, and no step passed meanwhile.",
+                "Watch the video: what does it show before each reset? Boot loops are most often a \
+                 kernel that crashes early or a boot loader without its disk.",
+            ),
             Code::Canceled => ("Somebody asked for the job to be stopped.", "Nothing."),
             Code::EngineDied => (
                 "The process of the job ended without saying why.",
@@ -144,6 +164,91 @@ pub(super) fn causes() -> String {
             }
         };
         let _ = writeln!(text, "| `{}` | {what} | {advice} |", code.name());
+    }
+    text
+}
+
+/// What a limit can be for.
+pub(super) fn measures() -> String {
+    let mut text = String::from("| Measure | Of what | Unit |\n| --- | --- | --- |\n");
+    for measure in Measure::ALL {
+        let what = match measure {
+            Measure::JobTime => "the job, from its start to the end of its last action",
+            Measure::PartTime => "one part: a deploy, a boot, a test",
+            Measure::ModuleTime => "one module of a screen test",
+            Measure::StepTime => "one step",
+            Measure::KeyToScreen => "a key or button, until the screen changes",
+            Measure::FrameLag => "a screen update, from its first byte to the frame made of it",
+            Measure::MatchTime => "one search for needles",
+            Measure::GuestWait => {
+                "how long the guest's processors were ready to run and the host gave them none"
+            }
+        };
+        let _ = writeln!(text, "| `{}` | {what} | {} |", measure.name(), measure.unit());
+    }
+    text
+}
+
+/// What is timed on the way of a frame.
+pub(super) fn operations() -> String {
+    let mut text = String::from("| Operation | From, to |\n| --- | --- |\n");
+    for operation in Operation::ALL {
+        let what = match operation {
+            Operation::UpdateReceive => "the first byte of a screen update, its last",
+            Operation::FrameLag => "the first byte of a screen update, the frame made of it",
+            Operation::CaptureLag => "the frame, its picture in the video's spool",
+            Operation::PpmWrite => "writing that picture",
+            Operation::Encode => "the picture's turn in the spool, the durable video",
+            Operation::PngWrite => "keeping a result screen",
+            Operation::LiveWrite => "writing the live picture, while somebody watches",
+            Operation::MatchTime => "one search for needles",
+            Operation::KeyToScreen => "a key or button pressed, the next changed screen",
+        };
+        let _ = writeln!(text, "| `{}` | {what} |", operation.name());
+    }
+    text
+}
+
+/// What is measured once a second.
+pub(super) fn series() -> String {
+    let mut text = String::from("| Name | What | Unit |\n| --- | --- | --- |\n");
+    for series in Series::ALL {
+        let (name, words, unit) = (series.name(), series.words(), series.unit());
+        let _ = writeln!(text, "| `{name}` | {words} | {unit} |");
+    }
+    text
+}
+
+/// How a guest can come to a stand.
+pub(super) fn stalls() -> String {
+    let mut text =
+        String::from("| Stall | How it is known | What follows |\n| --- | --- | --- |\n");
+    for stall in Stall::ALL {
+        let (sign, end) = match stall {
+            Stall::Frozen => (
+                "QEMU's process is stopped, QEMU holds the guest, or QEMU does not answer",
+                "named after seconds; the job ends as `guest_frozen` after 20 s, after 30 s where QEMU \
+                 does not answer",
+            ),
+            Stall::ResetLoop => (
+                "the guest resets itself, and no step passes between",
+                "the job ends as `reset_loop` at the fifth time within a minute",
+            ),
+            Stall::StalledDisplay => (
+                "a key was pressed, the screen has not changed since, and the guest's processors work",
+                "a remark that explains a failure",
+            ),
+            Stall::Halted => (
+                "a key was pressed, the screen has not changed since, and the guest's processors do \
+                 not even wake",
+                "a remark that explains a failure",
+            ),
+            Stall::SilentConsole => (
+                "a step waits for the serial console, nothing comes, and the guest runs",
+                "a remark that explains a failure",
+            ),
+        };
+        let _ = writeln!(text, "| `{}` | {sign} | {end} |", stall.name());
     }
     text
 }

@@ -25,7 +25,7 @@ pub use facts::{facts, removed};
 pub use icon::icon;
 pub use links::{Links, Seek};
 pub use moment::{Moment, position, size, span};
-pub use papers::{Tail, backend, definition, logs, notes};
+pub use papers::{Tail, backend, definition, logs, notes, slow};
 pub use screen::{Scale, candidates, expected, patterns, picture};
 pub use steps::{drawn, evidence, shot_anchor, steps};
 pub use style::STYLE;

@@ -9,7 +9,7 @@ use super::{
     timeline::dashed,
     words,
 };
-use crate::model::{Job, Level, Run};
+use crate::model::{Job, Level, LimitMode, Run};
 
 /// The end of a text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,25 @@ pub fn notes(run: &Run) -> Markup {
                     details open {
                         summary { (outcome_mark(Some(info.result))) " " bdi { (info.title) } }
                         pre tabindex="0" { (info.text) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was slow, also where it was only watched.
+pub fn slow(run: &Run) -> Markup {
+    html! {
+        @if !run.slow.is_empty() {
+            section { h2 { "Slow" }
+                ol.log tabindex="0" {
+                    @for slow in &run.slow {
+                        li.warning {
+                            span.at { (position(slow.at)) }
+                            span.level { (slow.mode.map_or("", LimitMode::name)) }
+                            span { (words::shorten(&words::slow(slow), 1_000)) }
+                        }
                     }
                 }
             }

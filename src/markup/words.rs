@@ -1,6 +1,9 @@
 //! What the closed lists of the model mean, in words for a person.
 
-use crate::model::{Code, JobState, Outcome, Verdict, WayIn, Who};
+use crate::{
+    decide::excess::{excess, whose},
+    model::{Code, JobState, Outcome, SlowRun, Verdict, WayIn, Who},
+};
 
 /// A verdict's name as it is written on pages.
 pub const fn verdict(verdict: Verdict) -> &'static str {
@@ -83,6 +86,9 @@ pub const fn code(code: Code) -> &'static str {
         Code::GuestPanicked => "the guest reported a panic",
         Code::JobTimeout => "the job used up its time",
         Code::ActionTimeout => "an action used up its time",
+        Code::TooSlow => "it was slower than a limit allows",
+        Code::GuestFrozen => "the guest was frozen",
+        Code::ResetLoop => "the guest reset itself again and again",
         Code::Canceled => "somebody asked for it to be stopped",
         Code::EngineDied => "the engine ended without saying why",
         Code::EngineNotStarted => "the engine could not be started",
@@ -91,6 +97,13 @@ pub const fn code(code: Code) -> &'static str {
         Code::Restored => "it was cut off by the backup this box was restored from",
         Code::Internal => "a fault of Sutler itself",
     }
+}
+
+/// What is slow, as the end of a sentence.
+pub fn slow(slow: &SlowRun) -> String {
+    let SlowRun { measure, value, limit, spot, origin, slowness, .. } = slow;
+    let words = excess(measure, *value, *limit, spot, origin.as_ref());
+    slowness.map_or_else(|| words.clone(), |slowness| format!("{words}; {}", whose(slowness)))
 }
 
 /// At most `limit` characters, with an ellipsis where more were left out.

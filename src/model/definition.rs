@@ -321,6 +321,9 @@ pub struct EngineOrder {
     /// Absent in orders of older versions.
     #[serde(default)]
     pub log: EngineLog,
+    /// What the job is held to. Absent in orders of older versions.
+    #[serde(default)]
+    pub limits: Vec<super::Limit>,
 }
 
 /// What an engine logs, and where to.

@@ -9,7 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Cause, Digest, HostLoad, ModuleFlags, Outcome, PowerAction, Verdict};
+use super::{
+    Candidate, Cause, Digest, HostLoad, Limit, LimitMode, LimitOrigin, ModuleFlags, Outcome,
+    PowerAction, Slowness, Spot, Verdict,
+};
 
 /// Version of this language. Grows when an old reader would misunderstand a new event.
 pub const PROTOCOL: u32 = 1;
@@ -149,11 +152,19 @@ pub enum Fact {
     Measure {
         values: std::collections::BTreeMap<String, f64>,
     },
-    /// A measure is above its limit.
+    /// A measure is above its limit. Told again while it goes on.
     Slow {
         measure: String,
         value: f64,
         limit: f64,
+        #[serde(default)]
+        spot: Spot,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<LimitMode>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<LimitOrigin>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slowness: Option<Slowness>,
     },
     /// Steps done and to do, of the whole job.
     Progress {
@@ -192,7 +203,7 @@ pub enum Level {
 }
 
 /// What an engine can be told: lines of JSON on its socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// End in good order with the verdict `canceled`; a second one ends at once.
@@ -209,6 +220,10 @@ pub enum Command {
     Resume,
     Input {
         input: Input,
+    },
+    /// These limits hold from now on, and no others.
+    Limits {
+        limits: Vec<Limit>,
     },
     #[serde(other)]
     Unknown,

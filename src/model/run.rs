@@ -8,12 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Candidate, Cause, Digest, Event, Fact, HostLoad, JobState, Level, Outcome, Part, PartDuration,
-    Verdict,
+    Candidate, Cause, Digest, Event, Fact, HostLoad, JobState, Level, LimitMode, LimitOrigin,
+    Measure, Outcome, Part, PartDuration, Slowness, Spot, Verdict,
 };
 
 /// Log lines kept in memory for a page; the file has all of them.
 const LOG_LINES: usize = 500;
+/// The same for what was slow.
+const SLOW: usize = 100;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
@@ -29,6 +31,8 @@ pub struct Run {
     pub files: Vec<FileRun>,
     pub log: Vec<LogLine>,
     pub infos: Vec<InfoRun>,
+    /// What was slow, oldest first.
+    pub slow: Vec<SlowRun>,
     /// Steps done and to do.
     pub progress: Option<(u32, u32)>,
     pub end: Option<End>,
@@ -111,6 +115,22 @@ pub struct InfoRun {
     pub title: String,
     pub text: String,
     pub result: Outcome,
+}
+
+/// A limit that was exceeded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlowRun {
+    pub at: Duration,
+    /// Name of the measure.
+    pub measure: String,
+    pub value: f64,
+    pub limit: f64,
+    pub spot: Spot,
+    pub mode: Option<LimitMode>,
+    pub origin: Option<LimitOrigin>,
+    pub slowness: Option<Slowness>,
+    /// How many parts and items had begun, and the step that ran.
+    during: (usize, usize, Option<String>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -219,9 +239,25 @@ impl Run {
             Fact::Ended { verdict, cause, backend, load } => {
                 self.end = Some(End { wall: event.wall, at, verdict, cause, backend, load });
             }
+            Fact::Slow { measure, value, limit, spot, mode, origin, slowness } => {
+                if self.slow.len() == SLOW {
+                    self.slow.remove(0);
+                }
+                let during = self.during();
+                self.slow.push(SlowRun {
+                    at,
+                    measure,
+                    value,
+                    limit,
+                    spot,
+                    mode,
+                    origin,
+                    slowness,
+                    during,
+                });
+            }
             Fact::Case { .. }
             | Fact::Measure { .. }
-            | Fact::Slow { .. }
             | Fact::Paused
             | Fact::Resumed
             | Fact::Unknown => {}
@@ -243,6 +279,32 @@ impl Run {
     pub fn current_step(&self) -> Option<&StepRun> {
         let step = self.items.last()?.steps.last()?;
         (step.result.is_none() && self.end.is_none()).then_some(step)
+    }
+
+    /// What is slow now: the newest that was told of the job, or of the part, the module or the step
+    /// that still runs.
+    pub fn slow_now(&self) -> Option<&SlowRun> {
+        let (parts, items, step) = self.during();
+        let part_runs = self.parts.last().is_some_and(|part| part.result.is_none());
+        let is_now = |slow: &&SlowRun| match Measure::named(&slow.measure) {
+            Some(Measure::JobTime) => true,
+            Some(Measure::PartTime) => part_runs && slow.during.0 == parts,
+            Some(Measure::ModuleTime) => part_runs && slow.during.1 == items,
+            Some(
+                Measure::StepTime
+                | Measure::KeyToScreen
+                | Measure::FrameLag
+                | Measure::MatchTime
+                | Measure::GuestWait,
+            )
+            | None => step.is_some() && slow.during.2 == step,
+        };
+        self.slow.iter().rev().find(is_now).filter(|_| self.end.is_none())
+    }
+
+    fn during(&self) -> (usize, usize, Option<String>) {
+        let step = self.current_step().map(|step| step.path.clone());
+        (self.parts.len(), self.items.len(), step)
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &StepRun> {
@@ -333,6 +395,45 @@ mod tests {
         assert_eq!(run.items.iter().map(|item| item.steps.len()).collect::<Vec<_>>(), [1, 2, 1]);
         assert_eq!(run.current_step().unwrap().path, "2/2");
         assert_eq!(run.state(), JobState::Running);
+    }
+
+    #[test]
+    fn what_is_slow_is_so_as_long_as_what_it_was_told_of_runs() {
+        let slow = |measure: Measure| Fact::Slow {
+            measure: measure.name().into(),
+            value: 2000.0,
+            limit: 1000.0,
+            spot: Spot::default(),
+            mode: Some(LimitMode::Watch),
+            origin: None,
+            slowness: Some(Slowness::Guest),
+        };
+        let step_ended = Fact::StepEnded {
+            path: "2/2".into(),
+            result: Outcome::Ok,
+            took_ms: 1,
+            words: String::new(),
+        };
+        let part_ended = Fact::PartEnded {
+            part: Part::Test,
+            name: "screen".into(),
+            result: Outcome::Ok,
+            took_ms: 1,
+        };
+        for (measure, after, is_slow) in [
+            (Measure::StepTime, vec![], true),
+            (Measure::KeyToScreen, vec![], true),
+            (Measure::StepTime, vec![step_ended.clone()], false),
+            (Measure::PartTime, vec![step_ended.clone()], true),
+            (Measure::PartTime, vec![step_ended.clone(), part_ended.clone()], false),
+            (Measure::JobTime, vec![step_ended, part_ended], true),
+        ] {
+            let before = story().into_iter().map(|event| event.fact);
+            let facts = before.chain([slow(measure)]).chain(after.clone()).collect();
+            let run = Run::of(events(facts));
+            assert_eq!(run.slow.len(), 1);
+            assert_eq!(run.slow_now().is_some(), is_slow, "{measure:?} after {after:?}");
+        }
     }
 
     #[test]

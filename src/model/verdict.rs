@@ -132,6 +132,12 @@ pub enum Code {
     JobTimeout,
     /// One action used up its time.
     ActionTimeout,
+    /// A limit was exceeded that stops.
+    TooSlow,
+    /// QEMU was stopped, held the guest or did not answer, and nobody had asked for that.
+    GuestFrozen,
+    /// The guest reset itself again and again, and no step passed.
+    ResetLoop,
     /// Somebody asked for the job to be stopped.
     Canceled,
     /// The engine ended without saying why: killed, crashed, or the host went down.
@@ -149,7 +155,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::NoMatch,
         Self::NoSerialMatch,
         Self::Workaround,
@@ -163,6 +169,9 @@ impl Code {
         Self::GuestPanicked,
         Self::JobTimeout,
         Self::ActionTimeout,
+        Self::TooSlow,
+        Self::GuestFrozen,
+        Self::ResetLoop,
         Self::Canceled,
         Self::EngineDied,
         Self::EngineNotStarted,
@@ -187,6 +196,9 @@ impl Code {
             Self::GuestPanicked => "guest_panicked",
             Self::JobTimeout => "job_timeout",
             Self::ActionTimeout => "action_timeout",
+            Self::TooSlow => "too_slow",
+            Self::GuestFrozen => "guest_frozen",
+            Self::ResetLoop => "reset_loop",
             Self::Canceled => "canceled",
             Self::EngineDied => "engine_died",
             Self::EngineNotStarted => "engine_not_started",

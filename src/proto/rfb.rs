@@ -137,6 +137,11 @@ impl Client {
         &mut self.output
     }
 
+    /// Whether no message has begun: the next byte fed is the first of one.
+    pub fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Message) && self.rest().is_empty()
+    }
+
     /// Asks for what changes from now on.
     pub fn request_update(&mut self) {
         self.request(true);

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     clock,
     decide::{Lends, Reason},
+    gauges,
     model::{Cause, Code, Job, JobId, JobState, Verdict, Who},
     store::{Change, Changed, Store, StoreError},
     supervise::Wish,
@@ -190,8 +191,8 @@ impl Owner {
                 at: clock::now(),
                 verdict: Verdict::Canceled,
                 cause: Some(Cause::new(Who::Author, Code::Canceled, words)),
-                backend: serde_json::Map::new(),
-                load: None,
+                backend: [("host".to_owned(), gauges::picture().into())].into_iter().collect(),
+                load: Some(gauges::load()),
                 parts: Vec::new(),
             };
             let job = self.store.change(id, change).await?;

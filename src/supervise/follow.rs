@@ -18,7 +18,7 @@ use super::{
     wire::Wire,
 };
 use crate::model::{
-    Cause, Code, Command, Event, Evidence, Fact, JobState, Part, Run, Verdict, Who,
+    Cause, Code, Command, Event, Evidence, Fact, HostLoad, JobState, Part, Run, Verdict, Who,
 };
 
 /// An engine has said its last word and must only put its things away.
@@ -250,7 +250,8 @@ fn log_tail(folder: &JobFolder) -> Vec<String> {
 }
 
 /// Writes the last event of a run whose engine could not: readers of the log find an end.
-pub fn close_log(folder: &JobFolder, ending: &Ending) -> io::Result<()> {
+/// `load` is what the host was doing.
+pub fn close_log(folder: &JobFolder, ending: &Ending, load: HostLoad) -> io::Result<()> {
     use std::io::Write as _;
     if ending.run.end.is_some() || ending.never_began {
         return Ok(());
@@ -267,7 +268,7 @@ pub fn close_log(folder: &JobFolder, ending: &Ending) -> io::Result<()> {
             verdict: ending.verdict,
             cause: ending.cause.clone(),
             backend: serde_json::Map::new(),
-            load: None,
+            load: Some(load),
         },
     };
     let mut line = vec![b'\n'];

@@ -29,7 +29,7 @@ use super::{
     settle,
 };
 use crate::{
-    clock,
+    clock, gauges,
     model::{Cause, Code, Command, EngineOrder, Job, JobId, JobState, Run, Verdict, Who},
     store::{Change, Store, StoreError},
 };
@@ -297,14 +297,20 @@ async fn end(store: &Store, job: JobId, folder: &JobFolder, mut ending: Ending) 
         ending.verdict = Verdict::Canceled;
         ending.cause = Some(Cause::new(Who::Author, Code::Canceled, words));
     }
-    if let Err(error) = close_log(folder, &ending) {
+    // Of an engine that could not say it, this is how the host was when we heard of its end.
+    let load = crate::tasks::blocking(gauges::load).await;
+    if let Err(error) = close_log(folder, &ending, load) {
         tracing::warn!(%error, "could not close the event log");
     }
     crate::engine::clear_away(folder.path());
     let parts = ending.run.part_durations();
     let (at, backend, load) = match ending.run.end {
-        Some(end) => (end.wall, end.backend, end.load),
-        None => (clock::now(), serde_json::Map::new(), None),
+        Some(end) => (end.wall, end.backend, end.load.or(Some(load))),
+        None => {
+            let host = crate::tasks::blocking(gauges::picture).await;
+            let backend = [("host".to_owned(), host.into())].into_iter().collect();
+            (clock::now(), backend, Some(load))
+        }
     };
     let (verdict, cause) = (ending.verdict, ending.cause);
     write_end(store, job, Change::Ended { at, verdict, cause, backend, load, parts }).await;

@@ -22,7 +22,7 @@ use super::{
     screen,
 };
 use crate::{
-    clock::Stopwatch,
+    gauges::Timings,
     model::{Display, PowerAction},
     picture::Frame,
     sockets,
@@ -65,6 +65,8 @@ pub struct Machine {
     pub events: mpsc::Receiver<MachineEvent>,
     pub screen: ScreenHandle,
     pub monitor: Monitor,
+    /// Of QEMU's process, as long as it lives; see [`Monitor::has_ended`].
+    pub pid: Option<u32>,
     serial: Option<UnixStream>,
     killer: Killer,
     tasks: Tasks,
@@ -75,18 +77,18 @@ impl Machine {
     ///
     /// Makes the overlays of `spec` in the folder, replacing old ones. The machine's tasks stop
     /// (and QEMU is killed) when `tasks` stops. The calling *thread* has to live as long as the
-    /// machine: QEMU dies with it. `clock` is what [`Frame::at`] is measured by.
+    /// machine: QEMU dies with it. [`Frame::at`] is measured by the clock of `timings`.
     pub async fn start(
         spec: &MachineSpec,
         folder: &Path,
-        clock: Stopwatch,
+        timings: &Timings,
         tasks: &Tasks,
     ) -> Result<Self, VmError> {
         prepare(spec, folder).await?;
         let sockets = Sockets::bind(folder, spec.display)?;
         let tasks = Tasks::new(tasks.stop.child_token());
         let (child, killer, log) = child::spawn(spec, folder, &tasks)?;
-        let started = Self::connect(spec, (child, killer, log), &sockets, clock, &tasks).await;
+        let started = Self::connect(spec, (child, killer, log), &sockets, timings, &tasks).await;
         if started.is_err() {
             tasks.close().await;
         }
@@ -97,7 +99,7 @@ impl Machine {
         spec: &MachineSpec,
         (mut child, killer, log): (Child, Killer, Log),
         sockets: &Sockets,
-        clock: Stopwatch,
+        timings: &Timings,
         tasks: &Tasks,
     ) -> Result<Self, VmError> {
         let connected = tokio::select! {
@@ -110,6 +112,7 @@ impl Machine {
         let not_ready = || VmError::NotReady { waited: START, lines: log.lines() };
         let Streams { qmp, vnc, serial } = connected.map_err(|_| not_ready())??;
 
+        let pid = child.id();
         let (sender, events) = mpsc::channel(64);
         let process = (child, killer.clone(), log.clone());
         let (owner, monitor) =
@@ -122,14 +125,15 @@ impl Machine {
             }
             Some(stream) => {
                 let (ready, introduced) = oneshot::channel();
-                let (owner, handle, frames) = screen::Owner::new(stream, clock, ready);
+                let (owner, handle, frames) = screen::Owner::new(stream, timings.clone(), ready);
                 let exited = ended(monitor.exited.clone());
                 tasks.spawn(owner.run(sender, exited, tasks.stop.clone()));
                 (handle, frames, Some(introduced))
             }
         };
         let tasks = tasks.clone();
-        let machine = Self { frames, events, screen, monitor, serial: Some(serial), killer, tasks };
+        let serial = Some(serial);
+        let machine = Self { frames, events, screen, monitor, pid, serial, killer, tasks };
         machine.monitor.run_state().await?;
         if let Some(introduced) = introduced {
             let introduced = timeout(START, introduced).await.map_err(|_| not_ready())?;

@@ -138,6 +138,11 @@ impl Monitor {
         }
     }
 
+    /// Whether QEMU has ended, so that its process number may be another's.
+    pub fn has_ended(&self) -> bool {
+        self.exited.borrow().is_some()
+    }
+
     async fn execute(&self, command: &'static str) -> Result<Value, VmError> {
         let (answer, answered) = oneshot::channel();
         let request = Request { command, arguments: Map::new(), answer };

@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{
     clock::{self, Stopwatch},
-    model::Button,
+    gauges::Timings,
+    model::{Button, Operation},
     picture::{Frame, Picture, Rect},
     proto::{
         keymap::{Key, KeymapError},
@@ -37,6 +38,8 @@ use crate::{
 /// screen: changes seen after 75 ms (median, at most 135 ms), at 100 ms after 52, at 500 ms after 90;
 /// each costs QEMU less than 3 ms of processor time a second.
 const NUDGE: Duration = Duration::from_millis(200);
+/// A screen that changes so long after a key does not answer it.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 /// One read: a megapixel takes sixteen, and keys get their turn between them.
 const READ: usize = 256 << 10;
 
@@ -56,6 +59,7 @@ pub struct ScreenHandle {
     /// `None` where the guest has no screen.
     requests: Option<mpsc::Sender<Request>>,
     attention: Arc<watch::Sender<bool>>,
+    unanswered: watch::Receiver<Option<Duration>>,
 }
 
 impl ScreenHandle {
@@ -84,6 +88,12 @@ impl ScreenHandle {
         self.attention.send_replace(on);
     }
 
+    /// When the first key or button was pressed that no changed screen has followed, on the clock
+    /// of the frames.
+    pub fn unanswered(&self) -> Option<Duration> {
+        *self.unanswered.borrow()
+    }
+
     async fn play(&self, beats: Result<Vec<Beat>, KeymapError>) -> Result<(), VmError> {
         let beats = beats.map_err(|source| VmError::Keys { source })?.into();
         let requests = self.requests.as_ref().ok_or(VmError::NoScreen)?;
@@ -98,6 +108,11 @@ pub(super) struct Owner {
     stream: UnixStream,
     rfb: rfb::Client,
     clock: Stopwatch,
+    timings: Timings,
+    /// When the first byte of the update came that is not whole yet.
+    update_began: Option<Duration>,
+    /// When the first key or button was pressed that no frame has followed.
+    unanswered: watch::Sender<Option<Duration>>,
     number: u64,
     frames: watch::Sender<Option<Arc<Frame>>>,
     connected: Option<oneshot::Sender<()>>,
@@ -113,23 +128,29 @@ pub(super) struct Owner {
 /// The screen of a machine that has none: no frame ever comes.
 pub(super) fn none() -> (ScreenHandle, Frames) {
     let attention = Arc::new(watch::Sender::new(false));
-    (ScreenHandle { requests: None, attention }, watch::Sender::new(None).subscribe())
+    let unanswered = watch::Sender::new(None).subscribe();
+    (ScreenHandle { requests: None, attention, unanswered }, watch::Sender::new(None).subscribe())
 }
 
 impl Owner {
     /// `connected` is told when the server has introduced itself.
     pub(super) fn new(
         stream: UnixStream,
-        clock: Stopwatch,
+        timings: Timings,
         connected: oneshot::Sender<()>,
     ) -> (Self, ScreenHandle, Frames) {
         let (sender, requests) = mpsc::channel(16);
         let (attention, attended) = watch::channel(false);
         let (frames, newest) = watch::channel(None);
+        let (unanswered, asked) = watch::channel(None);
+        let clock = timings.clock();
         let owner = Self {
             stream,
             rfb: rfb::Client::new(),
             clock,
+            timings,
+            update_began: None,
+            unanswered,
             number: 0,
             frames,
             connected: Some(connected),
@@ -140,7 +161,8 @@ impl Owner {
             held: Vec::new(),
             buttons: 0,
         };
-        let handle = ScreenHandle { requests: Some(sender), attention: Arc::new(attention) };
+        let attention = Arc::new(attention);
+        let handle = ScreenHandle { requests: Some(sender), attention, unanswered: asked };
         (owner, handle, newest)
     }
 
@@ -216,6 +238,8 @@ impl Owner {
             Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Some(count) => count,
         };
+        let now = self.clock.elapsed();
+        self.update_began.get_or_insert(now);
         self.rfb.feed(&buffer[..count]);
         while let Some(message) = self.rfb.poll().map_err(io::Error::other)? {
             match message {
@@ -227,11 +251,18 @@ impl Owner {
                 }
                 Message::Updated { damage } => {
                     self.rfb.request_update();
+                    // What follows in the same read is the next update's.
+                    let began = self.update_began.replace(now).unwrap_or(now);
                     if !damage.is_empty() {
+                        self.timings.since(Operation::UpdateReceive, began);
                         self.publish(&damage);
+                        self.timings.since(Operation::FrameLag, began);
                     }
                 }
             }
+        }
+        if self.rfb.is_between_messages() {
+            self.update_began = None;
         }
         Ok(())
     }
@@ -250,6 +281,12 @@ impl Owner {
             picture: Arc::new(picture),
             damage: damage.iter().map(rect).collect(),
         })));
+        if let Some(pressed) = *self.unanswered.borrow()
+            && self.clock.elapsed().saturating_sub(pressed) < FORGOTTEN
+        {
+            self.timings.since(Operation::KeyToScreen, pressed);
+        }
+        self.unanswered.send_replace(None);
     }
 
     /// Does what is due.
@@ -258,6 +295,7 @@ impl Owner {
         let at_rest = self.held.is_empty() && self.buttons == 0;
         let forsaken = at_rest && request.done.is_closed();
         if let Some((act, after)) = request.beats.pop_front().filter(|_| !forsaken) {
+            let buttons_before = self.buttons;
             match act {
                 Act::Press(key) => {
                     self.held.push(key);
@@ -271,6 +309,13 @@ impl Owner {
                     self.buttons = buttons;
                     self.rfb.pointer(x, y, buttons);
                 }
+            }
+            let is_press = matches!(act, Act::Press(_));
+            let is_click = self.buttons & !buttons_before != 0;
+            if is_press || is_click {
+                let now = self.clock.elapsed();
+                self.unanswered
+                    .send_if_modified(|since| since.replace(since.unwrap_or(now)).is_none());
             }
             self.due = self.clock.instant(self.clock.elapsed() + after);
         }

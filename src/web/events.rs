@@ -102,11 +102,18 @@ pub(super) async fn live(
     Ok(sse(&web, held))
 }
 
-/// "changed" as often as there is something new, then "over".
+/// "changed" as often as there is something new, then "over". What is only measured, once a second,
+/// is not worth a new page.
 fn changes(follow: Follow) -> impl Stream<Item = Event> + Send {
     stream::unfold(Some(follow), |follow| async move {
         let mut follow = follow?;
-        match follow.next().await {
+        let told = loop {
+            match follow.next().await {
+                Ok(Some(Told::Lines(lines))) if lines.iter().all(|line| line.is_measure) => {}
+                told => break told,
+            }
+        };
+        match told {
             Ok(Some(Told::Lines(lines))) => {
                 let seq = lines.last().map_or(0, |line| line.seq);
                 Some((Event::default().event("changed").data(seq.to_string()), Some(follow)))

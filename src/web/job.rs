@@ -75,6 +75,7 @@ pub(super) fn render(view: &JobView) -> Markup {
                     (markup::steps(&run.items, job.cause.as_ref(), &links))
                 }
                 (markup::notes(run))
+                div #slow data-live { (markup::slow(run)) }
                 section #logs data-live { (markup::logs(run, &view.texts, &links)) }
                 (markup::definition(job, &links))
                 (markup::backend(job))
@@ -108,6 +109,9 @@ fn head(view: &JobView) -> Markup {
         h1 { bdi { (words::shorten(&job.name, 500)) } }
         @if let (None, Some((done, total))) = (&run.end, run.progress) {
             (markup::progress(done, total))
+        }
+        @if let Some(slow) = run.slow_now() {
+            p.slow { strong { "Slow: " } bdi { (words::shorten(&words::slow(slow), 500)) } }
         }
         @if job.state.is_active() {
             p { a.action href=(format!("/jobs/{}/live", job.id)) { "Watch live" } }

@@ -134,6 +134,9 @@ fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
                     span.hint { code { (words::shorten(&job.device_type, 40)) } }
                 }
                 @if let Some((done, total)) = run.progress { (markup::progress(done, total)) }
+                @if let Some(slow) = run.slow_now() {
+                    p.slow { strong { "Slow: " } bdi { (words::shorten(&words::slow(slow), 160)) } }
+                }
                 p.now.hint {
                     @if job.cancel_asked { "Being stopped. " }
                     @if let Some(step) = run.current_step() {

@@ -7,9 +7,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{addresses::file_url, layout::job_url};
-use crate::model::{
-    Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Kept, Lineage, Outcome, PartDuration,
-    Removal, Run, ScreenRun, StepRun, Submitter, Verdict, Visibility,
+use crate::{
+    markup::words,
+    model::{
+        Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Kept, Lineage, Outcome,
+        PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict, Visibility,
+    },
 };
 
 /// A job in a list.
@@ -146,6 +149,19 @@ fn run_of(job: JobId, run: &Run) -> Value {
         .infos
         .iter()
         .map(|info| json!({ "title": info.title, "text": info.text, "result": info.result }));
+    let slow = |slow: &SlowRun| {
+        json!({
+            "at_ms": millis(slow.at),
+            "measure": slow.measure,
+            "value": slow.value,
+            "limit": slow.limit,
+            "spot": slow.spot,
+            "mode": slow.mode,
+            "origin": slow.origin,
+            "slowness": slow.slowness,
+            "words": words::slow(slow),
+        })
+    };
     json!({
         "seq": run.seq,
         "version": run.version,
@@ -156,6 +172,8 @@ fn run_of(job: JobId, run: &Run) -> Value {
         "consoles": consoles.collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
         "infos": infos.collect::<Vec<_>>(),
+        "slow": run.slow.iter().map(slow).collect::<Vec<_>>(),
+        "slow_now": run.slow_now().map(slow),
     })
 }
 

@@ -33,6 +33,8 @@ struct Head {
 pub(super) struct Line {
     pub seq: u64,
     pub is_last: bool,
+    /// It only says what was measured.
+    pub is_measure: bool,
     pub text: String,
 }
 
@@ -107,7 +109,8 @@ fn batch(folder: &JobFolder, offset: u64) -> io::Result<(Vec<Line>, u64)> {
         if let Ok(head) = serde_json::from_slice::<Head>(&bytes)
             && let Ok(text) = String::from_utf8(bytes)
         {
-            lines.push(Line { seq: head.seq, is_last: head.event == "ended", text });
+            let (is_last, is_measure) = (head.event == "ended", head.event == "measure");
+            lines.push(Line { seq: head.seq, is_last, is_measure, text });
         }
     }
     Ok((lines, offset + read as u64))
@@ -123,12 +126,18 @@ mod tests {
         let folder = JobFolder::at(place.path().into());
         assert_eq!(batch(&folder, 0).unwrap(), (vec![], 0));
         let later = r#"{"seq":1,"event":"weather","sun":3}"#;
-        let ended = r#"{"event":"ended","seq":2}"#;
-        let log = format!("{later}\nnonsense\n{ended}\n{{\"seq\":3");
+        let measure = r#"{"seq":2,"event":"measure","values":{}}"#;
+        let ended = r#"{"event":"ended","seq":3}"#;
+        let log = format!("{later}\nnonsense\n{measure}\n{ended}\n{{\"seq\":4");
         std::fs::write(folder.file(JobFolder::EVENTS), &log).unwrap();
         let (lines, next) = batch(&folder, 0).unwrap();
-        let want = [(1, false, later), (2, true, ended)];
-        let want = want.map(|(seq, is_last, text)| Line { seq, is_last, text: text.into() });
+        let want = [(1, false, false, later), (2, false, true, measure), (3, true, false, ended)];
+        let want = want.map(|(seq, is_last, is_measure, text)| Line {
+            seq,
+            is_last,
+            is_measure,
+            text: text.into(),
+        });
         assert_eq!(lines, want);
         assert_eq!(next, log.rfind('\n').unwrap() as u64 + 1);
         assert_eq!(batch(&folder, next).unwrap(), (vec![], next));

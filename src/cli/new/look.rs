@@ -9,6 +9,7 @@ use super::NewError;
 use crate::{
     clock::Stopwatch,
     console::Serial,
+    gauges::Timings,
     picture::{Frame, Picture, psnr},
     tasks::{Tasks, blocking},
     vision::landmarks,
@@ -69,7 +70,7 @@ pub(super) async fn look(
     let workshop = Workshop::make()?;
     let tasks = Tasks::new(CancellationToken::new());
     let clock = Stopwatch::start();
-    let mut machine = Machine::start(spec, &workshop.0, clock, &tasks).await?;
+    let mut machine = Machine::start(spec, &workshop.0, &Timings::new(clock), &tasks).await?;
     let stream = machine.take_serial().expect("the machine is new, nobody has taken it");
     let serial = Serial::start(stream, &workshop.0.join("serial0.txt"), &tasks).await;
     let seen = match serial {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::words::{clean, duration};
-use crate::model::{Event, Fact, Level, Outcome, Run};
+use crate::{
+    decide::excess::{excess, whose},
+    model::{Event, Fact, Level, Outcome, Run},
+};
 
 /// The event in one line, or nothing when a person would not miss it.
 pub(in crate::cli) fn event(event: &Event) -> Option<String> {
@@ -27,7 +30,11 @@ pub(in crate::cli) fn event(event: &Event) -> Option<String> {
         Fact::Log { level: Level::Info, text } => text.clone(),
         Fact::Log { level: Level::Warning, text } => format!("warning: {text}"),
         Fact::Log { level: Level::Error, text } => format!("error: {text}"),
-        Fact::Slow { measure, value, limit } => format!("slow: {measure} is {value}, over {limit}"),
+        Fact::Slow { measure, value, limit, spot, origin, slowness, .. } => {
+            let words = excess(measure, *value, *limit, spot, origin.as_ref());
+            let whose = slowness.map(|slowness| format!("; {}", whose(slowness)));
+            format!("slow: {words}{}", whose.unwrap_or_default())
+        }
         Fact::Paused => "paused".into(),
         Fact::Resumed => "goes on".into(),
         Fact::Ended { verdict, cause, .. } => match cause {

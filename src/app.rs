@@ -148,7 +148,7 @@ impl Parts {
         let prepare = prepare_order(settings, proved.clone());
         let blame_box = blame_box(doctor.clone());
         let (mut supervisor, handle) =
-            Supervisor::new(data.clone(), store.clone(), prepare, blame_box);
+            Supervisor::new(data.clone(), store.clone(), prepare, blame_box, settings.retry);
         supervisor.reattach().await?;
         let (wishes, wished) = mpsc::channel(WAITING);
         engines.spawn(supervisor.run(wished, engines.stop.clone()));
@@ -158,6 +158,7 @@ impl Parts {
         let (owner, schedule) =
             schedule::Owner::new(store.clone(), lends, wishes, held.clone()).await?;
         queue.spawn(owner.run(queue.stop.clone()));
+        queue.spawn(schedule::Retries::new(store.clone()).run(queue.stop.clone()));
 
         let admission = Arc::new(Admission::new(data.clone(), settings.roots.clone()));
         let inbox = {
@@ -183,6 +184,7 @@ impl Parts {
             schedule: Arc::new(schedule),
             data: data.clone(),
             retention: settings.retention,
+            retry: settings.retry,
             inbox: settings.inbox.clone(),
             watchers: watchers(handle.clone(), &doors),
             submit: submit(admission, store),

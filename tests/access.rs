@@ -101,6 +101,10 @@ fn furnish(appliance: &Appliance, folder: &Path) {
         appliance.drop_folder(&job.0, name);
         appliance.wait_ended(number);
     }
+    // The failure of job 2 stays one that nobody knows.
+    let rule =
+        ["known", "add", "slow-mirror", "--log", "mirror", "--bug", "https://bugs.example/7"];
+    assert!(appliance.command(&rule).status.success());
     let job = JobFolder::with_limits(folder, "goes-on", GOES_ON, 600, 600);
     appliance.drop_folder(&job.0, job.name());
     wait_for("job 3 to reach its second step", || {

@@ -16,6 +16,7 @@ mod new;
 mod package;
 mod pages;
 mod reports;
+mod retries;
 mod runs;
 mod schema;
 mod settings;

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::model::{
-    Cause, DiskSample, JobId, JobState, Keepsake, Kept, Outcome, Removal, Submitter, Verdict,
+    Cause, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept, KnownRule, Outcome,
+    PendingRetry, Removal, Submitter, Verdict,
 };
 
 /// `GET /api/jobs`
@@ -40,6 +41,9 @@ pub(super) struct Job {
     pub running_ms: Option<u64>,
     #[serde(default)]
     pub kept: Option<Kept>,
+    /// The rule that knows why it failed.
+    #[serde(default)]
+    pub known_failure: Option<String>,
 }
 
 impl Job {
@@ -56,6 +60,109 @@ pub(super) struct Record {
     pub run: Run,
     #[serde(default)]
     pub removed: Vec<Removal>,
+    #[serde(default)]
+    pub standing: Standing,
+}
+
+/// Where a job stands among failures and retries.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Standing {
+    pub marks: Vec<Mark>,
+    pub group: Option<FailureGroup>,
+    pub made: Option<Made>,
+    pub retried_as: Vec<JobId>,
+    pub pending: Option<PendingRetry>,
+}
+
+/// A rule that has marked a job.
+#[derive(Debug, Deserialize)]
+pub(super) struct Mark {
+    pub rule: String,
+    pub bug: Option<String>,
+}
+
+/// How a retry came to be.
+#[derive(Debug, Deserialize)]
+pub(super) struct Made {
+    pub from: JobId,
+    /// The rule, or the account that asked.
+    pub by: String,
+}
+
+/// `GET /api/known`
+#[derive(Debug, Deserialize)]
+pub(super) struct KnownList {
+    pub rules: Vec<Counted>,
+    pub retry: Retrying,
+}
+
+/// A rule, and how often it has matched.
+#[derive(Debug, Deserialize)]
+pub(super) struct Counted {
+    #[serde(flatten)]
+    pub rule: KnownRule,
+    /// A number a day, the last is today.
+    pub days: Vec<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Retrying {
+    pub per_day: u32,
+    pub today: u64,
+    pub pending: Vec<PendingRetry>,
+}
+
+/// `GET /api/known/{name}`
+#[derive(Debug, Deserialize)]
+pub(super) struct KnownJobs {
+    pub rule: KnownRule,
+    /// Newest first.
+    pub jobs: Vec<KnownJob>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct KnownJob {
+    #[serde(flatten)]
+    pub job: Job,
+    pub retried_as: Vec<JobId>,
+}
+
+/// `POST /api/failures/try`
+#[derive(Debug, Deserialize)]
+pub(super) struct Tried {
+    pub looked: u64,
+    pub matched: u64,
+    pub jobs: Vec<KnownJob>,
+}
+
+/// `POST /api/known/{name}/apply`
+#[derive(Debug, Deserialize)]
+pub(super) struct Applied {
+    pub marked: u64,
+}
+
+/// `GET /api/failures`
+#[derive(Debug, Deserialize)]
+pub(super) struct Groups {
+    pub groups: Vec<Group>,
+}
+
+/// Failures of one kind, and the last of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Group {
+    #[serde(flatten)]
+    pub group: FailureGroup,
+    pub failure: Failure,
+    /// What makes it known.
+    pub command: String,
+}
+
+/// `POST /api/jobs/{id}/retry`
+#[derive(Debug, Deserialize)]
+pub(super) struct Retried {
+    pub number: JobId,
+    pub retried_from: JobId,
 }
 
 #[derive(Debug, Deserialize)]

@@ -12,11 +12,13 @@ use super::{
     disk, doctor, encode_video, engine,
     error::CliError,
     generate::{self, CompletionsArgs, GenerateCommand},
-    handbook, jobs, keep, log, logs,
+    handbook, jobs, keep,
+    known::{self, KnownCommand},
+    log, logs,
     needle::{self, NeedleCommand},
     new,
     output::say,
-    render, report, run, schema,
+    render, report, retry, run, schema,
     serve::{self, Appliance},
     show, stop_jobs,
     store::{self, StoreCommand},
@@ -116,6 +118,10 @@ enum Command {
     Wait(wait::Args),
     Cancel(cancel::Args),
     Keep(keep::Args),
+    /// Name failures that are known, try and apply rules, see those nobody knows
+    #[command(subcommand)]
+    Known(KnownCommand),
+    Retry(retry::Args),
     Disk(disk::Args),
     Backup(BackupArgs),
     Restore(RestoreArgs),
@@ -203,6 +209,12 @@ impl Cli {
             }
             Command::Keep(args) => {
                 ask(&common, async |client, json| keep::run(&args, client, json).await)
+            }
+            Command::Known(command) => {
+                ask(&common, async |client, json| known::run(&command, client, json).await)
+            }
+            Command::Retry(args) => {
+                ask(&common, async |client, json| retry::run(&args, client, json).await)
             }
             Command::Disk(args) => {
                 ask(&common, async |client, json| disk::run(&args, client, json).await)

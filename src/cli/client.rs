@@ -3,7 +3,7 @@
 use std::{fs::File, io, path::PathBuf};
 
 use futures_util::stream;
-use http_body_util::{BodyExt, Empty, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response,
     body::{Bytes, Frame, Incoming},
@@ -59,6 +59,25 @@ impl Client {
         answer(self.send(Method::POST, path, None).await?).await
     }
 
+    pub(super) async fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Answer<T>, CliError> {
+        answer(self.send(Method::DELETE, path, None).await?).await
+    }
+
+    /// Posts a document.
+    pub(super) async fn send_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &Value,
+    ) -> Result<Answer<T>, CliError> {
+        let bytes = Bytes::from(document.to_string());
+        let body = Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+        let sent = Some(("application/json", body));
+        answer(self.send(Method::POST, path, sent).await?).await
+    }
+
     /// Sends a bundle.
     pub(super) async fn send_tar<T: DeserializeOwned>(
         &self,
@@ -71,8 +90,8 @@ impl Client {
             let length = (&mut file).take(PIECE as u64).read_to_end(&mut piece).await?;
             Ok((length > 0).then(|| (Frame::data(Bytes::from(piece)), file)))
         });
-        answer(self.send(Method::POST, path, Some(StreamBody::new(pieces).boxed_unsync())).await?)
-            .await
+        let sent = Some(("application/x-tar", StreamBody::new(pieces).boxed_unsync()));
+        answer(self.send(Method::POST, path, sent).await?).await
     }
 
     pub(super) async fn status(&self) -> Result<Status, CliError> {
@@ -100,7 +119,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        tar: Option<Body>,
+        sent: Option<(&'static str, Body)>,
     ) -> Result<Response<Incoming>, CliError> {
         let lost = |source| CliError::Lost { source };
         let io = TokioIo::new(self.connect().await?);
@@ -110,13 +129,16 @@ impl Client {
         self.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
         let mut request =
             Request::builder().method(method).uri(path).header(header::HOST, "localhost");
-        if tar.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/x-tar");
-        }
         let nothing = || Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let request = request
-            .body(tar.unwrap_or_else(nothing))
-            .expect("paths are made of numbers and names that need no quoting");
+        let body = match sent {
+            Some((kind, body)) => {
+                request = request.header(header::CONTENT_TYPE, kind);
+                body
+            }
+            None => nothing(),
+        };
+        let request =
+            request.body(body).expect("paths are made of numbers and names that need no quoting");
         sender.send_request(request).await.map_err(lost)
     }
 

@@ -114,7 +114,7 @@ fn said(value: &DeValue<'_>) -> Said {
         DeValue::Integer(number) if number.radix() == 10 => Said::Number(number.as_str().into()),
         DeValue::Integer(number) => Said::Other(format!("a number in base {}", number.radix())),
         DeValue::Float(number) => Said::Other(format!("the number {}", number.as_str())),
-        DeValue::Boolean(switch) => Said::Other(format!("`{switch}`")),
+        DeValue::Boolean(switch) => Said::Word(switch.to_string()),
         DeValue::Datetime(time) => Said::Other(format!("the time {time}")),
         DeValue::Array(entries) => {
             Said::List(entries.iter().map(|entry| said(entry.get_ref())).collect())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     LogForm, Settings,
-    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most, Slot, age, size},
+    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most, Slot, Switch, Wait, age, size},
 };
 
 /// What was asked for, not yet checked against each other.
@@ -26,6 +26,10 @@ pub(super) struct Asked {
     pub least_free: Option<Mib>,
     pub most: Option<Most>,
     pub rejected: Option<Count>,
+    pub retry_automatic: Option<Switch>,
+    pub retry_most: Option<Count>,
+    pub retry_backoff: Option<Wait>,
+    pub retry_per_day: Option<Count>,
     pub level: Option<LogLevel>,
     pub form: Option<LogForm>,
 }
@@ -79,7 +83,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// All there is to set, in the order of the file.
-pub static KEYS: [Key; 16] = [
+pub static KEYS: [Key; 20] = [
     Key {
         name: "data",
         default: r#""/var/lib/sutler""#,
@@ -188,6 +192,38 @@ pub static KEYS: [Key; 16] = [
         words: "How many files that the inbox refused are kept with their explanations.",
         slot: |asked| &mut asked.rejected,
         show: |settings| json!(settings.keep_rejected),
+    },
+    Key {
+        name: "retry.automatic",
+        default: "false",
+        words: "Whether jobs that failed for a known reason are retried by themselves. A rule can \
+                say otherwise for its own jobs: sutler known add --auto, or --no-auto.",
+        slot: |asked| &mut asked.retry_automatic,
+        show: |settings| json!(settings.retry.automatic),
+    },
+    Key {
+        name: "retry.most",
+        default: "1",
+        words: "How often a job is retried by itself, the retries of its retries included; a rule \
+                can name another number.",
+        slot: |asked| &mut asked.retry_most,
+        show: |settings| json!(settings.retry.most),
+    },
+    Key {
+        name: "retry.backoff",
+        default: r#""1m""#,
+        words: "How long the first retry of a job waits; each further one waits twice as long. A \
+                rule can name another time.",
+        slot: |asked| &mut asked.retry_backoff,
+        show: |settings| json!(age(Some(settings.retry.backoff))),
+    },
+    Key {
+        name: "retry.per_day",
+        default: "20",
+        words: "How many retries the box makes by itself in a day (UTC), of all jobs together. \
+                What people ask for does not count.",
+        slot: |asked| &mut asked.retry_per_day,
+        show: |settings| json!(settings.retry.per_day),
     },
     Key {
         name: "log.level",

@@ -21,6 +21,8 @@ pub(super) enum Said {
     List(Vec<Self>),
     /// A variable or a flag: text, number or list, whatever is expected there.
     Line(String),
+    /// `true` or `false` in a file.
+    Word(String),
     /// Something no key takes, in words.
     Other(String),
 }
@@ -29,14 +31,14 @@ impl Said {
     fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Line(text) => Some(text),
-            Self::Number(_) | Self::List(_) | Self::Other(_) => None,
+            Self::Number(_) | Self::List(_) | Self::Word(_) | Self::Other(_) => None,
         }
     }
 
     fn digits(&self) -> Option<&str> {
         match self {
             Self::Number(text) | Self::Line(text) => Some(text),
-            Self::Text(_) | Self::List(_) | Self::Other(_) => None,
+            Self::Text(_) | Self::List(_) | Self::Word(_) | Self::Other(_) => None,
         }
     }
 
@@ -50,6 +52,7 @@ impl Said {
             Self::Text(text) | Self::Line(text) => format!("{text:?}"),
             Self::Number(number) => format!("the number {number}"),
             Self::List(_) => "a list".into(),
+            Self::Word(word) => format!("`{word}`"),
             Self::Other(words) => words.clone(),
         }
     }
@@ -201,7 +204,7 @@ impl<T: Entry> Knob for Vec<T> {
         let entries = match said {
             Said::List(entries) => entries.clone(),
             Said::Line(line) => split(line),
-            Said::Text(_) | Said::Number(_) | Said::Other(_) => {
+            Said::Text(_) | Said::Number(_) | Said::Word(_) | Said::Other(_) => {
                 let (found, expected) = (said.excerpt(), Self::expected());
                 let help = said.text().map(|text| format!("write [{text:?}]"));
                 return Err(Fault { found, expected, help, entry: None });
@@ -355,6 +358,50 @@ pub(super) fn age(age: Option<Duration>) -> String {
     let whole = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
     let (unit, name) = whole.unwrap_or((1, "s"));
     format!("{}{name}", seconds / unit)
+}
+
+/// A length of time that comes to an end; perhaps none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wait(pub Duration);
+
+impl Knob for Wait {
+    fn expected() -> String {
+        "a length of time with its unit, as \"1m\" or \"30s\"".into()
+    }
+
+    fn read(said: &Said, _: &Path) -> Option<Self> {
+        const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+        let wait = quantity::duration(said.text()?)?;
+        (wait.subsec_nanos() == 0 && wait <= LONGEST).then_some(Self(wait))
+    }
+
+    fn help(said: &Said) -> Option<String> {
+        let number: u64 = said.digits()?.parse().ok()?;
+        Some(format!("write \"{number}m\" for minutes"))
+    }
+}
+
+/// Whether something is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Switch(pub bool);
+
+impl Knob for Switch {
+    fn expected() -> String {
+        "true or false".into()
+    }
+
+    fn read(said: &Said, _: &Path) -> Option<Self> {
+        let word = match said {
+            Said::Word(word) | Said::Line(word) => word,
+            Said::Text(_) | Said::Number(_) | Said::List(_) | Said::Other(_) => return None,
+        };
+        word.parse().ok().map(Self)
+    }
+
+    fn help(said: &Said) -> Option<String> {
+        let Said::Text(text) = said else { return None };
+        text.parse::<bool>().ok().map(|on| format!("write {on}, without quotes"))
+    }
 }
 
 /// What of the log is written.

@@ -21,6 +21,7 @@ mod keys;
 mod knob;
 mod load;
 mod retention;
+mod retry;
 mod sample;
 mod settings;
 
@@ -30,5 +31,6 @@ pub use keys::{KEYS, Key};
 pub use knob::LogForm;
 pub use load::{CONFIG_VARIABLE, ConfigError, Flags, Loaded, check_file, likely_data, load};
 pub use retention::Retention;
+pub use retry::Retry;
 pub use sample::sample;
 pub use settings::{Lends, Log, SOCKET, Settings, SettingsError};

@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    Host, LogForm, Retention,
+    Host, LogForm, Retention, Retry,
     keys::Asked,
-    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most},
+    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most, Switch, Wait},
 };
 
 /// Where the appliance listens unless told otherwise.
@@ -81,6 +81,7 @@ pub struct Settings {
     pub retention: Retention,
     /// Refused files that are kept with their explanation.
     pub keep_rejected: u32,
+    pub retry: Retry,
     pub log: Log,
 }
 
@@ -104,6 +105,7 @@ impl Settings {
         }
         let hosts = asked.hosts.unwrap_or_default();
         let kept = Retention::default();
+        let retried = Retry::default();
         let age = |asked: Option<Age>, usual| asked.map_or(usual, |Age(age)| age);
         Ok(Self {
             data,
@@ -120,6 +122,12 @@ impl Settings {
                 most_mib: asked.most.map_or(kept.most_mib, |Most(most)| most),
             },
             keep_rejected: asked.rejected.map_or(KEEP_REJECTED, |Count(count)| count),
+            retry: Retry {
+                automatic: asked.retry_automatic.map_or(retried.automatic, |Switch(on)| on),
+                most: asked.retry_most.map_or(retried.most, |Count(count)| count),
+                backoff: asked.retry_backoff.map_or(retried.backoff, |Wait(wait)| wait),
+                per_day: asked.retry_per_day.map_or(retried.per_day, |Count(count)| count),
+            },
             log: Log {
                 level: asked.level.map_or_else(|| LOG_LEVEL.into(), |LogLevel(level)| level),
                 form: asked.form.unwrap_or(LogForm::Auto),

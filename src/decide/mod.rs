@@ -2,9 +2,12 @@
 
 pub mod excess;
 pub mod forecast;
+pub mod known;
 mod plan;
 mod reason;
 pub mod retention;
+pub mod retry;
+mod signature;
 pub mod slowness;
 pub mod stall;
 pub mod thinning;
@@ -12,3 +15,4 @@ pub mod watch;
 
 pub use plan::{DeviceType, Lends, Plan, Queued, Running, plan};
 pub use reason::{Reason, Resource};
+pub use signature::{normal, signature};

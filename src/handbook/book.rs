@@ -48,7 +48,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 14] = pages![
+const PAGES: [(&str, &str); 15] = pages![
     "first-job",
     "job-file",
     "screen-steps",
@@ -57,6 +57,7 @@ const PAGES: [(&str, &str); 14] = pages![
     "commands",
     "verdicts",
     "limits",
+    "known-failures",
     "troubleshooting",
     "box",
     "configuration",

@@ -174,6 +174,7 @@ pub struct Job {
     pub lineage: Lineage,
     pub device: Option<String>,
     pub parts: Vec<PartDuration>,
+    /// The first rule, by name, that knows why it failed: at its end, or since.
     pub known_failure: Option<String>,
     pub load_at_end: Option<HostLoad>,
     pub holdings: Holdings,

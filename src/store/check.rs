@@ -7,7 +7,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use super::{
     Counts, Inconsistency, StoreError, Totals,
     error::disk,
-    read,
+    known_check, read,
     record::Stored,
     tables::{
         self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
@@ -27,10 +27,13 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
         let (id, bytes) = entry.map_err(unreadable)?;
         walk.job(&jobs.read(JobId(id.value()), bytes.value())?)?;
     }
+    for bundle in known_check::consistent(txn, &jobs)? {
+        *walk.bundles.entry(bundle).or_default() += 1;
+    }
     walk.end(txn)
 }
 
-fn unreadable<E: Into<redb::Error>>(error: E) -> Inconsistency {
+pub(super) fn unreadable<E: Into<redb::Error>>(error: E) -> Inconsistency {
     Inconsistency::Unreadable { source: disk("read")(error) }
 }
 
@@ -44,7 +47,7 @@ struct Walk {
     holdings: ReadOnlyTable<u64, &'static [u8]>,
     counts: Counts,
     totals: Totals,
-    /// Bundle to the jobs that refer to it.
+    /// Bundle to the jobs that refer to it, and the retries that wait for their time.
     bundles: BTreeMap<[u8; 32], u64>,
     jobs: u64,
     lengths: Lengths,
@@ -189,7 +192,7 @@ impl Walk {
     }
 }
 
-fn disagree(table: &'static str, what: String) -> Inconsistency {
+pub(super) fn disagree(table: &'static str, what: String) -> Inconsistency {
     Inconsistency::Table { table, what }
 }
 

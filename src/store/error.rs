@@ -13,6 +13,18 @@ pub enum StoreError {
     Ended(JobId),
     #[error("job {0} still holds files, or is kept, and cannot be forgotten")]
     Holds(JobId),
+    #[error("there is no known failure {name}")]
+    NoSuchRule { name: String },
+    #[error("there is a known failure {name} already")]
+    RuleThere { name: String },
+    #[error("there are {most} known failures, and no more can be kept; remove one first")]
+    TooManyRules { most: u64 },
+    #[error("job {0} has not ended yet")]
+    NotEnded(JobId),
+    #[error("what came with job {0} was removed; it has to be submitted again")]
+    NoBundle(JobId),
+    #[error("no retry of job {0} is due")]
+    NotDue(JobId),
     #[error("job {id} is {state} and cannot {change}")]
     NotAllowed { id: JobId, state: JobState, change: &'static str },
     #[error("another sutler serve uses this data folder ({} is open)", path.display())]
@@ -42,6 +54,12 @@ impl StoreError {
             | Self::Ended(_)
             | Self::Holds(_)
             | Self::NotAllowed { .. }
+            | Self::NoSuchRule { .. }
+            | Self::RuleThere { .. }
+            | Self::TooManyRules { .. }
+            | Self::NotEnded(_)
+            | Self::NoBundle(_)
+            | Self::NotDue(_)
             | Self::AlreadyOpen { .. }
             | Self::NewerLayout { .. }
             | Self::Damaged { .. }

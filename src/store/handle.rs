@@ -279,14 +279,14 @@ impl Store {
         self.commits.read()
     }
 
-    async fn ask(&self, work: Work) -> Result<Outcome, StoreError> {
+    pub(super) async fn ask(&self, work: Work) -> Result<Outcome, StoreError> {
         let (answer, answered) = oneshot::channel();
         let command = Command::Do(Box::new(work), answer);
         self.commands.send(command).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&ReadTransaction) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use redb::{Database, ReadableTable, TableDefinition};
 
 use super::{StoreError, error::disk, tables::Tables};
+use crate::{decide::signature, model::Failure};
 
 /// Facts about the file: `layout`.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -19,7 +20,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | --- | --- |
 /// | 1 | jobs, their indexes and counts |
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
-pub(super) const LAYOUT: u64 = 2;
+/// | 3 | known failures and groups of unknown ones, retries |
+pub(super) const LAYOUT: u64 = 3;
 
 /// Makes a new file's tables, brings those of an older layout to today's.
 ///
@@ -37,7 +39,13 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
         Some(found) if found > LAYOUT => {
             return Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT });
         }
-        Some(1) => adopt_jobs(&mut Tables::open(&txn)?)?,
+        Some(found @ (1 | 2)) => {
+            let tables = &mut Tables::open(&txn)?;
+            if found < 2 {
+                adopt_jobs(tables)?;
+            }
+            adopt_failures(tables)?;
+        }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
     }
@@ -53,6 +61,19 @@ fn adopt_jobs(tables: &mut Tables<'_>) -> Result<(), StoreError> {
     let mut from = 0;
     while let Some(stored) = tables.next_stored(from)? {
         tables.adopt(&stored.job)?;
+        from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
+/// Layouts before 3 grouped no failures. What the record says of one is enough for that; its log and
+/// console are not looked for.
+fn adopt_failures(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        if let Some(failure) = Failure::of_record(&stored.job) {
+            tables.known.keep(&stored.job, signature(&failure), &failure, &[])?;
+        }
         from = stored.job.id.0 + 1;
     }
     Ok(())

@@ -24,6 +24,12 @@ mod file;
 mod handle;
 mod history;
 mod holdings;
+mod known;
+mod known_check;
+mod known_handle;
+mod known_read;
+mod known_record;
+mod known_tables;
 mod migrate;
 mod read;
 mod record;
@@ -41,6 +47,7 @@ pub use disk::{Leftover, Totals, Unmeasured};
 pub use error::{Inconsistency, StoreError};
 pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
+pub use known_read::{Made, Mark, RuleDays, Standing};
 pub use tally::Tally;
 
 /// Name of the store's file in the data folder.

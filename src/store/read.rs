@@ -7,6 +7,7 @@ use super::{
     Counts, HistoryKey, HistoryPage, Leftover, StoreError, Totals, Unmeasured,
     error::disk,
     holdings,
+    known_tables::{MARKS, first_mark},
     record::{self, Stored},
     tables::{
         ADDED_RESULTS, ADDED_VIDEOS, BUNDLES, BY_END, BY_STATE, BY_UUID, BYTES_BUNDLES,
@@ -27,6 +28,7 @@ pub(super) fn begin(database: &Database) -> Result<ReadTransaction, StoreError> 
 pub(super) struct Jobs {
     records: ReadOnlyTable<u64, &'static [u8]>,
     holdings: ReadOnlyTable<u64, &'static [u8]>,
+    marks: ReadOnlyTable<(u64, &'static str), bool>,
 }
 
 impl Jobs {
@@ -34,6 +36,7 @@ impl Jobs {
         Ok(Self {
             records: txn.open_table(JOBS).map_err(disk("read"))?,
             holdings: txn.open_table(HOLDINGS).map_err(disk("read"))?,
+            marks: txn.open_table(MARKS).map_err(disk("read"))?,
         })
     }
 
@@ -50,6 +53,9 @@ impl Jobs {
         let mut stored = record::decode(id, record)?;
         if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
             stored.job.holdings = holdings::decode(id, bytes.value())?;
+        }
+        if stored.may_be_marked() {
+            stored.job.known_failure = first_mark(&self.marks, id.0)?;
         }
         Ok(stored)
     }

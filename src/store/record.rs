@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::model::{
-    Cause, Code, Digest, Evidence, Holdings, HostLoad, IntakeKey, Job, JobId, JobState, Lineage,
-    Needs, Part, PartDuration, Place, Priority, Submitter, Verdict, Visibility, WayIn, Who,
+    Cause, Code, Digest, Evidence, Failure, Holdings, HostLoad, IntakeKey, Job, JobId, JobState,
+    Lineage, Needs, Part, PartDuration, Place, Priority, Submitter, Verdict, Visibility, WayIn,
+    Who,
 };
 
 type Pairs = Vec<(String, String)>;
@@ -112,6 +113,12 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// Whether a rule may have marked it after its end: its record, which never changes, has none.
+    pub(super) fn may_be_marked(&self) -> bool {
+        let has_failed = self.job.verdict.is_some_and(Failure::is_one);
+        has_failed && self.job.known_failure.is_none()
+    }
+
     /// Makes every time what a record can say, so that a job reads as it was answered.
     pub(super) fn round(&mut self) {
         let whole = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);

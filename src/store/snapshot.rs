@@ -13,6 +13,10 @@ use redb::{
 use super::{
     StoreError,
     error::disk,
+    known_tables::{
+        BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, PENDING, RETRIED, RETRIES, RETRY_DAYS,
+        RULES,
+    },
     migrate::META,
     tables::{
         BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, JOBS, REMOVABLE, REMOVING,
@@ -44,11 +48,26 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     table(&source, &txn, BUNDLES)?;
     table(&source, &txn, SAMPLES)?;
     table(&source, &txn, COUNTS)?;
+    known(&source, &txn)?;
     table(&source, &txn, META)?;
     drop(source);
     txn.commit().map_err(disk(doing))?;
     target.compact().map_err(disk(doing))?;
     Ok(())
+}
+
+fn known(source: &ReadTransaction, txn: &WriteTransaction) -> Result<(), StoreError> {
+    table(source, txn, RULES)?;
+    table(source, txn, FAILURES)?;
+    table(source, txn, MARKS)?;
+    table(source, txn, BY_RULE)?;
+    table(source, txn, GROUPS)?;
+    table(source, txn, GROUPED)?;
+    table(source, txn, BY_SIZE)?;
+    table(source, txn, RETRIES)?;
+    table(source, txn, RETRIED)?;
+    table(source, txn, PENDING)?;
+    table(source, txn, RETRY_DAYS)
 }
 
 fn table<K: Key + 'static, V: Value + 'static>(

@@ -1,4 +1,4 @@
-//! The tables of layout 2, and the one place that changes them.
+//! The tables of layout 3, and the one place that changes them.
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -6,6 +6,7 @@ use super::{
     StoreError,
     error::disk,
     holdings,
+    known_tables::KnownTables,
     record::{self, Stored},
     tally,
 };
@@ -98,6 +99,7 @@ pub(super) struct Tables<'txn> {
     bundles: Table<'txn, [u8; 32], (u64, u64)>,
     samples: Table<'txn, i64, &'static [u8]>,
     counts: Table<'txn, &'static str, u64>,
+    pub(super) known: KnownTables<'txn>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -116,6 +118,7 @@ impl<'txn> Tables<'txn> {
             bundles: txn.open_table(BUNDLES).map_err(disk("written"))?,
             samples: txn.open_table(SAMPLES).map_err(disk("written"))?,
             counts: txn.open_table(COUNTS).map_err(disk("written"))?,
+            known: KnownTables::open(txn)?,
         })
     }
 
@@ -125,6 +128,9 @@ impl<'txn> Tables<'txn> {
         let mut stored = record::decode(id, bytes.value())?;
         if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
             stored.job.holdings = holdings::decode(id, bytes.value())?;
+        }
+        if stored.may_be_marked() {
+            stored.job.known_failure = self.known.mark_of(id.0)?;
         }
         Ok(Some(stored))
     }
@@ -199,7 +205,8 @@ impl<'txn> Tables<'txn> {
             self.removable.remove(key).map_err(disk("written"))?;
         }
         self.holdings.remove(job.id.0).map_err(disk("written"))?;
-        Ok(())
+        self.drop_retry(job)?;
+        self.known.forget(job)
     }
 
     /// The files are gone, too.
@@ -298,17 +305,17 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn bundle(&self, bundle: Digest) -> Result<Option<(u64, u64)>, StoreError> {
+    pub(super) fn bundle(&self, bundle: Digest) -> Result<Option<(u64, u64)>, StoreError> {
         Ok(self.bundles.get(*bundle.as_bytes()).map_err(disk("read"))?.map(|entry| entry.value()))
     }
 
-    fn refer(&mut self, bundle: Digest) -> Result<(), StoreError> {
+    pub(super) fn refer(&mut self, bundle: Digest) -> Result<(), StoreError> {
         let (refs, bytes) = self.bundle(bundle)?.unwrap_or_default();
         self.bundles.insert(*bundle.as_bytes(), (refs + 1, bytes)).map_err(disk("written"))?;
         Ok(())
     }
 
-    fn unrefer(&mut self, bundle: Digest) -> Result<(), StoreError> {
+    pub(super) fn unrefer(&mut self, bundle: Digest) -> Result<(), StoreError> {
         let (refs, bytes) = self.bundle(bundle)?.unwrap_or_default();
         if refs > 1 {
             self.bundles.insert(*bundle.as_bytes(), (refs - 1, bytes)).map_err(disk("written"))?;

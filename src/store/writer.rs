@@ -10,8 +10,13 @@ use redb::Database;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Change, Changed, Leftover, StoreError, commits::CommitLog, error::disk, file::StoreFile,
-    record::Stored, tables::Tables,
+    Change, Changed, Leftover, StoreError,
+    commits::CommitLog,
+    error::disk,
+    file::StoreFile,
+    known::{self, KnownWork},
+    record::Stored,
+    tables::Tables,
 };
 use crate::{
     clock::Stopwatch,
@@ -34,6 +39,7 @@ pub(super) enum Work {
     Cleared(Leftover),
     Forget(JobId),
     Sample { sample: DiskSample, drop: Vec<i64> },
+    Known(KnownWork),
 }
 
 /// What has come of a request.
@@ -43,6 +49,10 @@ pub(super) enum Outcome {
     Job { job: Job, new: bool },
     /// Done, and nobody is told: it is no change of a job that could be seen.
     Done,
+    /// The same, with where to go on.
+    Part(Option<(i64, u64)>),
+    /// The same of so many jobs.
+    Count(u64),
 }
 
 pub(super) struct WriterThread {
@@ -62,7 +72,9 @@ impl Outcome {
     pub(super) fn job(self) -> (Job, bool) {
         match self {
             Self::Job { job, new } => (job, new),
-            Self::Done => unreachable!("submissions and changes answer with the job"),
+            Self::Done | Self::Part(_) | Self::Count(_) => {
+                unreachable!("submissions, changes and retries answer with the job")
+            }
         }
     }
 }
@@ -159,6 +171,7 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
             tables.forget(&stored).map(|()| Outcome::Done)
         }
         Work::Sample { sample, drop } => tables.sample(&sample, &drop).map(|()| Outcome::Done),
+        Work::Known(work) => known::carry_out(tables, work),
     }
 }
 
@@ -175,7 +188,7 @@ fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
 }
 
 /// A new job as its record begins.
-fn waiting(id: JobId, new: NewJob) -> Job {
+pub(super) fn waiting(id: JobId, new: NewJob) -> Job {
     Job {
         id,
         uuid: new.uuid,

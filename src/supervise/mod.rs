@@ -4,6 +4,7 @@
 //! ends what it left, and `owner` does all of that for every job of the appliance. `stop` ends the
 //! engines of an appliance that is gone.
 
+mod failure;
 mod folder;
 mod follow;
 mod launch;

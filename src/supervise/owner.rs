@@ -25,12 +25,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
 use super::{
-    Ending, Engine, Follower, JobFolder, close_log, find_engine, launch, launch::LaunchError,
-    settle,
+    Ending, Engine, Follower, JobFolder, close_log, failure::failure, find_engine, launch,
+    launch::LaunchError, settle,
 };
 use crate::{
-    clock, gauges,
-    model::{Cause, Code, Command, EngineOrder, Job, JobId, JobState, Run, Verdict, Who},
+    clock,
+    config::Retry,
+    gauges,
+    model::{Cause, Code, Command, EngineOrder, Failure, Job, JobId, JobState, Run, Verdict, Who},
     store::{Change, Store, StoreError},
 };
 
@@ -90,20 +92,31 @@ pub struct Supervisor {
     data: PathBuf,
     store: Store,
     prepare: Prepare,
-    blame_box: BlameBox,
     live: watch::Sender<Live>,
     followers: JoinSet<JobId>,
+    ends: Ends,
+}
+
+/// Who writes the ends of jobs.
+#[derive(Clone)]
+struct Ends {
+    store: Store,
+    blame_box: BlameBox,
+    retry: Retry,
 }
 
 impl Supervisor {
+    /// `retry` says how failed jobs are retried where a rule says nothing else.
     pub fn new(
         data: PathBuf,
         store: Store,
         prepare: Prepare,
         blame_box: BlameBox,
+        retry: Retry,
     ) -> (Self, Handle) {
         let (live, seen) = watch::channel(Live::new());
-        let supervisor = Self { data, store, prepare, blame_box, live, followers: JoinSet::new() };
+        let ends = Ends { store: store.clone(), blame_box, retry };
+        let supervisor = Self { data, store, prepare, live, followers: JoinSet::new(), ends };
         (supervisor, Handle { live: seen })
     }
 
@@ -165,10 +178,10 @@ impl Supervisor {
                 let (verdict, cause) = (Verdict::Incomplete, Some(*cause));
                 let ending = Ending { verdict, cause, run: Run::default(), never_began: true };
                 // Not in here: a store that refuses must not keep the others waiting.
-                let (store, blame_box) = (self.store.clone(), self.blame_box.clone());
+                let ends = self.ends.clone();
                 let span = span(&job);
                 let ended = async move {
-                    end_or_wait_again(&store, job.id, &folder, ending, &blame_box).await;
+                    ends.end_or_wait_again(job.id, &folder, ending).await;
                     job.id
                 };
                 self.followers.spawn(ended.instrument(span));
@@ -197,10 +210,10 @@ impl Supervisor {
             seq,
             state,
         };
-        let (store, blame_box) = (self.store.clone(), self.blame_box.clone());
+        let ends = self.ends.clone();
         let span = span(&job);
         let follow = async move {
-            let mut ending = follow_states(&store, job.id, follower, engine, states).await;
+            let mut ending = follow_states(&ends.store, job.id, follower, engine, states).await;
             // A job is over only when none of its processes is left, so this does not give up.
             let ending = loop {
                 match ending {
@@ -210,7 +223,7 @@ impl Supervisor {
                 sleep(STORE_AGAIN).await;
                 ending = settle(&folder, job.uuid).await;
             };
-            end_or_wait_again(&store, job.id, &folder, ending, &blame_box).await;
+            ends.end_or_wait_again(job.id, &folder, ending).await;
             job.id
         };
         self.followers.spawn(follow.instrument(span));
@@ -231,7 +244,7 @@ impl Supervisor {
             }
             return;
         }
-        end_or_wait_again(&self.store, job.id, folder, ending, &self.blame_box).await;
+        self.ends.end_or_wait_again(job.id, folder, ending).await;
     }
 }
 
@@ -257,26 +270,77 @@ async fn follow_states(
     }
 }
 
-/// Ends a job, unless this box is so broken that no guest could have started: then the queue is held
-/// by now, and the job goes back to where it was, as if it had never been taken.
-async fn end_or_wait_again(
-    store: &Store,
-    job: JobId,
-    folder: &JobFolder,
-    ending: Ending,
-    blame_box: &BlameBox,
-) {
-    let is_canceled = store.job(job).await.ok().flatten().is_some_and(|job| job.cancel_asked);
-    if ending.may_be_the_boxs() && blame_box().await && !ending.has_tested() && !is_canceled {
-        match wait_again(store, job, folder).await {
-            Ok(()) => {
-                tracing::warn!(%job, "waits again: this box could not start its guest");
-                return;
+impl Ends {
+    /// Ends a job, unless this box is so broken that no guest could have started: then the queue is
+    /// held by now, and the job goes back to where it was, as if it had never been taken.
+    async fn end_or_wait_again(&self, job: JobId, folder: &JobFolder, ending: Ending) {
+        let store = &self.store;
+        let is_canceled = store.job(job).await.ok().flatten().is_some_and(|job| job.cancel_asked);
+        let may_wait = ending.may_be_the_boxs() && (self.blame_box)().await;
+        if may_wait && !ending.has_tested() && !is_canceled {
+            match wait_again(store, job, folder).await {
+                Ok(()) => {
+                    tracing::warn!(%job, "waits again: this box could not start its guest");
+                    return;
+                }
+                Err(error) => tracing::error!(%job, %error, "could not put it back into the queue"),
             }
-            Err(error) => tracing::error!(%job, %error, "could not put it back into the queue"),
+        }
+        self.end(job, folder, ending).await;
+    }
+
+    async fn end(&self, job: JobId, folder: &JobFolder, mut ending: Ending) {
+        let Some(record) = self.record(job).await else { return };
+        if ending.run.end.is_none() && record.cancel_asked {
+            // The engine did not get to say it, but this is why it is gone.
+            let words = "canceled; the engine did not end by itself and was killed";
+            ending.verdict = Verdict::Canceled;
+            ending.cause = Some(Cause::new(Who::Author, Code::Canceled, words));
+        }
+        // Of an engine that could not say it, this is how the host was when we heard of its end.
+        let load = crate::tasks::blocking(gauges::load).await;
+        if let Err(error) = close_log(folder, &ending, load) {
+            tracing::warn!(%error, "could not close the event log");
+        }
+        crate::engine::clear_away(folder.path());
+        let failure = failure(&record, &ending, folder);
+        let parts = ending.run.part_durations();
+        let (at, backend, load) = match ending.run.end {
+            Some(end) => (end.wall, end.backend, end.load.or(Some(load))),
+            None => {
+                let host = crate::tasks::blocking(gauges::picture).await;
+                let backend = [("host".to_owned(), host.into())].into_iter().collect();
+                (clock::now(), backend, Some(load))
+            }
+        };
+        let (verdict, cause) = (ending.verdict, ending.cause);
+        let ended = Change::Ended { at, verdict, cause, backend, load, parts };
+        self.write(job, ended, failure).await;
+    }
+
+    /// Tries until the store can be read. None when it is closed, or has no such job.
+    async fn record(&self, job: JobId) -> Option<Job> {
+        loop {
+            match self.store.job(job).await {
+                Ok(record) => return record,
+                Err(StoreError::Closed) => return None,
+                Err(error) => tracing::error!(%error, "could not read the job, trying again"),
+            }
+            sleep(STORE_AGAIN).await;
         }
     }
-    end(store, job, folder, ending).await;
+
+    /// Tries until the store has it: an end is never lost.
+    async fn write(&self, job: JobId, ended: Change, failure: Option<Failure>) {
+        loop {
+            match self.store.end(job, ended.clone(), failure.clone(), self.retry).await {
+                Ok(_) | Err(StoreError::Ended(_)) => return,
+                Err(StoreError::Closed) => return,
+                Err(error) => tracing::error!(%error, "could not record the end, trying again"),
+            }
+            sleep(STORE_AGAIN).await;
+        }
+    }
 }
 
 /// What it left is removed first: its next engine begins anew.
@@ -287,45 +351,6 @@ async fn wait_again(store: &Store, job: JobId, folder: &JobFolder) -> Result<(),
         tracing::warn!(%job, %error, "could not remove the unused folder");
     }
     store.change(job, Change::Requeued).await.map(drop)
-}
-
-async fn end(store: &Store, job: JobId, folder: &JobFolder, mut ending: Ending) {
-    let canceled = store.job(job).await.ok().flatten().is_some_and(|job| job.cancel_asked);
-    if ending.run.end.is_none() && canceled {
-        // The engine did not get to say it, but this is why it is gone.
-        let words = "canceled; the engine did not end by itself and was killed";
-        ending.verdict = Verdict::Canceled;
-        ending.cause = Some(Cause::new(Who::Author, Code::Canceled, words));
-    }
-    // Of an engine that could not say it, this is how the host was when we heard of its end.
-    let load = crate::tasks::blocking(gauges::load).await;
-    if let Err(error) = close_log(folder, &ending, load) {
-        tracing::warn!(%error, "could not close the event log");
-    }
-    crate::engine::clear_away(folder.path());
-    let parts = ending.run.part_durations();
-    let (at, backend, load) = match ending.run.end {
-        Some(end) => (end.wall, end.backend, end.load.or(Some(load))),
-        None => {
-            let host = crate::tasks::blocking(gauges::picture).await;
-            let backend = [("host".to_owned(), host.into())].into_iter().collect();
-            (clock::now(), backend, Some(load))
-        }
-    };
-    let (verdict, cause) = (ending.verdict, ending.cause);
-    write_end(store, job, Change::Ended { at, verdict, cause, backend, load, parts }).await;
-}
-
-/// Tries until the store has it: an end is never lost.
-async fn write_end(store: &Store, job: JobId, ended: Change) {
-    loop {
-        match store.change(job, ended.clone()).await {
-            Ok(_) | Err(StoreError::Ended(_)) => return,
-            Err(StoreError::Closed) => return,
-            Err(error) => tracing::error!(%error, "could not record the end, trying again"),
-        }
-        sleep(STORE_AGAIN).await;
-    }
 }
 
 /// Whatever is logged inside is about this job.

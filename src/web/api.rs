@@ -87,7 +87,8 @@ pub(super) async fn show(
     let run = web.run(job.id).await?;
     let reasons = web.schedule.reasons();
     let reason = reasons.get(&job.id).map(String::as_str);
-    Ok(Json(Record::new(&job, reason, &run, clock::now())).into_response())
+    let standing = web.store.standing(job.id).await?;
+    Ok(Json(Record::new(&job, reason, &run, &standing, clock::now())).into_response())
 }
 
 /// `POST /api/jobs/{id|uuid}/cancel`, on the socket.
@@ -133,7 +134,11 @@ async fn set_kept(web: &Web, job: JobId, kept: Option<Kept>) -> Result<Response,
 }
 
 /// A job that whoever asks may decide about: theirs, or any for the keeper of this box.
-async fn own(web: &Web, access: &Access, name: &str) -> Result<(Submitter, Job), WebError> {
+pub(super) async fn own(
+    web: &Web,
+    access: &Access,
+    name: &str,
+) -> Result<(Submitter, Job), WebError> {
     let who = access.submitter()?;
     let job = find(web, name).await?.ok_or(WebError::NotFound("job"))?;
     if who.uid != job.submitter.uid && !is_keeper(&who) {
@@ -159,7 +164,7 @@ pub(super) async fn snapshot(
 }
 
 /// Root, or the account the appliance runs under.
-fn is_keeper(who: &Submitter) -> bool {
+pub(super) fn is_keeper(who: &Submitter) -> bool {
     who.uid == 0 || who.uid == rustix::process::geteuid().as_raw()
 }
 

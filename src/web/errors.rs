@@ -20,6 +20,10 @@ pub enum WebError {
     SocketOnly,
     #[error("the job is {owner}'s; only they and the keeper of this box may do that")]
     NotYours { owner: String },
+    #[error("the rule is {owner}'s; only they and the keeper of this box may do that")]
+    NotYourRule { owner: String },
+    #[error(transparent)]
+    BadRule(#[from] crate::decide::known::BadRule),
     #[error("only the keeper of this box may do that")]
     KeeperOnly,
     #[error("this address is read with GET")]
@@ -49,12 +53,15 @@ impl WebError {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::SocketOnly | Self::NotYours { .. } | Self::KeeperOnly => StatusCode::FORBIDDEN,
+            Self::SocketOnly
+            | Self::NotYours { .. }
+            | Self::NotYourRule { .. }
+            | Self::KeeperOnly => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::BadRule(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::File(_) | Self::Store(_) | Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,7 +74,8 @@ impl WebError {
             Self::NotFound(_) => "not-found",
             Self::BadRequest(_) => "bad-request",
             Self::SocketOnly => "socket-only",
-            Self::NotYours { .. } => "not-yours",
+            Self::NotYours { .. } | Self::NotYourRule { .. } => "not-yours",
+            Self::BadRule(_) => "invalid-rule",
             Self::KeeperOnly => "keeper-only",
             Self::Method => "method",
             Self::Host(_) => "host",
@@ -90,13 +98,17 @@ impl WebError {
             Self::BadRequest(_) | Self::Range { .. } => {
                 "Follow a link of a page instead of changing its address by hand."
             }
-            Self::SocketOnly | Self::Method | Self::NotYours { .. } | Self::KeeperOnly => {
+            Self::SocketOnly
+            | Self::Method
+            | Self::NotYours { .. }
+            | Self::NotYourRule { .. }
+            | Self::KeeperOnly => {
                 "Pages only show. Use the sutler command on the box to change something."
             }
             Self::Host(_) => {
                 "Its keeper can add the name to the hosts in sutler.toml, so that it is answered."
             }
-            Self::TooLarge { .. } | Self::Invalid { .. } | Self::Conflict(_) => {
+            Self::TooLarge { .. } | Self::Invalid { .. } | Self::BadRule(_) | Self::Conflict(_) => {
                 "Change what was sent and send it again."
             }
             Self::Unavailable(_) => "Try again in a moment.",

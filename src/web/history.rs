@@ -71,6 +71,7 @@ pub(super) fn table(jobs: &[Job], moment: &Moment, ended: Ended) -> Markup {
                 td { (markup::badge(job)) }
                 td.main {
                     (layout::job_link(job))
+                    @if let Some(rule) = &job.known_failure { (layout::known_link(rule)) }
                     @if let Some(cause) = &job.cause {
                         p.hint { bdi { (words::shorten(&cause.words, 200)) } }
                     }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     markup::{self, Moment, Tail, size, span, words},
-    model::{Job, JobState, Run},
+    model::{Job, JobId, JobState, Run},
+    store::Standing,
 };
 
 /// All the page shows.
@@ -19,6 +20,8 @@ pub(super) struct JobView {
     pub moment: Moment,
     pub job: Job,
     pub run: Run,
+    /// Among failures and retries.
+    pub standing: Standing,
     /// Why it waits.
     pub reason: Option<String>,
     /// As far as it goes now.
@@ -66,6 +69,7 @@ pub(super) fn render(view: &JobView) -> Markup {
             div #outcome data-live {
                 (markup::removed(job, &view.moment))
                 @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }
+                (standing(view))
                 @if run.started.is_some() { (markup::timeline(run, view.until())) }
             }
             @if let Some(video) = &view.video { (recording(video)) }
@@ -118,6 +122,50 @@ fn head(view: &JobView) -> Markup {
         }
         @if job.state == JobState::Ended {
             p { a.action href=(format!("/jobs/{}/report.html", job.id)) { "Report" } }
+        }
+    }
+}
+
+/// What is known of its failure, what it retries, and what retries it.
+fn standing(view: &JobView) -> Markup {
+    let Standing { marks, group, made, retried_as, pending } = &view.standing;
+    let job = |id: JobId| html! { a href=(layout::job_url(id)) { "job " (id) } };
+    html! {
+        @for mark in marks {
+            p.standing {
+                "Known failure:" (layout::known_link(&mark.rule))
+                @if let Some(bug) = &mark.bug {
+                    ", " a href=(bug) rel="noreferrer" { bdi { (words::shorten(bug, 80)) } }
+                }
+                @if mark.later { span.hint { " (found out later)" } }
+            }
+        }
+        @if let Some(group) = group {
+            p.standing {
+                "No rule knows this failure. "
+                a href=(format!("/failures#group-{}", group.signature)) {
+                    (words::count(group.count, "job")) " like this"
+                }
+            }
+        }
+        @if let Some(made) = made {
+            p.standing {
+                "Retry " (made.depth) " of its chain, of " (job(made.from)) ", by "
+                bdi { (words::shorten(&made.by, 64)) }
+            }
+        }
+        @if !retried_as.is_empty() {
+            p.standing {
+                "Retried as "
+                @for (at, id) in retried_as.iter().enumerate() {
+                    @if at > 0 { ", " } (job(*id))
+                }
+            }
+        }
+        @if let Some(pending) = pending {
+            p.standing {
+                "Will be retried " (view.moment.ago(pending.due)) ", by rule " (pending.rule)
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
 pub(super) enum Tab {
     Queue,
     History,
+    Failures,
     Doctor,
     Disk,
     Handbook,
@@ -23,6 +24,7 @@ pub(super) enum Tab {
 const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Queue, "/", "Queue"),
     (Tab::History, "/history", "History"),
+    (Tab::Failures, "/failures", "Failures"),
     (Tab::Doctor, "/doctor", "Doctor"),
     (Tab::Disk, "/disk", "Disk"),
     (Tab::Handbook, "/handbook", "Handbook"),
@@ -127,6 +129,15 @@ pub(super) fn job_link(job: &Job) -> Markup {
     html! {
         a.job href=(job_url(job.id)) {
             span.number { (job.id) } " " bdi { (words::shorten(&job.name, 160)) }
+        }
+    }
+}
+
+/// The rule that knows why a job failed.
+pub(super) fn known_link(rule: &str) -> Markup {
+    html! {
+        " " a.known href=(format!("/failures#rule-{rule}")) {
+            "known: " bdi { (words::shorten(rule, 64)) }
         }
     }
 }

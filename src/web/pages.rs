@@ -160,6 +160,7 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
         moment: web.moment(),
         job,
         run: web.run(id).await?,
+        standing: web.store.standing(id).await?,
         reason,
         video: found.video,
         texts: found.texts,

@@ -14,6 +14,7 @@ use crate::{
         PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict, Visibility,
     },
 };
+use crate::store::Standing;
 
 /// A job in a list.
 #[derive(Debug, Serialize)]
@@ -42,6 +43,9 @@ pub(super) struct Summary<'a> {
     running_ms: Option<u64>,
     /// Who wants it kept, and since when.
     kept: Option<&'a Kept>,
+    /// The rule that knows why it failed.
+    known_failure: Option<&'a str>,
+    retried_from: Option<JobId>,
 }
 
 impl<'a> Summary<'a> {
@@ -68,6 +72,8 @@ impl<'a> Summary<'a> {
             ended: job.ended,
             running_ms: job.running_time(now).map(millis),
             kept: job.holdings.kept.as_ref(),
+            known_failure: job.known_failure.as_deref(),
+            retried_from: job.lineage.retried_from,
         }
     }
 }
@@ -89,7 +95,8 @@ pub(super) struct Record<'a> {
     backend: &'a serde_json::Map<String, Value>,
     lineage: &'a Lineage,
     parts: &'a [PartDuration],
-    known_failure: Option<&'a str>,
+    /// Where it stands among failures and retries.
+    standing: &'a Standing,
     load_at_end: Option<HostLoad>,
     video_bytes: u64,
     results_bytes: u64,
@@ -99,7 +106,13 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(job: &'a Job, reason: Option<&'a str>, run: &Run, now: Timestamp) -> Self {
+    pub(super) fn new(
+        job: &'a Job,
+        reason: Option<&'a str>,
+        run: &Run,
+        standing: &'a Standing,
+        now: Timestamp,
+    ) -> Self {
         Self {
             summary: Summary::new(job, reason, now),
             definition: &job.definition,
@@ -118,7 +131,7 @@ impl<'a> Record<'a> {
             backend: &job.backend,
             lineage: &job.lineage,
             parts: &job.parts,
-            known_failure: job.known_failure.as_deref(),
+            standing,
             load_at_end: job.load_at_end,
             video_bytes: job.holdings.video_bytes,
             results_bytes: job.holdings.results_bytes,

@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    api, assets, disk, doctor, events, files, guard, handbook, metrics, pages, report, state::Web,
-    submit, video,
+    api, assets, disk, doctor, events, failures, files, guard, handbook, known, metrics, pages,
+    report, state::Web, submit, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -26,6 +26,12 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}/cancel", post(api::cancel))
         .route("/jobs/{id}/keep", post(api::keep))
         .route("/jobs/{id}/release", post(api::release))
+        .route("/jobs/{id}/retry", post(known::retry))
+        .route("/known", get(known::list).post(known::put))
+        .route("/known/{name}", get(known::show).delete(known::remove))
+        .route("/known/{name}/apply", post(known::apply))
+        .route("/failures", get(known::groups))
+        .route("/failures/try", post(known::try_pattern))
         .route("/disk", get(disk::json))
         .route("/store/snapshot", post(api::snapshot))
         .route("/status", get(api::status))
@@ -35,6 +41,7 @@ pub fn router(web: Web) -> Router {
         .route("/", get(pages::queue))
         .route("/events", get(events::queue))
         .route("/history", get(pages::history))
+        .route("/failures", get(failures::page))
         .route("/disk", get(disk::page))
         .route("/find", get(pages::find))
         .route("/doctor", get(doctor::page))

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{runs::Runs, watching::Watchers};
 use crate::{
     clock,
-    config::Retention,
+    config::{Retention, Retry},
     doctor::{self, Report},
     handbook::Handbook,
     markup::Moment,
@@ -125,6 +125,8 @@ pub struct Web {
     pub inbox: PathBuf,
     /// What is kept of ended jobs.
     pub retention: Retention,
+    /// How failed jobs are retried where a rule says nothing else.
+    pub retry: Retry,
     pub watchers: Watchers,
     pub submit: Submit,
     pub activity: Activity,

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::words::{clean, duration, size, time};
 use crate::{
-    cli::answers::{Job, Record, Status, Step},
+    cli::answers::{Job, Record, Standing, Status, Step},
     model::{Cause, Outcome, Verdict},
 };
 
@@ -27,6 +27,9 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
     }
     if let Some(cause) = &job.cause {
         fact("because", because(cause));
+    }
+    for (name, words) in standing(record, zone) {
+        fact(name, words);
     }
     let by = format!("by {} ({})", clean(&job.submitter.name), clean(&job.way_in));
     fact("submitted", format!("{} {by}", time(job.submitted, zone)));
@@ -63,6 +66,30 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
         }
     }
     text
+}
+
+/// Where it stands among failures and retries.
+fn standing(record: &Record, zone: &TimeZone) -> Vec<(&'static str, String)> {
+    let Standing { marks, group, made, retried_as, pending } = &record.standing;
+    let mut facts = Vec::new();
+    for mark in marks {
+        let bug = mark.bug.as_ref().map_or_else(String::new, |bug| format!(", {}", clean(bug)));
+        facts.push(("known", clean(&mark.rule) + &bug));
+    }
+    if let Some(group) = group {
+        facts.push(("unknown", format!("{} like this: sutler known groups", group.count)));
+    }
+    if let Some(made) = made {
+        facts.push(("retry of", format!("job {}, by {}", made.from, clean(&made.by))));
+    }
+    for retry in retried_as {
+        facts.push(("retried as", format!("job {retry}")));
+    }
+    if let Some(pending) = pending {
+        let (due, rule) = (time(pending.due, zone), clean(&pending.rule));
+        facts.push(("retry due", format!("{due}, by rule {rule}")));
+    }
+    facts
 }
 
 /// What `wait` ends with.
@@ -137,6 +164,11 @@ mod tests {
             "submitter": {"uid": 1000, "name": "ada"}, "way_in": "inbox",
             "submitted": "2026-01-31T12:05:09Z", "started": "2026-01-31T12:05:10Z",
             "ended": "2026-01-31T12:08:15Z", "running_ms": 185_000, "definition": "…",
+            "standing": {
+                "marks": [{"rule": "slow-mirror", "later": true, "bug": "https://bugs.example/7"}],
+                "group": null, "made": {"from": 5, "depth": 1, "by": "ada"}, "retried_as": [8, 9],
+                "pending": {"job": 7, "due": "2026-01-31T12:10:00Z", "rule": "slow-mirror"},
+            },
             "run": {"seq": 9, "items": [
                 {"module": {"path": "2/0", "name": "localisation", "result": "fail"}, "steps": [
                     step("assert_screen", "installer-language", Some(64_000), "ok", ""),
@@ -159,6 +191,11 @@ mod tests {
 
           verdict    failed
           because    no needle matched in 120 s, step 2/0/1 [guest: no_match]
+          known      slow-mirror, https://bugs.example/7
+          retry of   job 5, by ada
+          retried as job 8
+          retried as job 9
+          retry due  2026-01-31 12:10:00, by rule slow-mirror
           submitted  2026-01-31 12:05:09 by ada (inbox)
           started    2026-01-31 12:05:10
           ended      2026-01-31 12:08:15 after 3 min 5 s

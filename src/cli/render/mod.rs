@@ -3,6 +3,7 @@
 mod disk;
 mod event;
 mod job;
+mod known;
 mod problem;
 mod table;
 mod words;
@@ -10,6 +11,7 @@ mod words;
 pub(super) use disk::disk;
 pub(super) use event::{doing, event};
 pub(super) use job::{end, record, verdict};
+pub(super) use known::{added, groups, preview, rule, rules, tried};
 pub(super) use problem::{explained, mistakes, problems};
 pub(super) use table::jobs;
 pub(super) use words::{clean, size};

@@ -48,6 +48,9 @@ fn row(job: &Job, zone: &TimeZone) -> [String; 6] {
     if job.kept.is_some() {
         name += " (kept)";
     }
+    if let Some(rule) = &job.known_failure {
+        name += &format!(" (known: {})", clean(rule));
+    }
     [
         job.number.to_string(),
         result,
@@ -80,6 +83,7 @@ mod tests {
                 job(12, "memtest", serde_json::json!({"state": "waiting", "reason": "1 GiB of memory is free"})),
                 job(11, "installer", serde_json::json!({"state": "running", "running_ms": 65_000, "cancel_asked": true})),
                 job(9, "inst\u{1b}[2Jaller", serde_json::json!({"verdict": "softfailed", "running_ms": 185_000})),
+                job(8, "install", serde_json::json!({"verdict": "failed", "known_failure": "slow-mirror"})),
             ],
             "next": "k-9",
         });
@@ -89,6 +93,7 @@ mod tests {
         12   waiting            2026-01-31 12:05:09             ada  memtest (1 GiB of memory is free)
         11   running, stopping  2026-01-31 12:05:09  1 min 5 s  ada  installer
         9    softfailed         2026-01-31 12:05:09  3 min 5 s  ada  inst�[2Jaller
+        8    failed             2026-01-31 12:05:09             ada  install (known: slow-mirror)
         There are more: sutler jobs --before k-9
         ");
     }

@@ -99,6 +99,10 @@ fn every_key_can_be_said_in_all_three_places_and_is_shown_as_it_was_said() {
         ("retention.least_free", r#""512M""#, "512M"),
         ("retention.most", r#""2T""#, "2T"),
         ("retention.rejected", "0", "0"),
+        ("retry.automatic", "true", "true"),
+        ("retry.most", "3", "3"),
+        ("retry.backoff", r#""90s""#, "90s"),
+        ("retry.per_day", "0", "0"),
         ("log.level", r#""warn,sutler::vm=trace""#, "warn,sutler::vm=trace"),
         ("log.form", r#""json""#, "json"),
     ];

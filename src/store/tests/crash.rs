@@ -11,8 +11,14 @@ use std::{
 
 use redb::{Builder, StorageBackend};
 
-use super::sample::{at, ended, job, wait};
+use uuid::Uuid;
+
+use super::{
+    known::{ON, failure, rule},
+    sample::{at, ended, job, wait},
+};
 use crate::{
+    config::Retry,
     model::{JobId, JobState, Verdict},
     store::{Change, Store, StoreError, Submitted, Writer},
 };
@@ -163,6 +169,84 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_flush() {
             }
         }
     });
+}
+
+/// A job that fails for a known reason and is retried twice, each retry failing again: what was
+/// acknowledged before the cut, as (retries made, retries decided on).
+async fn retried(store: &Store, backend: &Backend) -> (u64, u64) {
+    let mut acknowledged = (0, 0);
+    store.put_rule(rule("r", "x"), true).await.unwrap();
+    let settings = Retry { most: 2, ..ON };
+    let mut id = store.submit(job(1, 50)).await.unwrap().id;
+    for n in 1..=3 {
+        let told = Some(failure("x"));
+        store.end(id, ended(n, Verdict::Failed), told, settings).await.unwrap();
+        acknowledged.1 = if backend.disk().has_power() { n.min(2) } else { acknowledged.1 };
+        if n < 3 {
+            id = store.retry_due(id, Uuid::from_u128(u128::from(n) + 50)).await.unwrap().id;
+            acknowledged.0 = if backend.disk().has_power() { n } else { acknowledged.0 };
+        }
+    }
+    acknowledged
+}
+
+#[test]
+fn a_power_cut_at_any_flush_loses_no_retry_and_makes_none_twice() {
+    wait(async {
+        let whole = Backend::default();
+        let (store, writer) = whole.open().unwrap();
+        let first = whole.disk().syncs;
+        retried(&store, &whole).await;
+        let last = whole.disk().syncs;
+        writer.close().await;
+
+        for cut in first + 1..=last + 1 {
+            let backend = Backend::default();
+            let (store, writer) = backend.open().unwrap();
+            backend.disk().cut_at = Some(cut);
+            let (made, decided) = retried(&store, &backend).await;
+            let images = [backend.after_the_cut(false), backend.after_the_cut(true)];
+            writer.close().await;
+            for image in images {
+                let (store, writer) = image.open().unwrap();
+                store.check_consistent().unwrap();
+                let jobs = store.last_job().await.unwrap().0;
+                let waiting = store.pending_retries(9).await.unwrap();
+                let there = jobs.saturating_sub(1);
+                assert!(there >= made, "{there} of {made} at cut {cut} of {last}");
+                let known = there + waiting.len() as u64;
+                assert!((decided..=2).contains(&known), "{known} of {decided} at cut {cut}");
+                assert_eq!(store.retries_today().await.unwrap(), known, "each counts once");
+                // The next appliance goes on where this one was, to the same number.
+                finish(&store).await;
+                let jobs = store.last_job().await.unwrap().0;
+                assert!(jobs == 0 || jobs == 3 || known == 0, "{jobs} jobs at cut {cut}");
+                store.check_consistent().unwrap();
+                writer.close().await;
+            }
+        }
+    });
+}
+
+/// Makes what is due and lets it fail until nothing is due any more.
+async fn finish(store: &Store) {
+    let settings = Retry { most: 2, ..ON };
+    let mut n = 100;
+    loop {
+        let waiting = store.pick_in(JobState::Waiting, 9, |job| job.id).await.unwrap();
+        let due = store.pending_retries(9).await.unwrap();
+        if waiting.is_empty() && due.is_empty() {
+            return;
+        }
+        for id in waiting {
+            let told = Some(failure("x"));
+            store.end(id, ended(n, Verdict::Failed), told, settings).await.unwrap();
+        }
+        for due in due {
+            store.retry_due(due.job, Uuid::from_u128(u128::from(n))).await.unwrap();
+            n += 1;
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod behaviour;
 mod crash;
 mod holdings;
+mod known;
 mod model;
 mod sample;
 mod tally;

@@ -17,6 +17,7 @@ async fn every_page_is_served_with_strict_headers() {
     for path in [
         "/",
         "/history",
+        "/failures",
         "/jobs/1",
         "/jobs/2",
         "/jobs/3",

@@ -2,6 +2,7 @@
 //! or a program on the socket would use it.
 
 mod demo;
+mod failures;
 mod http;
 mod pages;
 mod site;

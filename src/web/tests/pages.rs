@@ -3,6 +3,7 @@
 use crate::{
     markup::{Tail, samples::*},
     model::{Job, Outcome, Run, Verdict},
+    store::Standing,
     web::{
         history::{self, HistoryView},
         job::{self, JobView},
@@ -27,6 +28,7 @@ fn job_view(job: Job, run: Run) -> JobView {
         moment: moment(),
         job,
         run,
+        standing: Standing::default(),
         reason: None,
         video: Some(Video { url, epoch: std::time::Duration::from_secs(1) }),
         texts: vec![serial],

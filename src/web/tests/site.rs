@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Retention,
+    config::{Retention, Retry},
     doctor::Report,
     markup::samples,
     model::*,
@@ -92,6 +92,7 @@ impl Site {
             data: folder.path().into(),
             inbox: folder.path().join("inbox"),
             retention: Retention::default(),
+            retry: Retry::default(),
             watchers: Watchers::new(Arc::new(move |job, on| {
                 watched.lock().unwrap().watch.push((job, on));
             })),
@@ -144,9 +145,10 @@ impl Site {
             self.store.change(job.id, state).await.unwrap();
         }
         if let (Some(at), Some(verdict)) = (job.ended, job.verdict) {
-            let Job { cause, backend, load_at_end: load, parts, .. } = job;
+            let failure = Failure::of_record(&job);
+            let Job { id, cause, backend, load_at_end: load, parts, .. } = job;
             let end = Change::Ended { at, verdict, cause, backend, load, parts };
-            self.store.change(job.id, end).await.unwrap();
+            self.store.end(id, end, failure, Retry::default()).await.unwrap();
         }
     }
 

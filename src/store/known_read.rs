@@ -1,0 +1,252 @@
+//! What readers ask about failures, each in one short read transaction.
+
+use jiff::Timestamp;
+use redb::ReadTransaction;
+use serde::Serialize;
+
+use super::{
+    StoreError,
+    error::disk,
+    known_record as record,
+    known_tables::{
+        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, PENDING, RETRIED, RETRIES,
+        RETRY_DAYS, RULES,
+    },
+    read, tables,
+};
+use crate::{
+    decide::retry::day,
+    model::{Failure, FailureGroup, JobId, KnownRule, PendingRetry, Signature},
+};
+
+/// A rule that has marked a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mark {
+    pub rule: String,
+    /// Later than at the job's end.
+    pub later: bool,
+    /// Where its bug is told; none when the rule has none, or is gone.
+    pub bug: Option<String>,
+}
+
+/// How a retry came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Made {
+    pub from: JobId,
+    /// How often the chain up to and with this one has been retried.
+    pub depth: u32,
+    /// The rule, or the account that asked.
+    pub by: String,
+}
+
+/// Where a job stands among failures and retries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    pub marks: Vec<Mark>,
+    /// Of a failure that no rule knows.
+    pub group: Option<FailureGroup>,
+    /// When the job is a retry.
+    pub made: Option<Made>,
+    /// Its retries.
+    pub retried_as: Vec<JobId>,
+    pub pending: Option<PendingRetry>,
+}
+
+/// How often a rule has matched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleDays {
+    /// A number a day (UTC), the last is today.
+    pub days: Vec<u64>,
+    /// The latest jobs, newest first.
+    pub jobs: Vec<JobId>,
+}
+
+pub(super) fn rules(txn: &ReadTransaction) -> Result<Vec<KnownRule>, StoreError> {
+    let table = txn.open_table(RULES).map_err(disk("read"))?;
+    let mut rules = Vec::new();
+    for entry in table.range::<&str>(..).map_err(disk("read"))? {
+        let (name, bytes) = entry.map_err(disk("read"))?;
+        rules.push(record::decode_rule(name.value(), bytes.value())?);
+    }
+    Ok(rules)
+}
+
+/// Jobs of a rule that ended at `since` or later, newest first.
+pub(super) fn known_jobs(
+    txn: &ReadTransaction,
+    rule: &str,
+    since: Timestamp,
+    limit: usize,
+) -> Result<Vec<JobId>, StoreError> {
+    let table = txn.open_table(BY_RULE).map_err(disk("read"))?;
+    let range = (rule, since.as_microsecond(), 0)..=(rule, i64::MAX, u64::MAX);
+    let mut jobs = Vec::new();
+    for entry in table.range(range).map_err(disk("read"))?.rev().take(limit) {
+        jobs.push(JobId(entry.map_err(disk("read"))?.0.value().2));
+    }
+    Ok(jobs)
+}
+
+/// The last `days` days of a rule, and its latest jobs. Walks the jobs of that time.
+pub(super) fn rule_days(
+    txn: &ReadTransaction,
+    rule: &str,
+    now: Timestamp,
+    days: usize,
+    limit: usize,
+) -> Result<RuleDays, StoreError> {
+    let table = txn.open_table(BY_RULE).map_err(disk("read"))?;
+    let today = day(now);
+    let first = today - i64::try_from(days).unwrap_or(i64::MAX) + 1;
+    let from = first.saturating_mul(86_400_000_000);
+    let mut counted = vec![0; days];
+    let range = (rule, from, 0)..=(rule, i64::MAX, u64::MAX);
+    for entry in table.range(range).map_err(disk("read"))? {
+        let (_, end, _) = entry.map_err(disk("read"))?.0.value();
+        let slot = end.div_euclid(86_400_000_000) - first;
+        // An engine's clock may be a little ahead of ours.
+        let slot = usize::try_from(slot).unwrap_or(0).min(days.saturating_sub(1));
+        counted[slot] += 1;
+    }
+    let jobs = known_jobs(txn, rule, Timestamp::MIN, limit)?;
+    Ok(RuleDays { days: counted, jobs })
+}
+
+/// Largest first, of equals the latest first.
+pub(super) fn groups(txn: &ReadTransaction, limit: usize) -> Result<Vec<FailureGroup>, StoreError> {
+    let by_size = txn.open_table(BY_SIZE).map_err(disk("read"))?;
+    let mut groups = Vec::new();
+    for entry in by_size.range::<(u64, i64, u64)>(..).map_err(disk("read"))?.rev().take(limit) {
+        let (_, _, of) = entry.map_err(disk("read"))?.0.value();
+        let group = group(txn, Signature(of))?;
+        let missing =
+            || StoreError::Damaged { what: format!("the group {}", Signature(of)), source: None };
+        groups.push(group.ok_or_else(missing)?);
+    }
+    Ok(groups)
+}
+
+pub(super) fn group(
+    txn: &ReadTransaction,
+    signature: Signature,
+) -> Result<Option<FailureGroup>, StoreError> {
+    let table = txn.open_table(GROUPS).map_err(disk("read"))?;
+    let Some(group) = table.get(signature.0).map_err(disk("read"))? else { return Ok(None) };
+    let (count, first, last, sample) = group.value();
+    let (first, last) = (time(first, sample)?, time(last, sample)?);
+    Ok(Some(FailureGroup { signature, count, first, last, sample: JobId(sample) }))
+}
+
+/// Jobs of a group, newest first.
+pub(super) fn group_jobs(
+    txn: &ReadTransaction,
+    signature: Signature,
+    limit: usize,
+) -> Result<Vec<JobId>, StoreError> {
+    let table = txn.open_table(GROUPED).map_err(disk("read"))?;
+    let whole = (signature.0, i64::MIN, 0)..=(signature.0, i64::MAX, u64::MAX);
+    let mut jobs = Vec::new();
+    for entry in table.range(whole).map_err(disk("read"))?.rev().take(limit) {
+        jobs.push(JobId(entry.map_err(disk("read"))?.0.value().2));
+    }
+    Ok(jobs)
+}
+
+/// What is kept of a job's failure.
+pub(super) fn failure(
+    txn: &ReadTransaction,
+    id: JobId,
+) -> Result<Option<(Signature, Failure)>, StoreError> {
+    let Some(job) = read::job(txn, id)? else { return Ok(None) };
+    let Some(key) = tables::end_key(&job) else { return Ok(None) };
+    let table = txn.open_table(FAILURES).map_err(disk("read"))?;
+    let bytes = table.get(key).map_err(disk("read"))?;
+    bytes.map(|bytes| record::decode_failure(id.0, bytes.value())).transpose()
+}
+
+/// Failures kept, from `from` on, oldest first, and where to go on.
+pub(super) fn failures(
+    txn: &ReadTransaction,
+    from: EndKey,
+    limit: usize,
+) -> Result<(Vec<(JobId, Failure)>, Option<EndKey>), StoreError> {
+    let table = txn.open_table(FAILURES).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    let mut last = from;
+    for entry in table.range(from..).map_err(disk("read"))?.take(limit) {
+        let (key, bytes) = entry.map_err(disk("read"))?;
+        last = key.value();
+        found.push((JobId(last.1), record::decode_failure(last.1, bytes.value())?.1));
+    }
+    let next = (found.len() == limit).then_some((last.0, last.1 + 1));
+    Ok((found, next))
+}
+
+pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, StoreError> {
+    let marks = marks(txn, id)?;
+    let group = match failure(txn, id)? {
+        Some((signature, _)) if marks.is_empty() => group(txn, signature)?,
+        Some(_) | None => None,
+    };
+    let retries = txn.open_table(RETRIES).map_err(disk("read"))?;
+    let made = retries.get(id.0).map_err(disk("read"))?.map(|made| {
+        let (from, depth, by) = made.value();
+        Made { from: JobId(from), depth, by: by.to_owned() }
+    });
+    let pending = pending(txn, usize::MAX)?.into_iter().find(|pending| pending.job == id);
+    Ok(Standing { marks, group, made, retried_as: retried_as(txn, id)?, pending })
+}
+
+/// The retries of a job, oldest first.
+pub(super) fn retried_as(txn: &ReadTransaction, id: JobId) -> Result<Vec<JobId>, StoreError> {
+    let table = txn.open_table(RETRIED).map_err(disk("read"))?;
+    let mut retries = Vec::new();
+    for entry in table.range((id.0, 0)..=(id.0, u64::MAX)).map_err(disk("read"))? {
+        retries.push(JobId(entry.map_err(disk("read"))?.0.value().1));
+    }
+    Ok(retries)
+}
+
+fn marks(txn: &ReadTransaction, id: JobId) -> Result<Vec<Mark>, StoreError> {
+    let table = txn.open_table(MARKS).map_err(disk("read"))?;
+    let rules = txn.open_table(RULES).map_err(disk("read"))?;
+    let mut marks = Vec::new();
+    for entry in table.range((id.0, "")..(id.0 + 1, "")).map_err(disk("read"))? {
+        let (key, later) = entry.map_err(disk("read"))?;
+        let (_, name) = key.value();
+        let bytes = rules.get(name).map_err(disk("read"))?;
+        let rule = bytes.map(|bytes| record::decode_rule(name, bytes.value())).transpose()?;
+        let bug = rule.and_then(|rule| rule.bug);
+        marks.push(Mark { rule: name.to_owned(), later: later.value(), bug });
+    }
+    Ok(marks)
+}
+
+/// Retries that wait for their time, the next one first.
+pub(super) fn pending(
+    txn: &ReadTransaction,
+    limit: usize,
+) -> Result<Vec<PendingRetry>, StoreError> {
+    let table = txn.open_table(PENDING).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for entry in table.range::<EndKey>(..).map_err(disk("read"))?.take(limit) {
+        let (key, rule) = entry.map_err(disk("read"))?;
+        let (due, id) = key.value();
+        let (due, rule) = (time(due, id)?, rule.value().to_owned());
+        found.push(PendingRetry { job: JobId(id), due, rule });
+    }
+    Ok(found)
+}
+
+/// Retries the box has decided on by itself on the day of `at`.
+pub(super) fn retries_on(txn: &ReadTransaction, at: Timestamp) -> Result<u64, StoreError> {
+    let table = txn.open_table(RETRY_DAYS).map_err(disk("read"))?;
+    Ok(table.get(day(at)).map_err(disk("read"))?.map_or(0, |count| count.value()))
+}
+
+fn time(us: i64, id: u64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(us).map_err(|error| StoreError::Damaged {
+        what: format!("a time of job {id}"),
+        source: Some(std::sync::Arc::new(error)),
+    })
+}

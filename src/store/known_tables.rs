@@ -1,0 +1,322 @@
+//! The tables of failures: what is kept of each, which rules know it, which group the unknown ones
+//! are in, and which jobs are retries of which.
+//!
+//! A failure that is kept is either marked by at least one rule or in exactly one group; all of it
+//! changes in the transaction that ends the job, marks it or forgets it.
+
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::{StoreError, error::disk, known_record as record};
+use crate::model::{Failure, Job, JobId, KnownRule, Signature};
+
+/// Name to the rule (`KnownRuleV1`).
+pub(super) const RULES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("known-rules-1");
+/// (end, job number) to what is kept of the failure (`FailureV1`), oldest first.
+pub(super) const FAILURES: TableDefinition<'_, EndKey, &[u8]> = TableDefinition::new("failures-1");
+/// (job number, rule) to whether the mark was made later than at the job's end.
+pub(super) const MARKS: TableDefinition<'_, (u64, &str), bool> =
+    TableDefinition::new("known-marks-1");
+/// (rule, end, job number): the jobs of a rule, oldest first.
+pub(super) const BY_RULE: TableDefinition<'_, (&str, i64, u64), ()> =
+    TableDefinition::new("known-by-rule-1");
+/// Signature to (how many, first end, last end, the last job).
+pub(super) const GROUPS: TableDefinition<'_, u64, Group> = TableDefinition::new("failure-groups-1");
+/// (signature, end, job number) of failures no rule knows, oldest first.
+pub(super) const GROUPED: TableDefinition<'_, (u64, i64, u64), ()> =
+    TableDefinition::new("failures-by-signature-1");
+/// (how many, last end, signature): the largest group last, of equals the latest.
+pub(super) const BY_SIZE: TableDefinition<'_, (u64, i64, u64), ()> =
+    TableDefinition::new("failure-groups-by-size-1");
+/// A retry to (the job it retries, how often that chain has been retried, who or which rule).
+pub(super) const RETRIES: TableDefinition<'_, u64, (u64, u32, &str)> =
+    TableDefinition::new("retries-1");
+/// (job number, its retry): the same the other way round.
+pub(super) const RETRIED: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("retried-1");
+/// (when it is due in microseconds since 1970, job number) to the rule that wants it.
+pub(super) const PENDING: TableDefinition<'_, EndKey, &str> =
+    TableDefinition::new("retries-pending-1");
+/// Day (UTC, since 1970) to the retries decided on by the box itself.
+pub(super) const RETRY_DAYS: TableDefinition<'_, i64, u64> =
+    TableDefinition::new("retries-by-day-1");
+
+pub(super) type EndKey = (i64, u64);
+pub(super) type Group = (u64, i64, i64, u64);
+
+/// Rules there may be: each is tried on each failure.
+const MOST_RULES: u64 = 500;
+
+/// All of them, open in one transaction.
+pub(super) struct KnownTables<'txn> {
+    rules: Table<'txn, &'static str, &'static [u8]>,
+    failures: Table<'txn, EndKey, &'static [u8]>,
+    marks: Table<'txn, (u64, &'static str), bool>,
+    by_rule: Table<'txn, (&'static str, i64, u64), ()>,
+    groups: Table<'txn, u64, Group>,
+    grouped: Table<'txn, (u64, i64, u64), ()>,
+    by_size: Table<'txn, (u64, i64, u64), ()>,
+    retries: Table<'txn, u64, (u64, u32, &'static str)>,
+    retried: Table<'txn, (u64, u64), ()>,
+    pending: Table<'txn, EndKey, &'static str>,
+    retry_days: Table<'txn, i64, u64>,
+}
+
+impl<'txn> KnownTables<'txn> {
+    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            rules: txn.open_table(RULES).map_err(disk("written"))?,
+            failures: txn.open_table(FAILURES).map_err(disk("written"))?,
+            marks: txn.open_table(MARKS).map_err(disk("written"))?,
+            by_rule: txn.open_table(BY_RULE).map_err(disk("written"))?,
+            groups: txn.open_table(GROUPS).map_err(disk("written"))?,
+            grouped: txn.open_table(GROUPED).map_err(disk("written"))?,
+            by_size: txn.open_table(BY_SIZE).map_err(disk("written"))?,
+            retries: txn.open_table(RETRIES).map_err(disk("written"))?,
+            retried: txn.open_table(RETRIED).map_err(disk("written"))?,
+            pending: txn.open_table(PENDING).map_err(disk("written"))?,
+            retry_days: txn.open_table(RETRY_DAYS).map_err(disk("written"))?,
+        })
+    }
+
+    pub(super) fn rule(&self, name: &str) -> Result<Option<KnownRule>, StoreError> {
+        let bytes = self.rules.get(name).map_err(disk("read"))?;
+        bytes.map(|bytes| record::decode_rule(name, bytes.value())).transpose()
+    }
+
+    /// Adds a rule, or makes one what it is now.
+    ///
+    /// # Errors
+    /// [`StoreError::RuleThere`] when there is one of that name and it shall not be replaced,
+    /// [`StoreError::TooManyRules`].
+    pub(super) fn put_rule(&mut self, rule: &KnownRule, replace: bool) -> Result<(), StoreError> {
+        use redb::ReadableTableMetadata as _;
+        let before = self.rule(&rule.name)?;
+        if before.is_some() && !replace {
+            return Err(StoreError::RuleThere { name: rule.name.clone() });
+        }
+        if before.is_none() && self.rules.len().map_err(disk("read"))? >= MOST_RULES {
+            return Err(StoreError::TooManyRules { most: MOST_RULES });
+        }
+        let created = before.map_or_else(|| rule.created.clone(), |before| before.created);
+        let bytes = record::encode_rule(&KnownRule { created, ..rule.clone() });
+        self.rules.insert(rule.name.as_str(), bytes.as_slice()).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    /// Takes a rule away; what it has marked stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchRule`]
+    pub(super) fn remove_rule(&mut self, name: &str) -> Result<(), StoreError> {
+        let there = self.rules.remove(name).map_err(disk("written"))?.is_some();
+        if there { Ok(()) } else { Err(StoreError::NoSuchRule { name: name.into() }) }
+    }
+
+    /// Keeps a failure of a job that has just ended: marked by `rules`, or in its group.
+    pub(super) fn keep(
+        &mut self,
+        job: &Job,
+        signature: Signature,
+        failure: &Failure,
+        rules: &[KnownRule],
+    ) -> Result<(), StoreError> {
+        let Some(key) = super::tables::end_key(job) else { return Ok(()) };
+        let bytes = record::encode_failure(signature, failure);
+        self.failures.insert(key, bytes.as_slice()).map_err(disk("written"))?;
+        for rule in rules {
+            self.enter_rule(key, &rule.name, false)?;
+        }
+        if rules.is_empty() { self.enter_group(signature, key) } else { Ok(()) }
+    }
+
+    /// Marks a job that ended before the rule was there. False when there is nothing to mark, or it
+    /// is marked already.
+    pub(super) fn mark(&mut self, job: &Job, rule: &str) -> Result<bool, StoreError> {
+        let Some(key) = super::tables::end_key(job) else { return Ok(false) };
+        let Some(signature) = self.signature(key)? else { return Ok(false) };
+        if self.marks.get((key.1, rule)).map_err(disk("read"))?.is_some() {
+            return Ok(false);
+        }
+        if !self.is_marked(key.1)? {
+            self.leave_group(signature, key)?;
+        }
+        self.enter_rule(key, rule, true)?;
+        Ok(true)
+    }
+
+    /// Takes back up to `most` marks that a rule got later than at the end of the job, from `from`
+    /// on; jobs nothing else knows go back to their group. Where to go on; none when it is done.
+    pub(super) fn unmark(
+        &mut self,
+        rule: &str,
+        from: EndKey,
+        most: usize,
+    ) -> Result<Option<EndKey>, StoreError> {
+        let mut keys = Vec::new();
+        let range = (rule, from.0, from.1)..=(rule, i64::MAX, u64::MAX);
+        for entry in self.by_rule.range(range).map_err(disk("read"))?.take(most) {
+            let (key, _) = entry.map_err(disk("read"))?;
+            let (_, end, id) = key.value();
+            keys.push((end, id));
+        }
+        for key in &keys {
+            let later = self.marks.get((key.1, rule)).map_err(disk("read"))?;
+            if !later.is_some_and(|later| later.value()) {
+                continue;
+            }
+            self.leave_rule(*key, rule)?;
+            if let (false, Some(signature)) = (self.is_marked(key.1)?, self.signature(*key)?) {
+                self.enter_group(signature, *key)?;
+            }
+        }
+        Ok(keys.last().filter(|_| keys.len() == most).map(|(end, id)| (*end, id + 1)))
+    }
+
+    /// How often the chain a job ends has been retried: 0 for one that is no retry.
+    pub(super) fn depth(&self, id: JobId) -> Result<u32, StoreError> {
+        let made = self.retries.get(id.0).map_err(disk("read"))?;
+        Ok(made.map_or(0, |made| made.value().1))
+    }
+
+    pub(super) fn link(&mut self, from: JobId, to: JobId, by: &str) -> Result<(), StoreError> {
+        let depth = self.depth(from)?.saturating_add(1);
+        self.retries.insert(to.0, (from.0, depth, by)).map_err(disk("written"))?;
+        self.retried.insert((from.0, to.0), ()).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    pub(super) fn retries_on(&self, day: i64) -> Result<u64, StoreError> {
+        Ok(self.retry_days.get(day).map_err(disk("read"))?.map_or(0, |count| count.value()))
+    }
+
+    /// Makes a retry wait for its time, and counts it for `day`.
+    pub(super) fn await_retry(
+        &mut self,
+        due: EndKey,
+        rule: &str,
+        day: i64,
+    ) -> Result<(), StoreError> {
+        self.pending.insert(due, rule).map_err(disk("written"))?;
+        let before = self.retries_on(day)?;
+        self.retry_days.insert(day, before + 1).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    /// The retry that waits for a job, and the rule that wants it. There are never many, so they are
+    /// walked.
+    pub(super) fn awaited(&self, id: JobId) -> Result<Option<(EndKey, String)>, StoreError> {
+        for entry in self.pending.range::<EndKey>(..).map_err(disk("read"))? {
+            let (key, rule) = entry.map_err(disk("read"))?;
+            if key.value().1 == id.0 {
+                return Ok(Some((key.value(), rule.value().to_owned())));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn drop_retry(&mut self, due: EndKey) -> Result<(), StoreError> {
+        self.pending.remove(due).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    /// Takes everything of a job out that is no longer there.
+    pub(super) fn forget(&mut self, job: &Job) -> Result<(), StoreError> {
+        let id = job.id.0;
+        if let Some(key) = super::tables::end_key(job) {
+            let rules = self.marks_of(id)?;
+            if let (true, Some(signature)) = (rules.is_empty(), self.signature(key)?) {
+                self.leave_group(signature, key)?;
+            }
+            for rule in rules {
+                self.leave_rule(key, &rule)?;
+            }
+            self.failures.remove(key).map_err(disk("written"))?;
+        }
+        let made = self.retries.remove(id).map_err(disk("written"))?;
+        let from = made.map(|made| made.value().0);
+        if let Some(from) = from {
+            self.retried.remove((from, id)).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+
+    /// The first rule that has marked a job, if one has.
+    pub(super) fn mark_of(&self, id: u64) -> Result<Option<String>, StoreError> {
+        first_mark(&self.marks, id)
+    }
+
+    fn marks_of(&self, id: u64) -> Result<Vec<String>, StoreError> {
+        let mut rules = Vec::new();
+        for entry in self.marks.range((id, "")..(id + 1, "")).map_err(disk("read"))? {
+            rules.push(entry.map_err(disk("read"))?.0.value().1.to_owned());
+        }
+        Ok(rules)
+    }
+
+    fn is_marked(&self, id: u64) -> Result<bool, StoreError> {
+        Ok(self.mark_of(id)?.is_some())
+    }
+
+    fn signature(&self, key: EndKey) -> Result<Option<Signature>, StoreError> {
+        let bytes = self.failures.get(key).map_err(disk("read"))?;
+        let read = |bytes: &[u8]| record::decode_failure(key.1, bytes).map(|kept| kept.0);
+        bytes.map(|bytes| read(bytes.value())).transpose()
+    }
+
+    fn enter_rule(&mut self, key: EndKey, rule: &str, later: bool) -> Result<(), StoreError> {
+        self.marks.insert((key.1, rule), later).map_err(disk("written"))?;
+        self.by_rule.insert((rule, key.0, key.1), ()).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    fn leave_rule(&mut self, key: EndKey, rule: &str) -> Result<(), StoreError> {
+        self.marks.remove((key.1, rule)).map_err(disk("written"))?;
+        self.by_rule.remove((rule, key.0, key.1)).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    fn enter_group(&mut self, Signature(of): Signature, key: EndKey) -> Result<(), StoreError> {
+        let there = self.grouped.insert((of, key.0, key.1), ()).map_err(disk("written"))?.is_some();
+        self.regroup(of, i64::from(!there))
+    }
+
+    fn leave_group(&mut self, Signature(of): Signature, key: EndKey) -> Result<(), StoreError> {
+        let there = self.grouped.remove((of, key.0, key.1)).map_err(disk("written"))?.is_some();
+        self.regroup(of, -i64::from(there))
+    }
+
+    /// Makes a group's line what its jobs are now, of which there are so many more.
+    fn regroup(&mut self, of: u64, by: i64) -> Result<(), StoreError> {
+        let before = self.groups.get(of).map_err(disk("read"))?.map(|group| group.value());
+        let ends = {
+            let whole = (of, i64::MIN, 0)..=(of, i64::MAX, u64::MAX);
+            let mut jobs = self.grouped.range(whole).map_err(disk("read"))?;
+            let first = jobs.next().transpose().map_err(disk("read"))?;
+            let last = jobs.next_back().transpose().map_err(disk("read"))?;
+            let key = |entry: (redb::AccessGuard<'_, (u64, i64, u64)>, _)| entry.0.value();
+            let first: Option<(u64, i64, u64)> = first.map(key);
+            first.map(|first| (first, last.map_or(first, key)))
+        };
+        if let Some((count, _, last, _)) = before {
+            self.by_size.remove((count, last, of)).map_err(disk("written"))?;
+        }
+        let Some((first, last)) = ends else {
+            self.groups.remove(of).map_err(disk("written"))?;
+            return Ok(());
+        };
+        let count = before.map_or(0, |before| before.0).saturating_add_signed(by);
+        let now = (count, first.1, last.1, last.2);
+        self.groups.insert(of, now).map_err(disk("written"))?;
+        self.by_size.insert((count, last.1, of), ()).map_err(disk("written"))?;
+        Ok(())
+    }
+}
+
+/// The first rule, by name, that has marked a job.
+pub(super) fn first_mark(
+    marks: &impl ReadableTable<(u64, &'static str), bool>,
+    id: u64,
+) -> Result<Option<String>, StoreError> {
+    let mut range = marks.range((id, "")..(id + 1, "")).map_err(disk("read"))?;
+    let first = range.next().transpose().map_err(disk("read"))?;
+    Ok(first.map(|(key, _)| key.value().1.to_owned()))
+}

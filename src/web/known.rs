@@ -1,0 +1,286 @@
+//! Known failures and retries in the JSON API. What changes something answers on the socket only: a
+//! rule belongs to whoever made it, and only the keeper of the box may have jobs retried by
+//! themselves.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    body::{Body, to_bytes},
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    api,
+    errors::{Problem, WebError},
+    failures::{FailuresView, command},
+    guard::Access,
+    layout::job_url,
+    params::{NoParams, Params},
+    records::Summary,
+    state::Web,
+};
+use crate::{
+    clock,
+    decide::known::{self, Matcher},
+    model::{JobId, KnownRule, Pattern, RuleRetry, Submitter, Touch, quantity},
+    store::StoreError,
+};
+
+/// Bytes of a rule as it is sent.
+const BODY: usize = 64 << 10;
+/// Jobs that are listed at most.
+const JOBS: usize = 500;
+
+/// `GET /api/known`: rules with what they matched lately, and what is retried.
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let view = FailuresView::fetch(&web).await?;
+    let rules: Vec<_> = view
+        .rules
+        .iter()
+        .map(|(rule, days)| {
+            let mut told = json!(rule);
+            told["days"] = json!(days.days);
+            told["jobs"] = json!(days.jobs);
+            told
+        })
+        .collect();
+    let settings = view.settings;
+    let retry = json!({
+        "automatic": settings.automatic,
+        "most": settings.most,
+        "backoff_s": settings.backoff.as_secs(),
+        "per_day": settings.per_day,
+        "today": view.today,
+        "pending": view.pending,
+    });
+    Ok(Json(json!({ "rules": rules, "retry": retry })).into_response())
+}
+
+/// `GET /api/failures`: failures no rule knows, by kind.
+pub(super) async fn groups(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let view = FailuresView::fetch(&web).await?;
+    let mut groups = Vec::new();
+    for one in &view.groups {
+        let mut told = json!(one.group);
+        told["failure"] = json!(one.failure);
+        told["command"] = json!(command(&one.failure));
+        told["jobs"] =
+            json!(web.store.group_jobs(one.group.signature, super::failures::JOBS).await?);
+        groups.push(told);
+    }
+    Ok(Json(json!({ "groups": groups })).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Since {
+    /// How long ago, as `30d`; all of the past where it is not given.
+    since: Option<String>,
+}
+
+impl Since {
+    fn time(&self) -> Result<Timestamp, WebError> {
+        let Some(text) = &self.since else { return Ok(Timestamp::MIN) };
+        let refused = || {
+            let found: String = text.chars().take(40).collect();
+            WebError::BadRequest(format!("since: a length of time as 30d, not {found:?}"))
+        };
+        let ago = quantity::duration(text).ok_or_else(refused)?;
+        let ago = SignedDuration::try_from(ago).map_err(|_| refused())?;
+        Ok(clock::now().checked_sub(ago).unwrap_or(Timestamp::MIN))
+    }
+}
+
+/// `GET /api/known/{name}`: one rule and the jobs it has marked, newest first.
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    Params(asked): Params<Since>,
+) -> Result<Response, Problem> {
+    let rule = rule(&web, &name).await?;
+    let ids = web.store.known_jobs(&name, asked.time()?, JOBS).await?;
+    let jobs = told(&web, ids).await?;
+    Ok(Json(json!({ "rule": rule, "jobs": jobs })).into_response())
+}
+
+/// `POST /api/failures/try`: what a pattern would match of what is kept.
+pub(super) async fn try_pattern(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(asked): Params<Since>,
+    body: Body,
+) -> Result<Response, Problem> {
+    access.submitter()?;
+    let pattern: Pattern = read(body).await?;
+    Matcher::new(&pattern).map_err(WebError::from)?;
+    let (ids, looked) = web.store.try_pattern(pattern, asked.time()?, usize::MAX).await?;
+    let matched = ids.len();
+    // Of very many the latest are told.
+    let ids = ids.into_iter().rev().take(JOBS).collect();
+    let jobs = told(&web, ids).await?;
+    Ok(Json(json!({ "looked": looked, "matched": matched, "jobs": jobs })).into_response())
+}
+
+/// Jobs in short, each with its retries.
+async fn told(web: &Web, ids: Vec<JobId>) -> Result<Vec<Value>, WebError> {
+    let now = clock::now();
+    let mut jobs = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(job) = web.store.job(id).await? else { continue };
+        let mut told = json!(Summary::new(&job, None, now));
+        told["retried_as"] = json!(web.store.retried_as(id).await?);
+        jobs.push(told);
+    }
+    Ok(jobs)
+}
+
+/// A rule as somebody sends it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    name: String,
+    #[serde(default)]
+    notes: String,
+    #[serde(default)]
+    bug: Option<String>,
+    #[serde(default = "on")]
+    enabled: bool,
+    pattern: Pattern,
+    #[serde(default)]
+    retry: RuleRetry,
+}
+
+const fn on() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Put {
+    /// Change the one of that name, if there is one.
+    #[serde(default)]
+    replace: bool,
+}
+
+/// `POST /api/known`
+pub(super) async fn put(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(Put { replace }): Params<Put>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let who = access.submitter()?;
+    let Sent { name, notes, bug, enabled, pattern, retry } = read(body).await?;
+    let there = web.store.rules().await?.into_iter().find(|rule| rule.name == name);
+    if let Some(there) = &there {
+        may_change(&who, there)?;
+    }
+    if retry.automatic == Some(true) && !api::is_keeper(&who) {
+        return Err(WebError::KeeperOnly.into());
+    }
+    let touch = Touch { at: clock::now(), by: who.name.clone() };
+    let rule = KnownRule {
+        name,
+        owner: there.map_or(who.name, |there| there.owner),
+        notes,
+        bug,
+        created: touch.clone(),
+        changed: touch,
+        enabled,
+        pattern,
+        retry,
+    };
+    known::check(&rule).map_err(WebError::from)?;
+    web.store.put_rule(rule.clone(), replace).await.map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(rule)).into_response())
+}
+
+/// `DELETE /api/known/{name}`
+pub(super) async fn remove(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    may_change(&access.submitter()?, &rule(&web, &name).await?)?;
+    web.store.remove_rule(&name).await.map_err(refused)?;
+    Ok(Json(json!({ "removed": name })).into_response())
+}
+
+/// `POST /api/known/{name}/apply`: marks what is kept of the past.
+pub(super) async fn apply(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    may_change(&access.submitter()?, &rule(&web, &name).await?)?;
+    let marked = web.store.apply_rule(&name).await.map_err(refused)?;
+    Ok(Json(json!({ "rule": name, "marked": marked })).into_response())
+}
+
+/// `POST /api/jobs/{id|uuid}/retry`, on the socket.
+pub(super) async fn retry(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let (who, job) = api::own(&web, &access, &name).await?;
+    let new = web.store.retry(job.id, Uuid::now_v7(), who.name).await.map_err(refused)?;
+    let url = job_url(new.id);
+    let answer = json!({ "number": new.id, "uuid": new.uuid, "url": url, "retried_from": job.id });
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+async fn rule(web: &Web, name: &str) -> Result<KnownRule, WebError> {
+    let found = web.store.rules().await?.into_iter().find(|rule| rule.name == name);
+    found.ok_or(WebError::NotFound("known failure"))
+}
+
+fn may_change(who: &Submitter, rule: &KnownRule) -> Result<(), WebError> {
+    if who.name == rule.owner || api::is_keeper(who) {
+        return Ok(());
+    }
+    Err(WebError::NotYourRule { owner: rule.owner.clone() })
+}
+
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {
+    let bytes = to_bytes(body, BODY).await;
+    let bytes = bytes.map_err(|_| WebError::BadRequest(format!("more than {BODY} bytes")))?;
+    serde_json::from_slice(&bytes).map_err(|error| WebError::BadRequest(error.to_string()))
+}
+
+/// What the store says of a wish that cannot be fulfilled.
+fn refused(error: StoreError) -> WebError {
+    match error {
+        StoreError::NoSuchJob(_) => WebError::NotFound("job"),
+        StoreError::NoSuchRule { .. } => WebError::NotFound("known failure"),
+        StoreError::RuleThere { .. }
+        | StoreError::TooManyRules { .. }
+        | StoreError::NotEnded(_)
+        | StoreError::NoBundle(_)
+        | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),
+        StoreError::Ended(_)
+        | StoreError::Holds(_)
+        | StoreError::NotAllowed { .. }
+        | StoreError::AlreadyOpen { .. }
+        | StoreError::NewerLayout { .. }
+        | StoreError::Disk { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Closed => WebError::Store(error),
+    }
+}

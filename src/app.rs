@@ -14,6 +14,7 @@ mod doors;
 mod service;
 
 use std::{
+    convert::Infallible,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -22,7 +23,7 @@ use std::{
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,11 +33,12 @@ use crate::{
     decide::{DeviceType, Lends},
     doctor::{self, Keeper},
     handbook::Handbook,
+    insight::Insight,
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
-        Acceleration, Cause, Code, Command, EngineLog, EngineOrder, Job, NewJob, WayIn, Who,
-        with_causes,
+        Acceleration, Cause, Code, Command, EngineLog, EngineOrder, Job, JobState, Limit, NewJob,
+        WayIn, Who, with_causes,
     },
     schedule,
     store::{self, Store, StoreError, StoreSettings},
@@ -145,7 +147,8 @@ impl Parts {
         );
         engines.spawn(keeper.run(engines.stop.clone()));
 
-        let prepare = prepare_order(settings, proved.clone());
+        let insight = Insight::new(store.clone(), settings.thresholds);
+        let prepare = prepare_order(settings, proved.clone(), insight.clone());
         let blame_box = blame_box(doctor.clone());
         let (mut supervisor, handle) =
             Supervisor::new(data.clone(), store.clone(), prepare, blame_box, settings.retry);
@@ -187,6 +190,8 @@ impl Parts {
             retry: settings.retry,
             inbox: settings.inbox.clone(),
             watchers: watchers(handle.clone(), &doors),
+            limits_changed: limits_changed(&insight, store.clone(), handle.clone(), &doors),
+            insight,
             submit: submit(admission, store),
             activity: Arc::new(move |job| handle.activity(job)),
             hosts: settings.hosts.clone(),
@@ -272,6 +277,7 @@ fn blame_box(doctor: doctor::Handle) -> BlameBox {
 fn prepare_order(
     settings: &Settings,
     acceleration: watch::Receiver<Option<Acceleration>>,
+    insight: Insight,
 ) -> Prepare {
     let (data, roots) = (settings.data.clone(), settings.roots.clone());
     let log = EngineLog {
@@ -284,8 +290,8 @@ fn prepare_order(
             // It was accepted once: an older Sutler read it otherwise.
             let words = format!("this version does not understand the job: {problems}");
             Box::new(Cause::new(Who::Sutler, Code::Internal, words))
-        })?;
-        Ok(EngineOrder {
+        });
+        let order = read.map(|read| EngineOrder {
             job: job.id,
             uuid: job.uuid,
             definition: read.definition,
@@ -295,8 +301,56 @@ fn prepare_order(
             bound_to_parent: false,
             log: log.clone(),
             limits: Vec::new(),
+        });
+        let (insight, job) = (insight.clone(), job.clone());
+        Box::pin(async move {
+            let mut order = order?;
+            order.limits = limits(&insight, &job).await;
+            Ok(order)
         })
     })
+}
+
+/// What a job is held to. One that cannot be held to anything runs all the same.
+async fn limits(insight: &Insight, job: &Job) -> Vec<Limit> {
+    insight.limits(job).await.unwrap_or_else(|error| {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(job = %job.id, error, "could not read what the job is held to");
+        Vec::new()
+    })
+}
+
+/// Tells running engines their limits anew when some have changed. A job that is started in that
+/// very moment keeps those it was started with.
+fn limits_changed(
+    insight: &Insight,
+    store: Store,
+    handle: supervise::Handle,
+    tasks: &Tasks,
+) -> Arc<dyn Fn() + Send + Sync> {
+    let changed = Arc::new(Notify::new());
+    let (told, stop, insight) = (changed.clone(), tasks.stop.clone(), insight.clone());
+    tasks.spawn(async move {
+        stop.run_until_cancelled(tell_limits(&told, &insight, &store, &handle)).await;
+    });
+    Arc::new(move || changed.notify_one())
+}
+
+async fn tell_limits(
+    changed: &Notify,
+    insight: &Insight,
+    store: &Store,
+    handle: &supervise::Handle,
+) -> Infallible {
+    loop {
+        changed.notified().await;
+        for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
+            for job in store.jobs_in(state, usize::MAX).await.unwrap_or_default() {
+                let limits = limits(insight, &job).await;
+                handle.send(job.id, Command::Limits { limits }).await;
+            }
+        }
+    }
 }
 
 /// Passes "somebody watches" on to the engine, in order.

@@ -13,7 +13,7 @@
 //! vm  vision  capture  console  store      each the only one to touch its resource
 //! deploy                                   images made ready for a guest
 //! engine                                   one job, in a process of its own
-//! supervise  job_file                      engine processes; definition text to model
+//! supervise  job_file  insight             engine processes; definition text to model; what jobs teach
 //! schedule  intake  upkeep  doctor         the queue; the inbox; what is kept; is the box well
 //! handbook                                 how to use it all, partly written from our own tables
 //! markup                                   what pictures of a job are made of, on pages and in reports
@@ -39,6 +39,7 @@ pub mod doctor;
 pub mod engine;
 pub mod gauges;
 pub mod handbook;
+pub mod insight;
 pub mod intake;
 pub mod job_file;
 pub mod markup;

@@ -22,4 +22,5 @@ mod schema;
 mod settings;
 mod store;
 mod support;
+mod thresholds;
 mod video;

@@ -358,7 +358,7 @@ fn a_run_is_measured_once_a_second_and_each_operation_is_summed_up() {
     };
     for event in &measures {
         for name in names(event) {
-            assert!(sutler::model::Series::named(&name).is_some(), "{name} is in no list");
+            assert!(sutler::model::Gauge::named(&name).is_some(), "{name} is in no list");
         }
     }
     let last = &measures.last().unwrap()["values"];

@@ -7,7 +7,7 @@ use sutler::{
     model::{
         Cause, Code, Digest, DiskSample, Evidence, HostLoad, IntakeKey, Job, JobId, JobState,
         Keepsake, Kept, Needs, NewJob, Part, PartDuration, Place, Priority, Rule, Submitter,
-        Verdict, Visibility, WayIn, Who,
+        Verdict, Visibility, WayIn, Who, samples_of_parts,
     },
     store::{Change, Leftover, Store, StoreSettings},
 };
@@ -76,6 +76,9 @@ fn end(n: u64, verdict: Verdict) -> Change {
     };
     let mut backend = serde_json::Map::new();
     backend.insert("acceleration".into(), "tcg".into());
+    let parts: Vec<_> = [Part::Fetch, Part::Deploy, Part::Boot, Part::Test, Part::Collect]
+        .map(|part| PartDuration { part, name: part.name().into(), millis: n })
+        .into();
     Change::Ended {
         at: at(1000 + n),
         verdict,
@@ -86,9 +89,8 @@ fn end(n: u64, verdict: Verdict) -> Change {
             memory_available_mib: 4096,
             cpu_pressure10: Some(12.25),
         }),
-        parts: [Part::Fetch, Part::Deploy, Part::Boot, Part::Test, Part::Collect]
-            .map(|part| PartDuration { part, name: part.name().into(), millis: n })
-            .into(),
+        samples: samples_of_parts(&parts),
+        parts,
     }
 }
 
@@ -221,6 +223,16 @@ async fn is_read(layout: u32) {
         assert_eq!(old.unwrap(), new.unwrap(), "{what}");
     }
 
+    // What no layout before the third kept is learned from the records of its jobs.
+    let jobs = fresh.measured_jobs(None, 99).await.unwrap();
+    assert_eq!(jobs.len(), Verdict::ALL.len());
+    assert_eq!(store.measured_jobs(None, 99).await.unwrap(), jobs);
+    for one in jobs {
+        let old = store.measured(one.job.clone(), None, 99).await.unwrap();
+        let new = fresh.measured(one.job.clone(), None, 99).await.unwrap();
+        assert_eq!(old, new, "{one:?}");
+    }
+
     // It goes on where it stopped, and still knows what it has had.
     assert!(!store.submit(new(3)).await.unwrap().fresh);
     assert_eq!(store.submit(new(13)).await.unwrap().id, JobId(13));
@@ -242,5 +254,5 @@ async fn write_the_golden_store() {
     file.compact().unwrap();
     drop(file);
     let packed = zstd::encode_all(fs::File::open(&path).unwrap(), 19).unwrap();
-    fs::write(golden(2), packed).unwrap();
+    fs::write(golden(3), packed).unwrap();
 }

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use sutler::{
     model::{
         Candidate, Cause, Code, Digest, Event, Fact, JobId, Level, Needs, NewJob, Outcome, Part,
-        PartDuration, Priority, Submitter, Verdict, Visibility, WayIn, Who,
+        PartDuration, Priority, Submitter, Verdict, Visibility, WayIn, Who, samples_of_parts,
     },
     store::{self, Change, Store, StoreSettings},
 };
@@ -108,13 +108,16 @@ fn end(n: u64, at: Timestamp) -> Change {
     };
     let words = "no needle with tags installer-country matched within 30 s";
     let parts = [Part::Deploy, Part::Boot, Part::Test, Part::Collect];
+    let parts: Vec<_> =
+        parts.map(|part| PartDuration { part, name: part.name().into(), millis: n }).into();
     Change::Ended {
         at,
         verdict,
         cause: (verdict != Verdict::Passed).then(|| Cause::new(Who::Guest, Code::NoMatch, words)),
         backend: serde_json::Map::from_iter([("acceleration".into(), "kvm".into())]),
         load: None,
-        parts: parts.map(|part| PartDuration { part, name: part.name().into(), millis: n }).into(),
+        samples: samples_of_parts(&parts),
+        parts,
     }
 }
 

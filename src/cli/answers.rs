@@ -1,14 +1,15 @@
 //! What the appliance answers, as far as commands read it. More may be in it: answers grow.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::model::{
-    Cause, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept, KnownRule, Outcome,
-    PendingRetry, Removal, Submitter, Verdict,
+    Cause, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept, KnownRule,
+    LimitMode, LimitOrigin, Measure, Outcome, PendingRetry, Removal, Scope, SetThreshold,
+    Submitter, Verdict,
 };
 
 /// `GET /api/jobs`
@@ -218,6 +219,104 @@ pub(super) struct Next {
     pub what: Keepsake,
     pub at: Timestamp,
     pub bytes: u64,
+}
+
+/// `GET /api/thresholds`
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Overview {
+    pub jobs: Vec<JobTime>,
+    pub set: Vec<WasSet>,
+    pub next: Option<NextJob>,
+}
+
+/// A job with its time as a whole.
+#[derive(Debug, Deserialize)]
+pub(super) struct JobTime {
+    pub job: String,
+    pub device_type: String,
+    pub job_time: Option<Threshold>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct NextJob {
+    pub after: String,
+    pub after_device_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WasSet {
+    pub scope: Scope,
+    pub words: String,
+    pub set: SetThreshold,
+}
+
+/// `GET /api/thresholds?job=…`
+#[derive(Debug, Deserialize)]
+pub(super) struct Thresholds {
+    pub thresholds: Vec<Threshold>,
+}
+
+/// Values are in the measure's unit.
+#[derive(Debug, Deserialize)]
+pub(super) struct Threshold {
+    pub device_type: String,
+    pub measure: Measure,
+    pub module: String,
+    pub step: String,
+    pub good_runs: u64,
+    pub typical: Option<f64>,
+    pub mode: LimitMode,
+    pub limit: Option<f64>,
+    pub origin: Option<LimitOrigin>,
+    pub limit_set_by: Option<String>,
+    pub lacking_runs: u64,
+    pub words: String,
+}
+
+/// `GET /api/thresholds/explain`
+#[derive(Debug, Deserialize)]
+pub(super) struct Explained {
+    pub thresholds: Vec<WithData>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WithData {
+    #[serde(flatten)]
+    pub threshold: Threshold,
+    pub quantiles: BTreeMap<String, Option<f64>>,
+    pub bins: Vec<Bin>,
+    pub past: Vec<Past>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Bin {
+    pub value: f64,
+    pub count: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Past {
+    pub factor: f64,
+    pub limit: f64,
+    pub above: u64,
+}
+
+/// `GET /api/statistics`
+#[derive(Debug, Deserialize)]
+pub(super) struct Counts {
+    pub first: String,
+    pub last: String,
+    pub by_subject: Vec<SumOf>,
+    pub by_job: Vec<SumOf>,
+    pub by_device_type: Vec<SumOf>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SumOf {
+    pub kind: String,
+    pub name: String,
+    pub jobs: u64,
+    pub seconds: u64,
 }
 
 /// `POST /api/jobs`

@@ -20,9 +20,11 @@ use super::{
     output::say,
     render, report, retry, run, schema,
     serve::{self, Appliance},
-    show, stop_jobs,
+    show, stats, stop_jobs,
     store::{self, StoreCommand},
-    submit, validate, wait,
+    submit,
+    threshold::{self, ThresholdCommand},
+    validate, wait,
 };
 use crate::{
     config::{Flags, Host, Loaded, likely_data, load},
@@ -123,6 +125,10 @@ enum Command {
     Known(KnownCommand),
     Retry(retry::Args),
     Disk(disk::Args),
+    /// See and set what jobs are held to, and when they are too slow
+    #[command(subcommand)]
+    Threshold(ThresholdCommand),
+    Stats(stats::Args),
     Backup(BackupArgs),
     Restore(RestoreArgs),
     /// Check or compact the store of an appliance that is off
@@ -215,6 +221,12 @@ impl Cli {
             }
             Command::Retry(args) => {
                 ask(&common, async |client, json| retry::run(&args, client, json).await)
+            }
+            Command::Threshold(command) => {
+                ask(&common, async |client, json| threshold::run(&command, client, json).await)
+            }
+            Command::Stats(args) => {
+                ask(&common, async |client, json| stats::run(&args, client, json).await)
             }
             Command::Disk(args) => {
                 ask(&common, async |client, json| disk::run(&args, client, json).await)

@@ -85,6 +85,8 @@ pub(super) enum CliError {
     NotStopped { data: PathBuf, source: io::Error },
     #[error("the handbook has no page {page:?}; it has {}", .pages.join(", "))]
     NoPage { page: String, pages: Vec<&'static str> },
+    #[error("{text:?} is no limit; expected {expected}")]
+    NotALimit { text: String, expected: &'static str },
     #[error("could not start")]
     Start { source: io::Error },
     /// Standard output is full or closed.
@@ -106,6 +108,7 @@ impl CliError {
             | Self::ResultsThere { .. }
             | Self::ApplianceRuns { .. }
             | Self::NoPage { .. }
+            | Self::NotALimit { .. }
             | Self::Needle(_) => 2,
             Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
@@ -196,6 +199,7 @@ impl CliError {
             | Self::ApplianceRuns { .. }
             | Self::NotStopped { .. }
             | Self::NoPage { .. }
+            | Self::NotALimit { .. }
             | Self::Start { .. }
             | Self::Output { .. } => {}
         }

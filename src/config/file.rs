@@ -113,7 +113,7 @@ fn said(value: &DeValue<'_>) -> Said {
         DeValue::String(text) => Said::Text(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Said::Number(number.as_str().into()),
         DeValue::Integer(number) => Said::Other(format!("a number in base {}", number.radix())),
-        DeValue::Float(number) => Said::Other(format!("the number {}", number.as_str())),
+        DeValue::Float(number) => Said::Number(number.as_str().into()),
         DeValue::Boolean(switch) => Said::Word(switch.to_string()),
         DeValue::Datetime(time) => Said::Other(format!("the time {time}")),
         DeValue::Array(entries) => {

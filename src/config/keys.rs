@@ -6,8 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     LogForm, Settings,
-    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most, Slot, Switch, Wait, age, size},
+    knob::{
+        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Quantile, Slot, Switch,
+        Wait, age, size,
+    },
 };
+use crate::model::LimitMode;
 
 /// What was asked for, not yet checked against each other.
 #[derive(Debug, Default)]
@@ -30,6 +34,11 @@ pub(super) struct Asked {
     pub retry_most: Option<Count>,
     pub retry_backoff: Option<Wait>,
     pub retry_per_day: Option<Count>,
+    pub mode: Option<LimitMode>,
+    pub quantile: Option<Quantile>,
+    pub factor: Option<Factor>,
+    pub runs: Option<u32>,
+    pub floor: Option<Floor>,
     pub level: Option<LogLevel>,
     pub form: Option<LogForm>,
 }
@@ -83,7 +92,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// All there is to set, in the order of the file.
-pub static KEYS: [Key; 20] = [
+pub static KEYS: [Key; 25] = [
     Key {
         name: "data",
         default: r#""/var/lib/sutler""#,
@@ -226,6 +235,45 @@ pub static KEYS: [Key; 20] = [
         show: |settings| json!(settings.retry.per_day),
     },
     Key {
+        name: "thresholds.mode",
+        default: r#""watch""#,
+        words: "What happens to a job that is slower than its limits: `off` is nothing, `watch` \
+                says so and lets it go on, `stop` ends it as too slow. `sutler threshold` says \
+                otherwise for single jobs and measures.",
+        slot: |asked| &mut asked.mode,
+        show: |settings| json!(settings.thresholds.mode),
+    },
+    Key {
+        name: "thresholds.quantile",
+        default: "0.99",
+        words: "Limits are learned from this place among the good runs of a job: 0.99 is the time \
+                that 99 of 100 runs stay below, 0.5 the middle one, 1 the slowest.",
+        slot: |asked| &mut asked.quantile,
+        show: |settings| number(settings.thresholds.quantile),
+    },
+    Key {
+        name: "thresholds.factor",
+        default: "3",
+        words: "A learned limit is this many times what the good runs took.",
+        slot: |asked| &mut asked.factor,
+        show: |settings| number(settings.thresholds.factor),
+    },
+    Key {
+        name: "thresholds.runs",
+        default: "10",
+        words: "Good runs of a job before limits are learned from them.",
+        slot: |asked| &mut asked.runs,
+        show: |settings| json!(settings.thresholds.runs),
+    },
+    Key {
+        name: "thresholds.floor",
+        default: r#""10s""#,
+        words: "No learned limit for the time of a step, a module, a part or a job is below this: \
+                what usually takes a few milliseconds is not slow at twenty.",
+        slot: |asked| &mut asked.floor,
+        show: |settings| json!(age(Some(settings.thresholds.floor))),
+    },
+    Key {
         name: "log.level",
         default: r#""info""#,
         words: "What is logged, for all parts or by part, as \"info,sutler::vm=debug\". The \
@@ -243,6 +291,13 @@ pub static KEYS: [Key; 20] = [
         show: |settings| json!(settings.log.form.name()),
     },
 ];
+
+/// Without a point where it needs none.
+fn number(value: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "knobs allow no number so large")]
+    let whole = value as i64;
+    if whole as f64 == value { json!(whole) } else { json!(value) }
+}
 
 #[cfg(test)]
 mod tests {

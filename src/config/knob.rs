@@ -1,5 +1,7 @@
 //! Kinds of values: what may be written for each, and what it comes to.
 
+mod limits;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -10,6 +12,8 @@ use crate::model::{
     problem::{listed, nearest},
     quantity,
 };
+
+pub(super) use limits::{Factor, Floor, Quantile};
 
 /// What somebody wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@ mod retention;
 mod retry;
 mod sample;
 mod settings;
+mod thresholds;
 
 pub use document::{Document, Origin};
 pub use host::{Host, SYSTEM_DATA, SYSTEM_FILE};
@@ -34,3 +35,4 @@ pub use retention::Retention;
 pub use retry::Retry;
 pub use sample::sample;
 pub use settings::{Lends, Log, SOCKET, Settings, SettingsError};
+pub use thresholds::Thresholds;

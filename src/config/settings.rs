@@ -7,9 +7,11 @@ use std::{
 };
 
 use super::{
-    Host, LogForm, Retention, Retry,
+    Host, LogForm, Retention, Retry, Thresholds,
     keys::Asked,
-    knob::{Age, Auto, Count, HostName, LogLevel, Mib, Most, Switch, Wait},
+    knob::{
+        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Quantile, Switch, Wait,
+    },
 };
 
 /// Where the appliance listens unless told otherwise.
@@ -66,7 +68,7 @@ pub struct Log {
 }
 
 /// How the appliance runs. Every path is absolute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub data: PathBuf,
     pub inbox: PathBuf,
@@ -79,6 +81,7 @@ pub struct Settings {
     pub roots: Vec<PathBuf>,
     pub lends: Lends,
     pub retention: Retention,
+    pub thresholds: Thresholds,
     /// Refused files that are kept with their explanation.
     pub keep_rejected: u32,
     pub retry: Retry,
@@ -104,7 +107,7 @@ impl Settings {
             return Err(SettingsError::DataBelowRoot { data, root: root.clone() });
         }
         let hosts = asked.hosts.unwrap_or_default();
-        let kept = Retention::default();
+        let (kept, slow) = (Retention::default(), Thresholds::default());
         let retried = Retry::default();
         let age = |asked: Option<Age>, usual| asked.map_or(usual, |Age(age)| age);
         Ok(Self {
@@ -120,6 +123,13 @@ impl Settings {
                 records: age(asked.records, kept.records),
                 least_free_mib: asked.least_free.map_or(kept.least_free_mib, |Mib(mib)| mib),
                 most_mib: asked.most.map_or(kept.most_mib, |Most(most)| most),
+            },
+            thresholds: Thresholds {
+                mode: asked.mode.unwrap_or(slow.mode),
+                quantile: asked.quantile.map_or(slow.quantile, |Quantile(share)| share),
+                factor: asked.factor.map_or(slow.factor, |Factor(factor)| factor),
+                runs: asked.runs.unwrap_or(slow.runs),
+                floor: asked.floor.map_or(slow.floor, |Floor(floor)| floor),
             },
             keep_rejected: asked.rejected.map_or(KEEP_REJECTED, |Count(count)| count),
             retry: Retry {

@@ -11,6 +11,7 @@ mod signature;
 pub mod slowness;
 pub mod stall;
 pub mod thinning;
+pub mod threshold;
 pub mod watch;
 
 pub use plan::{DeviceType, Lends, Plan, Queued, Running, plan};

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Series, Slowness};
+use crate::model::{Gauge, Slowness};
 
 /// From here on waiting is felt, percent.
 const WAIT: f64 = 15.0;
@@ -22,8 +22,8 @@ const BUSY: f64 = 80.0;
 /// The last seconds of a job.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lately {
-    /// Means, or the largest of what [`Series::is_peak`]. What the host does not tell is absent.
-    pub values: BTreeMap<Series, f64>,
+    /// Means, or the largest of what [`Gauge::is_peak`]. What the host does not tell is absent.
+    pub values: BTreeMap<Gauge, f64>,
     /// In some of them QEMU's process was stopped from outside.
     pub stopped: bool,
     /// A guest runs.
@@ -38,29 +38,29 @@ pub fn slowness(lately: &Lately) -> (Slowness, String) {
     if lately.stopped {
         return host("QEMU's process was stopped from outside".into());
     }
-    if let Some(wait) = above(Series::GuestWait, WAIT) {
+    if let Some(wait) = above(Gauge::GuestWait, WAIT) {
         return host(format!(
             "the guest's processors were ready and had to wait {wait:.0} % of the time"
         ));
     }
-    if let Some(steal) = above(Series::Steal, STEAL) {
+    if let Some(steal) = above(Gauge::Steal, STEAL) {
         return host(format!("a hypervisor below it took {steal:.0} % of its processors"));
     }
-    if let Some(pressure) = above(Series::MemoryPressure, MEMORY_PRESSURE) {
+    if let Some(pressure) = above(Gauge::MemoryPressure, MEMORY_PRESSURE) {
         return host(format!("it was short of memory {pressure:.0} % of the time"));
     }
-    let is_idle = value(Series::GuestCpu).is_none_or(|cpu| cpu < IDLE);
-    if let Some(pressure) = above(Series::IoPressure, IO_PRESSURE).filter(|_| is_idle) {
+    let is_idle = value(Gauge::GuestCpu).is_none_or(|cpu| cpu < IDLE);
+    if let Some(pressure) = above(Gauge::IoPressure, IO_PRESSURE).filter(|_| is_idle) {
         return host(format!("its disk kept something waiting {pressure:.0} % of the time"));
     }
-    let unknown = value(Series::GuestWait).is_none();
-    if let Some(pressure) = above(Series::CpuPressure, CPU_PRESSURE).filter(|_| unknown) {
+    let unknown = value(Gauge::GuestWait).is_none();
+    if let Some(pressure) = above(Gauge::CpuPressure, CPU_PRESSURE).filter(|_| unknown) {
         return host(format!("it was short of processors {pressure:.0} % of the time"));
     }
     if !lately.has_guest {
         return (Slowness::Host, "no guest ran yet: the host was making it ready".into());
     }
-    let words = match value(Series::GuestCpu) {
+    let words = match value(Gauge::GuestCpu) {
         Some(cpu) if cpu >= BUSY => {
             format!("the host had room, and the guest was at work ({cpu:.0} % of a core)")
         }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_slow_host_is_told_from_a_slow_guest() {
-        use Series::{CpuPressure, GuestCpu, GuestWait, IoPressure, MemoryPressure, Steal};
+        use Gauge::{CpuPressure, GuestCpu, GuestWait, IoPressure, MemoryPressure, Steal};
         use Slowness::{Guest, Host};
         for (case, values, stopped, who, words) in [
             (

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::model::Series;
+use crate::model::Gauge;
 
 /// One second's values.
-pub type Values = BTreeMap<Series, f64>;
+pub type Values = BTreeMap<Gauge, f64>;
 
 /// How far apart the values of a job are told that has run for so long: a second apart in the first
 /// hour, then ten, after a day a minute. One line has some 500 bytes, so a job's log holds at most
@@ -19,17 +19,17 @@ pub const fn spacing(since_start: Duration) -> Duration {
     })
 }
 
-/// What several seconds come to: the largest of what [`Series::is_peak`], of the rest the mean of
+/// What several seconds come to: the largest of what [`Gauge::is_peak`], of the rest the mean of
 /// the seconds that have it.
 pub fn together<'a>(seconds: impl IntoIterator<Item = &'a Values>) -> Values {
-    let mut found: BTreeMap<Series, (f64, f64, u32)> = BTreeMap::new();
+    let mut found: BTreeMap<Gauge, (f64, f64, u32)> = BTreeMap::new();
     for (series, value) in seconds.into_iter().flatten() {
         let (peak, sum, count) = found.entry(*series).or_insert((f64::MIN, 0.0, 0));
         *peak = peak.max(*value);
         *sum += value;
         *count += 1;
     }
-    let told = |(series, (peak, sum, count)): (Series, (f64, f64, u32))| {
+    let told = |(series, (peak, sum, count)): (Gauge, (f64, f64, u32))| {
         (series, if series.is_peak() { peak } else { sum / f64::from(count) })
     };
     found.into_iter().map(told).collect()
@@ -48,8 +48,8 @@ mod tests {
 
     #[test]
     fn peaks_stay_and_the_rest_is_a_mean_of_what_there_is() {
-        use Series::{GuestCpu, KeyToScreen, Steal};
-        let second = |values: &[(Series, f64)]| values.iter().copied().collect::<Values>();
+        use Gauge::{GuestCpu, KeyToScreen, Steal};
+        let second = |values: &[(Gauge, f64)]| values.iter().copied().collect::<Values>();
         let seconds = [
             second(&[(GuestCpu, 10.0), (KeyToScreen, 900.0)]),
             second(&[(GuestCpu, 30.0), (KeyToScreen, 100.0), (Steal, 4.0)]),

@@ -16,7 +16,7 @@ use crate::{
         thinning::{Values, spacing, together},
     },
     gauges::{HostReading, Process, ProcessReading, Timings, Window},
-    model::{Operation, Series},
+    model::{Gauge, Operation},
     vm::Monitor,
 };
 
@@ -95,7 +95,7 @@ impl Meter {
         };
         look.values.extend(now.host.values());
         if let Some(recorder) = &recorder {
-            look.values.insert(Series::EncodeLag, ms(recorder.lag()));
+            look.values.insert(Gauge::EncodeLag, ms(recorder.lag()));
         }
         look.is_stopped = now.guest.as_ref().is_some_and(is_stopped);
         look.timed = timed;
@@ -155,7 +155,7 @@ impl Meter {
 
 /// Values by their names, to a hundredth.
 pub(super) fn by_name(values: &Values) -> BTreeMap<String, f64> {
-    let told = |(series, value): (&Series, &f64)| {
+    let told = |(series, value): (&Gauge, &f64)| {
         (series.name().to_owned(), (value * 100.0).round() / 100.0)
     };
     values.iter().map(told).collect()
@@ -182,35 +182,35 @@ fn compare(last: &Reading, now: &Reading, timed: &BTreeMap<Operation, Window>) -
             look.values.insert(series, value);
         }
     };
-    put(Series::EngineCpu, now.us.share_since(&last.us, span).cpu);
-    put(Series::Steal, now.host.steal_since(&last.host));
+    put(Gauge::EngineCpu, now.us.share_since(&last.us, span).cpu);
+    put(Gauge::Steal, now.host.steal_since(&last.host));
     if let Some((now, last)) = now.encoder.as_ref().zip(last.encoder.as_ref()) {
-        put(Series::EncoderCpu, now.share_since(last, span).cpu);
+        put(Gauge::EncoderCpu, now.share_since(last, span).cpu);
     }
     if let Some((now, last)) = now.dropped.zip(last.dropped) {
-        put(Series::FramesDropped, Some(rate(now.saturating_sub(last) as f64)));
+        put(Gauge::FramesDropped, Some(rate(now.saturating_sub(last) as f64)));
     }
     if let Some(guest) = &now.guest {
         let frames = timed.get(&Operation::FrameLag).map_or(0, |window| window.count);
-        put(Series::Frames, Some(rate(frames.into())));
-        put(Series::GuestMemory, guest.memory_mib);
+        put(Gauge::Frames, Some(rate(frames.into())));
+        put(Gauge::GuestMemory, guest.memory_mib);
     }
     for (series, operation) in [
-        (Series::FrameLag, Operation::FrameLag),
-        (Series::CaptureLag, Operation::CaptureLag),
-        (Series::MatchTime, Operation::MatchTime),
-        (Series::KeyToScreen, Operation::KeyToScreen),
+        (Gauge::FrameLag, Operation::FrameLag),
+        (Gauge::CaptureLag, Operation::CaptureLag),
+        (Gauge::MatchTime, Operation::MatchTime),
+        (Gauge::KeyToScreen, Operation::KeyToScreen),
     ] {
         put(series, timed.get(&operation).map(|window| ms(window.max)));
     }
     let mut ran = None;
     if let Some((guest, last)) = now.guest.as_ref().zip(last.guest.as_ref()) {
         let share = guest.share_since(last, span);
-        put(Series::GuestCpu, share.cpu);
-        put(Series::GuestWait, share.wait);
+        put(Gauge::GuestCpu, share.cpu);
+        put(Gauge::GuestWait, share.wait);
         let (read, written) = guest.storage_since(last, span).unzip();
-        put(Series::DiskRead, read);
-        put(Series::DiskWrite, written);
+        put(Gauge::DiskRead, read);
+        put(Gauge::DiskWrite, written);
         ran = share.ran;
     }
     Look { ran, ..look }
@@ -230,17 +230,17 @@ mod tests {
         // Spins until the clock has gone on, so that there is a span.
         while timings.clock().elapsed() < Duration::from_millis(20) {}
         let look = meter.look(None);
-        assert!(look.values.contains_key(&Series::HostLoad1), "{:?}", look.values);
-        assert_eq!(look.values.get(&Series::MatchTime), Some(&250.0));
-        assert!(!look.values.contains_key(&Series::GuestCpu));
-        assert!(!look.values.contains_key(&Series::KeyToScreen), "no key, no value");
+        assert!(look.values.contains_key(&Gauge::HostLoad1), "{:?}", look.values);
+        assert_eq!(look.values.get(&Gauge::MatchTime), Some(&250.0));
+        assert!(!look.values.contains_key(&Gauge::GuestCpu));
+        assert!(!look.values.contains_key(&Gauge::KeyToScreen), "no key, no value");
         assert_eq!((meter.take_due(), meter.lately().has_guest), (None, false));
-        assert_eq!(meter.lately().values.get(&Series::MatchTime), Some(&250.0));
+        assert_eq!(meter.lately().values.get(&Gauge::MatchTime), Some(&250.0));
     }
 
     #[test]
     fn values_are_told_by_name_and_to_a_hundredth() {
-        let values = [(Series::GuestCpu, 12.345_678)].into();
+        let values = [(Gauge::GuestCpu, 12.345_678)].into();
         assert_eq!(by_name(&values), [("guest_cpu".to_owned(), 12.35)].into());
     }
 }

@@ -21,9 +21,7 @@ use crate::{
         stall::{Remark, Sight, Stall, Stalls},
         watch::{Excess, Watch},
     },
-    model::{
-        Cause, Code, Fact, Level, Limit, LimitMode, Measure, Operation, Series, Slowness, Who,
-    },
+    model::{Cause, Code, Fact, Gauge, Level, Limit, LimitMode, Measure, Operation, Slowness, Who},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -294,7 +292,7 @@ fn sampled(look: &Look) -> std::collections::BTreeMap<Measure, f64> {
         (Measure::KeyToScreen, mean(Operation::KeyToScreen)),
         (Measure::FrameLag, mean(Operation::FrameLag)),
         (Measure::MatchTime, mean(Operation::MatchTime)),
-        (Measure::GuestWait, look.values.get(&Series::GuestWait).copied()),
+        (Measure::GuestWait, look.values.get(&Gauge::GuestWait).copied()),
     ];
     values.into_iter().filter_map(|(measure, value)| Some((measure, value?))).collect()
 }

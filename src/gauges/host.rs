@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Map, Value};
 
 use super::parse::{self, Ticks};
-use crate::model::{HostLoad, Series};
+use crate::model::{Gauge, HostLoad};
 
 /// The host at one moment. What its kernel does not tell is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -47,13 +47,13 @@ impl HostReading {
     }
 
     /// The values of the closed list that one look can tell.
-    pub fn values(&self) -> impl Iterator<Item = (Series, f64)> {
+    pub fn values(&self) -> impl Iterator<Item = (Gauge, f64)> {
         let values = [
-            (Series::HostLoad1, self.load1),
-            (Series::MemoryAvailable, self.memory_available_mib.map(|mib| mib as f64)),
-            (Series::CpuPressure, self.cpu_pressure10),
-            (Series::IoPressure, self.io_pressure10),
-            (Series::MemoryPressure, self.memory_pressure10),
+            (Gauge::HostLoad1, self.load1),
+            (Gauge::MemoryAvailable, self.memory_available_mib.map(|mib| mib as f64)),
+            (Gauge::CpuPressure, self.cpu_pressure10),
+            (Gauge::IoPressure, self.io_pressure10),
+            (Gauge::MemoryPressure, self.memory_pressure10),
         ];
         values.into_iter().filter_map(|(series, value)| Some((series, value?)))
     }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn what_is_not_told_is_not_among_the_values() {
         let reading = HostReading { load1: Some(0.5), ..HostReading::default() };
-        assert_eq!(reading.values().collect::<Vec<_>>(), [(Series::HostLoad1, 0.5)]);
+        assert_eq!(reading.values().collect::<Vec<_>>(), [(Gauge::HostLoad1, 0.5)]);
         assert_eq!(reading.load().cpu_pressure10, None);
         assert!(picture().contains_key("host_load1"), "every Linux tells its load");
     }

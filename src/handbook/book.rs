@@ -48,7 +48,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 15] = pages![
+const PAGES: [(&str, &str); 16] = pages![
     "first-job",
     "job-file",
     "screen-steps",
@@ -58,6 +58,7 @@ const PAGES: [(&str, &str); 15] = pages![
     "verdicts",
     "limits",
     "known-failures",
+    "slow-jobs",
     "troubleshooting",
     "box",
     "configuration",

@@ -6,7 +6,7 @@ use super::book::CommandText;
 use crate::{
     config::KEYS,
     decide::stall::Stall,
-    model::{Code, Measure, Operation, Series, Verdict},
+    model::{Code, Gauge, Measure, Operation, Verdict},
 };
 
 pub(super) fn commands(commands: &[CommandText]) -> String {
@@ -212,7 +212,7 @@ pub(super) fn operations() -> String {
 /// What is measured once a second.
 pub(super) fn series() -> String {
     let mut text = String::from("| Name | What | Unit |\n| --- | --- | --- |\n");
-    for series in Series::ALL {
+    for series in Gauge::ALL {
         let (name, words, unit) = (series.name(), series.words(), series.unit());
         let _ = writeln!(text, "| `{name}` | {words} | {unit} |");
     }

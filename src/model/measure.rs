@@ -105,6 +105,11 @@ impl LimitMode {
             Self::Stop => "stop",
         }
     }
+
+    /// The mode with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
 }
 
 /// Where a limit comes from.

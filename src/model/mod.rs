@@ -3,8 +3,10 @@
 //! Everything here is data that has already been checked. Text is turned into it at the edges
 //! (`job_file`, `store`, `web`), and nothing in here does I/O or asks for the time.
 
+mod counted;
 mod definition;
 mod event;
+mod gauge;
 mod holdings;
 mod id;
 mod job;
@@ -14,11 +16,14 @@ mod needle;
 pub mod problem;
 pub mod quantity;
 mod run;
-mod series;
+mod sample;
+mod threshold;
 mod verdict;
 
+pub use counted::*;
 pub use definition::*;
 pub use event::*;
+pub use gauge::*;
 pub use holdings::*;
 pub use id::*;
 pub use job::*;
@@ -26,5 +31,6 @@ pub use known::*;
 pub use measure::*;
 pub use needle::*;
 pub use run::*;
-pub use series::*;
+pub use sample::*;
+pub use threshold::*;
 pub use verdict::*;

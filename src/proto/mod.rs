@@ -5,4 +5,5 @@
 
 pub mod keymap;
 pub mod qmp;
+pub mod query;
 pub mod rfb;

@@ -194,6 +194,7 @@ impl Owner {
                 backend: [("host".to_owned(), gauges::picture().into())].into_iter().collect(),
                 load: Some(gauges::load()),
                 parts: Vec::new(),
+                samples: Vec::new(),
             };
             let job = self.store.change(id, change).await?;
             self.queue.note(&job);

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::model::{Cause, HostLoad, Job, JobState, Keepsake, Kept, PartDuration, Rule, Verdict};
+use crate::model::{
+    Cause, HostLoad, Job, JobState, Keepsake, Kept, PartDuration, Rule, Sample, Verdict,
+};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,9 @@ pub enum Change {
         backend: serde_json::Map<String, serde_json::Value>,
         load: Option<HostLoad>,
         parts: Vec<PartDuration>,
+        /// What it was measured to take. The record does not hold it: it is added to what is known
+        /// of all jobs of its name.
+        samples: Vec<Sample>,
     },
     /// Somebody wants it kept, or (none) no longer; in any state.
     Kept(Option<Kept>),
@@ -46,6 +51,20 @@ impl Change {
             Self::Kept(_) => "be kept",
             Self::Measured { .. } => "be measured",
             Self::Removed { .. } => "lose that",
+        }
+    }
+
+    /// What is learned from a job that ends by this.
+    pub(super) fn take_samples(&mut self) -> Vec<Sample> {
+        match self {
+            Self::Ended { samples, .. } => std::mem::take(samples),
+            Self::Started { .. }
+            | Self::State(_)
+            | Self::CancelAsked
+            | Self::Requeued
+            | Self::Kept(_)
+            | Self::Measured { .. }
+            | Self::Removed { .. } => Vec::new(),
         }
     }
 
@@ -99,7 +118,7 @@ impl Change {
                 job.started = None;
                 job.device = None;
             }
-            Self::Ended { at, verdict, cause, backend, load, parts } => {
+            Self::Ended { at, verdict, cause, backend, load, parts, samples: _ } => {
                 job.state = JobState::Ended;
                 job.ended = Some(at);
                 job.verdict = Some(verdict);

@@ -7,14 +7,16 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use super::{
     Counts, Inconsistency, StoreError, Totals,
     error::disk,
-    known_check, read,
+    known_check, measures,
+    occurrences::{self, OCCURRENCES},
+    read,
     record::Stored,
     tables::{
         self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
         UNMEASURED, end_key, intake, state_key,
     },
 };
-use crate::model::JobId;
+use crate::model::{Counted, Job, JobId};
 
 /// How many jobs there are.
 ///
@@ -37,6 +39,9 @@ pub(super) fn unreadable<E: Into<redb::Error>>(error: E) -> Inconsistency {
     Inconsistency::Unreadable { source: disk("read")(error) }
 }
 
+/// Day, kind, measure or rule, device type, job name.
+type Happened = (u32, &'static str, String, String, String);
+
 struct Walk {
     by_state: ReadOnlyTable<(u8, u8, u64), ()>,
     by_end: ReadOnlyTable<(i64, u64), ()>,
@@ -49,6 +54,8 @@ struct Walk {
     totals: Totals,
     /// Bundle to the jobs that refer to it, and the retries that wait for their time.
     bundles: BTreeMap<[u8; 32], u64>,
+    /// What happened to the jobs there are, and how long they ran.
+    occurrences: BTreeMap<Happened, (u64, u64)>,
     jobs: u64,
     lengths: Lengths,
     last: u64,
@@ -77,6 +84,7 @@ impl Walk {
             counts: Counts::default(),
             totals: Totals::default(),
             bundles: BTreeMap::new(),
+            occurrences: BTreeMap::new(),
             jobs: 0,
             lengths: Lengths::default(),
             last: 0,
@@ -131,6 +139,7 @@ impl Walk {
         if job.holdings.has_results() {
             *self.bundles.entry(*job.bundle.as_bytes()).or_default() += 1;
         }
+        self.happened(job);
         self.totals.videos += job.holdings.video_bytes;
         self.totals.results += job.holdings.results_bytes;
         self.totals.kept_jobs += u64::from(job.holdings.kept.is_some());
@@ -164,12 +173,48 @@ impl Walk {
         if totals != self.totals {
             return Err(disagree("counts", format!("{totals:?}, not {:?}", self.totals)));
         }
+        self.occurrences(txn)?;
         let table = txn.open_table(COUNTS).map_err(unreadable)?;
+        let mut learned = [0; measures::COUNTED.len()];
+        for (number, name) in learned.iter_mut().zip(measures::COUNTED) {
+            *number = table.get(name).map_err(unreadable)?.map_or(0, |count| count.value());
+        }
+        measures::check(txn, learned)?.map_err(|what| disagree("series", what))?;
         let last = table.get(LAST_JOB).map_err(unreadable)?.map_or(0, |last| last.value());
         if last < self.last {
             return Err(disagree("counts", format!("last job {last}, but there is {}", self.last)));
         }
         Ok(self.jobs)
+    }
+
+    fn happened(&mut self, job: &Job) {
+        if job.ended.is_none() {
+            return;
+        }
+        for one in Counted::slowness(job) {
+            let (day, ..) = occurrences::key(job, &one);
+            let (device_type, name) = (job.device_type.clone(), job.name.clone());
+            let key = (day, one.kind(), one.subject().to_owned(), device_type, name);
+            let (count, seconds) = self.occurrences.entry(key).or_default();
+            *count += 1;
+            *seconds += occurrences::cost(job);
+        }
+    }
+
+    /// Is everything counted that happened to the jobs there are? More may be: of jobs that were
+    /// forgotten.
+    fn occurrences(&self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
+        let table = txn.open_table(OCCURRENCES).map_err(unreadable)?;
+        for ((day, kind, subject, device_type, job), (count, seconds)) in &self.occurrences {
+            let key = (*day, *kind, &**subject, &**device_type, &**job);
+            let found = table.get(key).map_err(unreadable)?.map_or((0, 0), |found| found.value());
+            if found.0 < *count || found.1 < *seconds {
+                let what =
+                    format!("{kind} {subject} of {job:?}: {found:?}, not {:?}", (count, seconds));
+                return Err(disagree("occurrences", what));
+            }
+        }
+        Ok(())
     }
 
     fn bundles(&mut self, txn: &ReadTransaction) -> Result<(), Inconsistency> {

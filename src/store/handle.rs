@@ -12,16 +12,19 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, Leftover, StoreError, Tally,
-    Totals, Unmeasured, check,
+    Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, Leftover, Measured,
+    MeasuredJob, Occurrence, StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
     file::{Open, StoreFile},
-    read, snapshot, tally,
+    measures, occurrences, read, snapshot, tally, thresholds,
     writer::{Command, Outcome, Work, WriterThread},
 };
 use crate::{
     decide::retention::Oldest,
-    model::{Digest, DiskSample, Job, JobId, JobState, Keepsake, NewJob, Verdict},
+    model::{
+        Digest, DiskSample, Job, JobId, JobState, Keepsake, NewJob, Scope, Series, SetThreshold,
+        Verdict,
+    },
     tasks,
 };
 
@@ -149,6 +152,64 @@ impl Store {
     pub async fn sample(&self, sample: DiskSample, drop: &[Timestamp]) -> Result<(), StoreError> {
         let drop = drop.iter().map(|at| at.as_second()).collect();
         self.ask(Work::Sample { sample, drop }).await.map(std::mem::drop)
+    }
+
+    /// Sets what holds for a scope from now on, or (none) takes back what was set for it. Whether
+    /// that was otherwise before.
+    pub async fn set_threshold(
+        &self,
+        scope: Scope,
+        set: Option<SetThreshold>,
+    ) -> Result<bool, StoreError> {
+        match self.ask(Work::SetThreshold(scope, set)).await? {
+            Outcome::Set(changed) => Ok(changed),
+            Outcome::Job { .. } | Outcome::Done | Outcome::Part(_) | Outcome::Count(_) => {
+                unreachable!("setting a threshold answers whether it was set")
+            }
+        }
+    }
+
+    /// Forgets what was learned of the jobs of a name, on one device type or on all.
+    pub async fn unlearn(
+        &self,
+        job: String,
+        device_type: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.ask(Work::Unlearn { job, device_type }).await.map(drop)
+    }
+
+    /// All thresholds that somebody has set.
+    pub async fn thresholds(&self) -> Result<Vec<(Scope, SetThreshold)>, StoreError> {
+        self.read(thresholds::all).await
+    }
+
+    /// At most `limit` series of the jobs of a name, on one device type or on all.
+    pub async fn measured(
+        &self,
+        job: String,
+        device_type: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Measured>, StoreError> {
+        self.read(move |txn| measures::of_job(txn, &job, device_type.as_deref(), limit)).await
+    }
+
+    /// What is known of one series.
+    pub async fn measured_one(&self, series: Series) -> Result<Option<Measured>, StoreError> {
+        self.read(move |txn| measures::one(txn, &series)).await
+    }
+
+    /// At most `limit` jobs that something is known of, by name, from behind `after` on.
+    pub async fn measured_jobs(
+        &self,
+        after: Option<MeasuredJob>,
+        limit: usize,
+    ) -> Result<Vec<MeasuredJob>, StoreError> {
+        self.read(move |txn| measures::jobs(txn, after.as_ref(), limit)).await
+    }
+
+    /// What happened to jobs on the days from `first` to `last` (since 1970, UTC), oldest first.
+    pub async fn occurrences(&self, first: u32, last: u32) -> Result<Vec<Occurrence>, StoreError> {
+        self.read(move |txn| occurrences::between(txn, first, last)).await
     }
 
     /// What the jobs hold, in bytes.

@@ -102,7 +102,7 @@ impl Store {
             let work = KnownWork::Unmark { rule: name.into(), from: place, most: STEP };
             from = match self.ask_known(work).await? {
                 Outcome::Part(next) => next,
-                Outcome::Job { .. } | Outcome::Done | Outcome::Count(_) => None,
+                Outcome::Job { .. } | Outcome::Done | Outcome::Count(_) | Outcome::Set(_) => None,
             };
         }
         self.ask_known(KnownWork::RemoveRule { name: name.into() }).await.map(drop)

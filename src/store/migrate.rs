@@ -9,7 +9,10 @@ use std::path::Path;
 use redb::{Database, ReadableTable, TableDefinition};
 
 use super::{StoreError, error::disk, tables::Tables};
-use crate::{decide::signature, model::Failure};
+use crate::{
+    decide::signature,
+    model::{Failure, samples_of_parts},
+};
 
 /// Facts about the file: `layout`.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -20,8 +23,11 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | --- | --- |
 /// | 1 | jobs, their indexes and counts |
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
-/// | 3 | known failures and groups of unknown ones, retries |
+/// | 3 | known failures and groups of unknown ones, retries; what jobs were measured to take, thresholds, what happened to jobs by day; what is kept once for all jobs |
 pub(super) const LAYOUT: u64 = 3;
+
+/// Jobs of an older layout that are learned from: those that ended last.
+const LEARN_FROM: usize = 50_000;
 
 /// Makes a new file's tables, brings those of an older layout to today's.
 ///
@@ -45,6 +51,7 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
                 adopt_jobs(tables)?;
             }
             adopt_failures(tables)?;
+            adopt_durations(tables)?;
         }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
@@ -75,6 +82,16 @@ fn adopt_failures(tables: &mut Tables<'_>) -> Result<(), StoreError> {
             tables.known.keep(&stored.job, signature(&failure), &failure, &[])?;
         }
         from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
+/// Layouts before 3 kept nothing of a job's times but those of its parts, in its record.
+fn adopt_durations(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    // Oldest first, as they would have been fed.
+    for id in tables.ended_last(LEARN_FROM)?.into_iter().rev() {
+        let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+        tables.learn(&stored.job, &samples_of_parts(&stored.job.parts))?;
     }
     Ok(())
 }

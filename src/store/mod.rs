@@ -10,6 +10,9 @@
 //!   └──tasks::blocking──▶ read transaction
 //! ```
 //!
+//! The end of a job is also learned from, in the transaction that records it (`measures`,
+//! `occurrences`): what was learned stays when the job is forgotten.
+//!
 //! What a change may do to a job is decided in `change`. The record of a job that has ended never
 //! changes again; what is left of its files does, and has a record of its own (`holdings`), with an
 //! index of what retention may take, so that finding it never walks all jobs.
@@ -30,14 +33,18 @@ mod known_handle;
 mod known_read;
 mod known_record;
 mod known_tables;
+mod measures;
 mod migrate;
+mod occurrences;
 mod read;
 mod record;
+mod sketch;
 mod snapshot;
 mod tables;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 mod writer;
 
 pub use change::Change;
@@ -48,6 +55,9 @@ pub use error::{Inconsistency, StoreError};
 pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
 pub use known_read::{Made, Mark, RuleDays, Standing};
+pub use measures::{Measured, MeasuredJob};
+pub use occurrences::Occurrence;
+pub use sketch::{Bin, RELATIVE_ERROR, Sketch};
 pub use tally::Tally;
 
 /// Name of the store's file in the data folder.

@@ -17,11 +17,14 @@ use super::{
         BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, PENDING, RETRIED, RETRIES, RETRY_DAYS,
         RULES,
     },
+    measures::{SERIES, SERIES_BY_DAY},
     migrate::META,
+    occurrences::OCCURRENCES,
     tables::{
         BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, JOBS, REMOVABLE, REMOVING,
         SAMPLES, UNMEASURED,
     },
+    thresholds::THRESHOLDS,
 };
 
 /// Memory for the copying; most of it goes through in order and is not looked at again.
@@ -49,6 +52,10 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     table(&source, &txn, SAMPLES)?;
     table(&source, &txn, COUNTS)?;
     known(&source, &txn)?;
+    table(&source, &txn, SERIES)?;
+    table(&source, &txn, SERIES_BY_DAY)?;
+    table(&source, &txn, OCCURRENCES)?;
+    table(&source, &txn, THRESHOLDS)?;
     table(&source, &txn, META)?;
     drop(source);
     txn.commit().map_err(disk(doing))?;

@@ -7,11 +7,15 @@ use super::{
     error::disk,
     holdings,
     known_tables::KnownTables,
+    measures::{self, Growth, Measures},
+    occurrences::Occurrences,
     record::{self, Stored},
     tally,
+    thresholds::{self, THRESHOLDS},
 };
 use crate::model::{
-    Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, Verdict,
+    Counted, Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, Sample,
+    Scope, SetThreshold, Verdict,
 };
 
 /// Job number to its record (`JobV1`).
@@ -100,6 +104,9 @@ pub(super) struct Tables<'txn> {
     samples: Table<'txn, i64, &'static [u8]>,
     counts: Table<'txn, &'static str, u64>,
     pub(super) known: KnownTables<'txn>,
+    measures: Measures<'txn>,
+    occurrences: Occurrences<'txn>,
+    thresholds: Table<'txn, thresholds::Key<'static>, &'static [u8]>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -119,6 +126,9 @@ impl<'txn> Tables<'txn> {
             samples: txn.open_table(SAMPLES).map_err(disk("written"))?,
             counts: txn.open_table(COUNTS).map_err(disk("written"))?,
             known: KnownTables::open(txn)?,
+            measures: Measures::open(txn)?,
+            occurrences: Occurrences::open(txn)?,
+            thresholds: txn.open_table(THRESHOLDS).map_err(disk("written"))?,
         })
     }
 
@@ -231,6 +241,49 @@ impl<'txn> Tables<'txn> {
         let bytes = holdings::encode_sample(sample);
         self.samples.insert(sample.at.as_second(), bytes.as_slice()).map_err(disk("written"))?;
         Ok(())
+    }
+
+    /// Learns from a job that has ended, and counts what happened to it.
+    pub(super) fn learn(&mut self, job: &Job, samples: &[Sample]) -> Result<(), StoreError> {
+        let growth = self.measures.feed(job, samples)?;
+        self.grow(growth)?;
+        self.happened(job, &Counted::slowness(job))
+    }
+
+    /// Counts what happened to a job that has ended.
+    pub(super) fn happened(&mut self, job: &Job, what: &[Counted]) -> Result<(), StoreError> {
+        self.occurrences.count(job, what)
+    }
+
+    /// Forgets what was learned of the jobs of a name.
+    pub(super) fn unlearn(
+        &mut self,
+        job: &str,
+        device_type: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let growth = self.measures.unlearn(job, device_type)?;
+        self.grow(growth)
+    }
+
+    fn grow(&mut self, growth: Growth) -> Result<(), StoreError> {
+        for (name, by) in measures::COUNTED.into_iter().zip(growth.by) {
+            self.count(name, by)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_threshold(
+        &mut self,
+        scope: &Scope,
+        set: Option<&SetThreshold>,
+    ) -> Result<bool, StoreError> {
+        thresholds::set(&mut self.thresholds, scope, set)
+    }
+
+    /// The numbers of the jobs that ended last, newest first.
+    pub(super) fn ended_last(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
+        let ends = self.by_end.range::<(i64, u64)>(..).map_err(disk("read"))?.rev().take(limit);
+        ends.map(|end| Ok(JobId(end.map_err(disk("read"))?.0.value().1))).collect()
     }
 
     /// As a job is entered that an older layout has: without what that layout did not know.

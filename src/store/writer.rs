@@ -20,7 +20,9 @@ use super::{
 };
 use crate::{
     clock::Stopwatch,
-    model::{Digest, DiskSample, Holdings, Job, JobId, JobState, Lineage, NewJob},
+    model::{
+        Digest, DiskSample, Holdings, Job, JobId, JobState, Lineage, NewJob, Scope, SetThreshold,
+    },
 };
 
 /// Requests that share one commit at most: bounds how long the first of them waits.
@@ -40,6 +42,8 @@ pub(super) enum Work {
     Forget(JobId),
     Sample { sample: DiskSample, drop: Vec<i64> },
     Known(KnownWork),
+    SetThreshold(Scope, Option<SetThreshold>),
+    Unlearn { job: String, device_type: Option<String> },
 }
 
 /// What has come of a request.
@@ -53,6 +57,8 @@ pub(super) enum Outcome {
     Part(Option<(i64, u64)>),
     /// The same of so many jobs.
     Count(u64),
+    /// The same; whether it was otherwise before.
+    Set(bool),
 }
 
 pub(super) struct WriterThread {
@@ -65,14 +71,14 @@ pub(super) struct WriterThread {
 impl Outcome {
     /// Whether it changed anything.
     const fn is_new(&self) -> bool {
-        !matches!(self, Self::Job { new: false, .. })
+        !matches!(self, Self::Job { new: false, .. } | Self::Set(false))
     }
 
     /// Of a request that is about a job.
     pub(super) fn job(self) -> (Job, bool) {
         match self {
             Self::Job { job, new } => (job, new),
-            Self::Done | Self::Part(_) | Self::Count(_) => {
+            Self::Done | Self::Part(_) | Self::Count(_) | Self::Set(_) => {
                 unreachable!("submissions, changes and retries answer with the job")
             }
         }
@@ -151,14 +157,18 @@ fn write(
 fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError> {
     match work {
         Work::Submit(new) => submit(tables, new),
-        Work::Change(id, change) => {
+        Work::Change(id, mut change) => {
             let before = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
             let mut now = before.clone();
+            let samples = change.take_samples();
             change.apply(&mut now.job)?;
             now.round();
             let new = now != before;
             if new {
                 tables.put(Some(&before), &now)?;
+                if now.job.ended.is_some() && before.job.ended.is_none() {
+                    tables.learn(&now.job, &samples)?;
+                }
             }
             Ok(Outcome::Job { job: now.job, new })
         }
@@ -172,6 +182,12 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
         }
         Work::Sample { sample, drop } => tables.sample(&sample, &drop).map(|()| Outcome::Done),
         Work::Known(work) => known::carry_out(tables, work),
+        Work::SetThreshold(scope, set) => {
+            tables.set_threshold(&scope, set.as_ref()).map(Outcome::Set)
+        }
+        Work::Unlearn { job, device_type } => {
+            tables.unlearn(&job, device_type.as_deref()).map(|()| Outcome::Done)
+        }
     }
 }
 

@@ -32,7 +32,10 @@ use crate::{
     clock,
     config::Retry,
     gauges,
-    model::{Cause, Code, Command, EngineOrder, Failure, Job, JobId, JobState, Run, Verdict, Who},
+    model::{
+        Cause, Code, Command, EngineOrder, Failure, Job, JobId, JobState, Run, Verdict, Who,
+        samples,
+    },
     store::{Change, Store, StoreError},
 };
 
@@ -50,8 +53,10 @@ pub enum Wish {
     Cancel { job: JobId, by: String },
 }
 
-/// Makes the order for a job from its record, or says why there can be none.
-pub type Prepare = Arc<dyn Fn(&Job) -> Result<EngineOrder, Box<Cause>> + Send + Sync>;
+/// Makes the order for a job from its record and from what is known of its likes, or says why there
+/// can be none.
+pub type Prepare =
+    Arc<dyn Fn(&Job) -> BoxFuture<'static, Result<EngineOrder, Box<Cause>>> + Send + Sync>;
 
 #[derive(Debug, Clone)]
 struct LiveJob {
@@ -169,7 +174,7 @@ impl Supervisor {
 
     async fn start(&mut self, job: Job) {
         let folder = JobFolder::new(&self.data, job.id);
-        let launched = (self.prepare)(&job).and_then(|order| {
+        let launched = (self.prepare)(&job).await.and_then(|order| {
             launch(&folder, &order).map_err(|error| Box::new(not_started(&error)))
         });
         match launched {
@@ -305,6 +310,7 @@ impl Ends {
         crate::engine::clear_away(folder.path());
         let failure = failure(&record, &ending, folder);
         let parts = ending.run.part_durations();
+        let samples = samples(&ending.run);
         let (at, backend, load) = match ending.run.end {
             Some(end) => (end.wall, end.backend, end.load.or(Some(load))),
             None => {
@@ -314,7 +320,7 @@ impl Ends {
             }
         };
         let (verdict, cause) = (ending.verdict, ending.cause);
-        let ended = Change::Ended { at, verdict, cause, backend, load, parts };
+        let ended = Change::Ended { at, verdict, cause, backend, load, parts, samples };
         self.write(job, ended, failure).await;
     }
 

@@ -208,6 +208,7 @@ async fn settle(store: &Store, manifest: &Manifest) -> Result<Vec<JobId>, StoreE
             backend: serde_json::Map::new(),
             load: None,
             parts: Vec::new(),
+            samples: Vec::new(),
         };
         store.change(*id, ended).await?;
     }

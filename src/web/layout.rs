@@ -16,6 +16,8 @@ pub(super) enum Tab {
     Failures,
     Doctor,
     Disk,
+    Thresholds,
+    Statistics,
     Handbook,
     Neither,
 }
@@ -27,6 +29,8 @@ const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Failures, "/failures", "Failures"),
     (Tab::Doctor, "/doctor", "Doctor"),
     (Tab::Disk, "/disk", "Disk"),
+    (Tab::Thresholds, "/thresholds", "Thresholds"),
+    (Tab::Statistics, "/statistics", "Statistics"),
     (Tab::Handbook, "/handbook", "Handbook"),
 ];
 

@@ -12,6 +12,7 @@
 mod addresses;
 mod api;
 mod assets;
+mod csv;
 mod disk;
 mod disk_plot;
 mod doctor;
@@ -37,11 +38,16 @@ mod report;
 mod router;
 mod runs;
 mod state;
+mod statistics;
+mod statistics_page;
 mod step;
 mod submit;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod threshold_pages;
+mod threshold_plot;
+mod thresholds;
 mod video;
 mod watching;
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{addresses::file_url, layout::job_url};
+use crate::store::Standing;
 use crate::{
     markup::words,
     model::{
@@ -14,7 +15,6 @@ use crate::{
         PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict, Visibility,
     },
 };
-use crate::store::Standing;
 
 /// A job in a list.
 #[derive(Debug, Serialize)]

@@ -6,12 +6,12 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 
 use super::{
     api, assets, disk, doctor, events, failures, files, guard, handbook, known, metrics, pages,
-    report, state::Web, submit, video,
+    report, state::Web, statistics, submit, thresholds, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -33,6 +33,13 @@ pub fn router(web: Web) -> Router {
         .route("/failures", get(known::groups))
         .route("/failures/try", post(known::try_pattern))
         .route("/disk", get(disk::json))
+        .route(
+            "/thresholds",
+            get(thresholds::list).post(thresholds::set_one).delete(thresholds::reset),
+        )
+        .route("/thresholds/explain", get(thresholds::explain))
+        .route("/thresholds/learned", delete(thresholds::unlearn))
+        .route("/statistics", get(statistics::export))
         .route("/store/snapshot", post(api::snapshot))
         .route("/status", get(api::status))
         .route("/doctor", get(doctor::api))
@@ -43,6 +50,8 @@ pub fn router(web: Web) -> Router {
         .route("/history", get(pages::history))
         .route("/failures", get(failures::page))
         .route("/disk", get(disk::page))
+        .route("/thresholds", get(thresholds::page))
+        .route("/statistics", get(statistics::page))
         .route("/find", get(pages::find))
         .route("/doctor", get(doctor::page))
         .route("/jobs/{id}", get(pages::job))

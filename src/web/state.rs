@@ -20,6 +20,7 @@ use crate::{
     config::{Retention, Retry},
     doctor::{self, Report},
     handbook::Handbook,
+    insight::Insight,
     markup::Moment,
     model::{Acceleration, JobId, Run, Submitter},
     schedule::{self, Refused, WaitReasons},
@@ -128,6 +129,10 @@ pub struct Web {
     /// How failed jobs are retried where a rule says nothing else.
     pub retry: Retry,
     pub watchers: Watchers,
+    /// What jobs teach and are held to.
+    pub insight: Insight,
+    /// Told when limits have changed: running jobs are to hear of it.
+    pub limits_changed: Arc<dyn Fn() + Send + Sync>,
     pub submit: Submit,
     pub activity: Activity,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.

@@ -6,6 +6,7 @@ mod job;
 mod known;
 mod problem;
 mod table;
+mod threshold;
 mod words;
 
 pub(super) use disk::disk;
@@ -14,4 +15,5 @@ pub(super) use job::{end, record, verdict};
 pub(super) use known::{added, groups, preview, rule, rules, tried};
 pub(super) use problem::{explained, mistakes, problems};
 pub(super) use table::jobs;
+pub(super) use threshold::{counts, explained_thresholds, overview, scopes, thresholds};
 pub(super) use words::{clean, size};

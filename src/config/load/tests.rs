@@ -103,6 +103,11 @@ fn every_key_can_be_said_in_all_three_places_and_is_shown_as_it_was_said() {
         ("retry.most", "3", "3"),
         ("retry.backoff", r#""90s""#, "90s"),
         ("retry.per_day", "0", "0"),
+        ("thresholds.mode", r#""stop""#, "stop"),
+        ("thresholds.quantile", "0.95", "0.95"),
+        ("thresholds.factor", "2.5", "2.5"),
+        ("thresholds.runs", "20", "20"),
+        ("thresholds.floor", r#""3s""#, "3s"),
         ("log.level", r#""warn,sutler::vm=trace""#, "warn,sutler::vm=trace"),
         ("log.form", r#""json""#, "json"),
     ];

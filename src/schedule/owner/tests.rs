@@ -81,6 +81,7 @@ impl Lab {
             backend: serde_json::Map::new(),
             load: None,
             parts: Vec::new(),
+            samples: Vec::new(),
         };
         self.store.change(id, change).await.unwrap();
     }

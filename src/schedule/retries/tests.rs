@@ -56,6 +56,7 @@ impl Lab {
             backend: serde_json::Map::new(),
             load: None,
             parts: vec![],
+            samples: vec![],
         };
         let as_ended =
             crate::model::Job { cause: Some(cause), verdict: Some(Verdict::Failed), ..job };
@@ -207,7 +208,8 @@ async fn a_job_that_cannot_begin_goes_round_as_often_as_allowed_and_then_rests()
     let tasks = Tasks::new(CancellationToken::new());
     let prepare: Prepare = Arc::new(|_| {
         let words = "disk.img is not there";
-        Err(Box::new(Cause::new(Who::Author, Code::BadFile, words)))
+        let cause = Box::new(Cause::new(Who::Author, Code::BadFile, words));
+        Box::pin(std::future::ready(Err(cause)))
     });
     let blame_box: BlameBox = Arc::new(|| Box::pin(std::future::ready(false)));
     let (supervisor, _handle) =

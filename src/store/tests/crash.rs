@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::Retry,
-    model::{JobId, JobState, Verdict},
+    model::{JobId, JobState, Measure, Sample, Spot, Verdict},
     store::{Change, Store, StoreError, Submitted, Writer},
 };
 
@@ -131,11 +131,22 @@ async fn busy(store: &Store, backend: &Backend) -> Vec<(JobId, JobState)> {
         if n % 2 == 0 {
             store.change(id, Change::Started { at: at(n), device: None }).await.unwrap();
             note(id, JobState::Preparing);
-            store.change(id, ended(n, Verdict::Passed)).await.unwrap();
+            store.change(id, taught(n)).await.unwrap();
             note(id, JobState::Ended);
         }
     }
     acknowledged
+}
+
+/// The end of a job that was slow and is learned from.
+fn taught(seconds: u64) -> Change {
+    let mut change = ended(seconds, Verdict::Passed);
+    if let Change::Ended { samples, backend, .. } = &mut change {
+        samples.push(Sample { measure: Measure::JobTime, spot: Spot::default(), value: 1e3 });
+        let events = serde_json::json!([{ "measure": "job_time" }]);
+        backend.insert("slow_events".into(), events);
+    }
+    change
 }
 
 #[test]
@@ -162,6 +173,12 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_flush() {
                     let job = store.job(*id).await.unwrap().unwrap();
                     assert!(job.state >= *state, "job {id} at cut {cut} of {last}");
                 }
+                // What is learned is of exactly the jobs that have ended.
+                let ended = store.counts().await.unwrap().state(JobState::Ended);
+                let learned = store.measured_jobs(None, 99).await.unwrap().len();
+                let counted = store.occurrences(0, 1).await.unwrap();
+                let counted: u64 = counted.iter().map(|row| row.count).sum();
+                assert_eq!((learned as u64, counted), (ended, ended), "at cut {cut} of {last}");
                 // And it goes on.
                 assert!(store.submit(job(99, 50)).await.unwrap().fresh);
                 store.check_consistent().unwrap();

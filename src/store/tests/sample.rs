@@ -59,6 +59,7 @@ pub(super) fn ended(seconds: u64, verdict: Verdict) -> Change {
         backend,
         load: None,
         parts: Vec::new(),
+        samples: Vec::new(),
     }
 }
 

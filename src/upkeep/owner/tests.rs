@@ -64,6 +64,7 @@ impl Place {
             backend: serde_json::Map::new(),
             load: None,
             parts: Vec::new(),
+            samples: Vec::new(),
         };
         self.store.change(id, end).await.unwrap();
         id

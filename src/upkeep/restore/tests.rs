@@ -78,6 +78,7 @@ async fn run(store: &Store, data: &Path, has_ended: bool) -> JobId {
             backend: serde_json::Map::new(),
             load: None,
             parts: Vec::new(),
+            samples: Vec::new(),
         };
         store.change(id, ended).await.unwrap();
         let measured = Change::Measured { video_bytes: 9_000, results_bytes: 20 };

@@ -25,6 +25,10 @@ async fn every_page_is_served_with_strict_headers() {
         "/jobs/2/steps/1-2-1",
         "/jobs/2/steps/1-2-1?screen=0&candidate=1",
         "/jobs/3/live",
+        "/thresholds",
+        "/thresholds?job=debian%20installer%20asks%20the%20right%20questions",
+        "/statistics",
+        "/statistics?since=7d",
     ] {
         let page = site.get(path).await;
         assert_eq!(page.status, 200, "{path}");
@@ -69,6 +73,7 @@ async fn what_is_not_there_is_a_page_or_a_problem() {
         "/jobs/%2e%2e/files/events.jsonl",
         "/assets/0/sutler.css",
         "/find?job=99",
+        "/thresholds?job=nobody",
     ] {
         let answer = site.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
@@ -118,7 +123,7 @@ async fn a_page_of_another_name_reads_nothing() {
 async fn only_the_socket_may_change_anything() {
     let site = Site::furnished().await;
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-        for path in ["/api/jobs", "/api/jobs/3/cancel", "/jobs/1"] {
+        for path in ["/api/jobs", "/api/jobs/3/cancel", "/jobs/1", "/api/thresholds?mode=off"] {
             let request = Request::builder()
                 .method(&method)
                 .uri(path)

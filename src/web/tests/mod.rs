@@ -7,3 +7,4 @@ mod http;
 mod pages;
 mod site;
 mod streams;
+mod thresholds;

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Retention, Retry},
+    config::{Retention, Retry, Thresholds},
     doctor::Report,
+    insight::Insight,
     markup::samples,
     model::*,
     schedule::{Refused, WaitReasons},
@@ -32,6 +33,7 @@ pub(super) struct Asked {
     pub watch: Vec<(JobId, bool)>,
     pub cancel: Vec<(JobId, String)>,
     pub submit: Vec<(Vec<u8>, Submitter, bool)>,
+    pub limits_changed: u32,
 }
 
 pub(super) struct Site {
@@ -85,6 +87,7 @@ impl Site {
         let reasons = BTreeMap::from([(JobId(4), "needs 4096 MiB, 2100 are free".to_owned())]);
         let watched = asked.clone();
         let submitted = asked.clone();
+        let limits = asked.clone();
         let (grown, heard) = watch::channel(0);
         let router = router(Web {
             store: store.clone(),
@@ -96,6 +99,8 @@ impl Site {
             watchers: Watchers::new(Arc::new(move |job, on| {
                 watched.lock().unwrap().watch.push((job, on));
             })),
+            insight: Insight::new(store.clone(), Thresholds::default()),
+            limits_changed: Arc::new(move || limits.lock().unwrap().limits_changed += 1),
             submit: Arc::new(move |request| {
                 Box::pin(std::future::ready(take(&submitted, &request)))
             }),
@@ -147,7 +152,9 @@ impl Site {
         if let (Some(at), Some(verdict)) = (job.ended, job.verdict) {
             let failure = Failure::of_record(&job);
             let Job { id, cause, backend, load_at_end: load, parts, .. } = job;
-            let end = Change::Ended { at, verdict, cause, backend, load, parts };
+            let (measure, spot, value) = (Measure::JobTime, Spot::default(), 60e3);
+            let samples = vec![Sample { measure, spot, value }];
+            let end = Change::Ended { at, verdict, cause, backend, load, parts, samples };
             self.store.end(id, end, failure, Retry::default()).await.unwrap();
         }
     }

@@ -41,6 +41,7 @@ async fn end(site: &Site) {
         backend: serde_json::Map::new(),
         load: None,
         parts: Vec::new(),
+        samples: Vec::new(),
     };
     site.store.change(JobId(1), end).await.unwrap();
 }

@@ -60,7 +60,7 @@ impl Operation {
 /// The closed list of the values of `measure` events. A value the host does not tell is absent,
 /// never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Series {
+pub enum Gauge {
     /// Processor time of QEMU's process; 100 is one core.
     GuestCpu,
     /// How long the guest's processor that waited most was ready to run and did not.
@@ -103,7 +103,7 @@ pub enum Series {
     MemoryAvailable,
 }
 
-impl Series {
+impl Gauge {
     pub const ALL: [Self; 20] = [
         Self::GuestCpu,
         Self::GuestWait,
@@ -224,10 +224,10 @@ mod tests {
         for operation in Operation::ALL {
             assert_eq!(serde_json::json!(operation), operation.name());
         }
-        let names: BTreeSet<_> = Series::ALL.iter().map(|series| series.name()).collect();
-        assert_eq!(names.len(), Series::ALL.len());
-        assert!(Series::ALL.iter().all(|series| Series::named(series.name()) == Some(*series)));
-        let peaks: Vec<_> = Series::ALL.into_iter().filter(|series| series.is_peak()).collect();
+        let names: BTreeSet<_> = Gauge::ALL.iter().map(|series| series.name()).collect();
+        assert_eq!(names.len(), Gauge::ALL.len());
+        assert!(Gauge::ALL.iter().all(|series| Gauge::named(series.name()) == Some(*series)));
+        let peaks: Vec<_> = Gauge::ALL.into_iter().filter(|series| series.is_peak()).collect();
         assert_eq!(peaks.len(), 5, "{peaks:?}");
     }
 }

@@ -1,0 +1,338 @@
+//! `GET /thresholds` and `/api/thresholds`: what jobs are held to, and the data behind it.
+//!
+//! Setting is for the keeper of this box, on the socket; the page only shows.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::State,
+    response::{Html, IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    api::is_keeper,
+    errors::{PageError, Problem, WebError},
+    guard::Access,
+    params::Params,
+    state::Web,
+    threshold_pages::{self, JobRow},
+};
+use crate::{
+    clock,
+    insight::{Held, Insight, words},
+    model::{LimitMode, Measure, Scope, Series, SetLimit, SetThreshold, Spot, Submitter},
+    store::MeasuredJob,
+};
+
+/// Jobs on a page, and in an answer.
+const JOBS: usize = 100;
+/// Factors whose past is told.
+pub(super) const FACTORS: [f64; 3] = [2.0, 3.0, 5.0];
+/// Quantiles that are told.
+const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    job: Option<String>,
+    device_type: Option<String>,
+    /// The last of the page before, by name and device type.
+    after: Option<String>,
+    after_device_type: Option<String>,
+}
+
+impl Which {
+    fn place(&self) -> Option<MeasuredJob> {
+        let job = self.after.clone()?;
+        let device_type = self.after_device_type.clone().unwrap_or_default();
+        Some(MeasuredJob { job, device_type })
+    }
+}
+
+/// `GET /thresholds`: the jobs, or one of them.
+pub(super) async fn page(
+    State(web): State<Arc<Web>>,
+    Params(asked): Params<Which>,
+) -> Result<Html<String>, PageError> {
+    let markup = match &asked.job {
+        Some(job) => {
+            let held = web.insight.of_job(job, asked.device_type.as_deref()).await?;
+            if held.is_empty() {
+                return Err(WebError::NotFound("job with anything measured").into());
+            }
+            threshold_pages::job(job, &held)
+        }
+        None => {
+            let (rows, next) = overview(&web.insight, asked.place()).await?;
+            threshold_pages::jobs(&rows, &web.insight.set().await?, next.as_ref(), &web.moment())
+        }
+    };
+    Ok(Html(markup.into_string()))
+}
+
+/// A page of jobs, each with what it takes as a whole, and where the next page begins.
+async fn overview(
+    insight: &Insight,
+    after: Option<MeasuredJob>,
+) -> Result<(Vec<JobRow>, Option<MeasuredJob>), WebError> {
+    let mut jobs = insight.jobs(after, JOBS + 1).await?;
+    let more = jobs.len() > JOBS;
+    jobs.truncate(JOBS);
+    let next = jobs.last().filter(|_| more).cloned();
+    let mut rows = Vec::with_capacity(jobs.len());
+    for MeasuredJob { job, device_type } in jobs {
+        let series = Series {
+            job: job.clone(),
+            device_type: device_type.clone(),
+            measure: Measure::JobTime,
+            spot: Spot::default(),
+        };
+        let whole = insight.one(series).await?;
+        rows.push(JobRow { job, device_type, whole });
+    }
+    Ok((rows, next))
+}
+
+/// `GET /api/thresholds`: those of one job, or the jobs there are and what is set.
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    Params(asked): Params<Which>,
+) -> Result<Response, Problem> {
+    let mut answer = json!({ "settings": settings(&web.insight), "set": set(&web.insight).await? });
+    match &asked.job {
+        Some(job) => {
+            let held = web.insight.of_job(job, asked.device_type.as_deref()).await?;
+            answer["thresholds"] = held.iter().map(summary).collect();
+        }
+        None => {
+            let (rows, next) = overview(&web.insight, asked.place()).await?;
+            let next = next.map(|n| json!({ "after": n.job, "after_device_type": n.device_type }));
+            answer["next"] = next.into();
+            answer["jobs"] = rows.iter().map(row).collect();
+        }
+    }
+    Ok(Json(answer).into_response())
+}
+
+fn row(row: &JobRow) -> Value {
+    let whole = row.whole.as_ref().map(summary);
+    json!({ "job": row.job, "device_type": row.device_type, "job_time": whole })
+}
+
+fn settings(insight: &Insight) -> Value {
+    let settings = insight.settings();
+    json!({
+        "mode": settings.mode, "quantile": settings.quantile, "factor": settings.factor,
+        "runs": settings.runs, "floor_ms": settings.floor.as_secs_f64() * 1e3,
+    })
+}
+
+async fn set(insight: &Insight) -> Result<Vec<Value>, WebError> {
+    let all = insight.set().await?;
+    Ok(all.iter().map(|(scope, set)| told(scope, Some(set))).collect())
+}
+
+fn told(scope: &Scope, set: Option<&SetThreshold>) -> Value {
+    json!({ "scope": scope, "words": words::scope_words(scope), "set": set })
+}
+
+/// A threshold with the numbers behind it, values in the measure's unit.
+fn summary(held: &Held) -> Value {
+    let Held { series, threshold, good, .. } = held;
+    let by = |set: &Option<(Scope, String)>| set.as_ref().map(|(_, by)| by.clone());
+    json!({
+        "job": series.job,
+        "device_type": series.device_type,
+        "measure": series.measure,
+        "unit": series.measure.unit(),
+        "module": series.spot.module,
+        "step": series.spot.step,
+        "runs": held.runs,
+        "good_runs": good.count(),
+        "min": good.min(),
+        "typical": held.typical(),
+        "high": held.high,
+        "max": good.max(),
+        "mode": threshold.mode,
+        "mode_set_by": by(&threshold.mode_set),
+        "limit": threshold.limit.as_ref().map(|(limit, _)| limit),
+        "origin": threshold.limit.as_ref().map(|(_, origin)| origin),
+        "limit_set_by": by(&threshold.limit_set),
+        "lacking_runs": threshold.lacking_runs,
+        "above_limit": held.above_limit(),
+        "words": words::explained(held),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    measure: Measure,
+    job: String,
+    device_type: Option<String>,
+    module: Option<String>,
+    step: Option<String>,
+    /// A factor whose past is to be told, beside the usual ones.
+    factor: Option<f64>,
+}
+
+/// `GET /api/thresholds/explain`: one threshold with its quantiles, its distribution and what
+/// factors would have stopped. Where no device type is named, of each that there is.
+pub(super) async fn explain(
+    State(web): State<Arc<Web>>,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Problem> {
+    let held = web.insight.of_job(&asked.job, asked.device_type.as_deref()).await?;
+    let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| w == name);
+    let fits = |held: &&Held| {
+        held.series.measure == asked.measure
+            && is(&asked.module, &held.series.spot.module)
+            && is(&asked.step, &held.series.spot.step)
+    };
+    let found: Vec<_> = held.iter().filter(fits).map(|held| whole(held, asked.factor)).collect();
+    if found.is_empty() {
+        return Err(WebError::NotFound("measure of this job").into());
+    }
+    Ok(Json(json!({ "thresholds": found })).into_response())
+}
+
+fn whole(held: &Held, factor: Option<f64>) -> Value {
+    let mut told = summary(held);
+    let quantile = |(name, at): (&str, f64)| (name.to_owned(), json!(held.good.quantile(at)));
+    told["quantiles"] = Value::Object(QUANTILES.into_iter().map(quantile).collect());
+    let bins = held.good.bins();
+    told["bins"] =
+        bins.iter().map(|bin| json!({ "value": bin.value, "count": bin.count })).collect();
+    let factors = FACTORS.into_iter().chain(factor.filter(|factor| !FACTORS.contains(factor)));
+    let past = factors
+        .filter_map(|factor| held.past(factor))
+        .map(|past| json!({ "factor": past.factor, "limit": past.limit, "above": past.above }));
+    told["past"] = past.collect();
+    told
+}
+
+/// What is to be set or reset, and for what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// None: every measure.
+    measure: Option<Measure>,
+    job: Option<String>,
+    device_type: Option<String>,
+    module: Option<String>,
+    step: Option<String>,
+    /// In the measure's unit.
+    value: Option<f64>,
+    factor: Option<f64>,
+    mode: Option<LimitMode>,
+}
+
+impl Wanted {
+    /// A scope for each measure that is meant. Where none is named, those that have a module and a
+    /// step if such are named.
+    fn scopes(&self) -> Result<Vec<Scope>, WebError> {
+        let scope = |measure| Scope {
+            measure,
+            device_type: self.device_type.clone(),
+            job: self.job.clone(),
+            module: self.module.clone(),
+            step: self.step.clone(),
+        };
+        let bad = |words: String| WebError::BadRequest(words);
+        match self.measure {
+            Some(measure) => {
+                let scope = scope(measure);
+                scope.check().map_err(|fault| bad(fault.to_string()))?;
+                Ok(vec![scope])
+            }
+            None => {
+                let all = Measure::ALL.into_iter().map(scope);
+                let fit: Vec<_> = all.filter(|scope| scope.check().is_ok()).collect();
+                (!fit.is_empty()).then_some(fit).ok_or_else(|| bad("no measure fits that".into()))
+            }
+        }
+    }
+
+    fn limit(&self) -> Result<Option<SetLimit>, WebError> {
+        const FAULT: &str = "a limit is a value above 0 or a factor from 1 to 1000, not both";
+        let limit = match (self.value, self.factor) {
+            (None, None) => return Ok(None),
+            (Some(value), None) if value > 0.0 && value <= 1e12 => Some(SetLimit::Value(value)),
+            (None, Some(factor)) if (1.0..=1e3).contains(&factor) => Some(SetLimit::Factor(factor)),
+            (Some(_) | None, Some(_) | None) => None,
+        };
+        limit.map(Some).ok_or_else(|| WebError::BadRequest(FAULT.into()))
+    }
+}
+
+/// `POST /api/thresholds`, on the socket, for the keeper of this box.
+pub(super) async fn set_one(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Response, Problem> {
+    let who = keeper(&access)?;
+    let (scopes, limit) = (wanted.scopes()?, wanted.limit()?);
+    if limit.is_none() && wanted.mode.is_none() {
+        return Err(WebError::BadRequest("name a limit, a mode or both".into()).into());
+    }
+    if limit.is_some() && wanted.measure.is_none() {
+        return Err(WebError::BadRequest("a limit is of one measure: name it".into()).into());
+    }
+    let mut now = Vec::new();
+    for scope in scopes {
+        let (by, at) = (who.name.clone(), clock::now());
+        let set = web.insight.change(scope.clone(), wanted.mode, limit, by, at).await?;
+        now.push(told(&scope, Some(&set)));
+    }
+    (web.limits_changed)();
+    Ok(Json(json!({ "set": now })).into_response())
+}
+
+/// `DELETE /api/thresholds`, on the socket, for the keeper of this box: what was set for exactly
+/// this scope.
+pub(super) async fn reset(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Response, Problem> {
+    keeper(&access)?;
+    let mut gone = Vec::new();
+    for scope in wanted.scopes()? {
+        if web.insight.reset(scope.clone()).await? {
+            gone.push(told(&scope, None));
+        }
+    }
+    (web.limits_changed)();
+    Ok(Json(json!({ "reset": gone })).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Learned {
+    job: String,
+    device_type: Option<String>,
+}
+
+/// `DELETE /api/thresholds/learned`, on the socket, for the keeper of this box: forgets what the
+/// runs of a job have taught, for when what it does or the box has changed.
+pub(super) async fn unlearn(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(Learned { job, device_type }): Params<Learned>,
+) -> Result<Response, Problem> {
+    keeper(&access)?;
+    let forgotten = web.insight.of_job(&job, device_type.as_deref()).await?.len();
+    web.insight.unlearn(job, device_type).await?;
+    (web.limits_changed)();
+    Ok(Json(json!({ "forgotten": forgotten })).into_response())
+}
+
+fn keeper(access: &Access) -> Result<Submitter, WebError> {
+    let who = access.submitter()?;
+    if is_keeper(&who) { Ok(who) } else { Err(WebError::KeeperOnly) }
+}

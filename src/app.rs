@@ -44,7 +44,7 @@ use crate::{
     store::{self, Store, StoreError, StoreSettings},
     supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
-    upkeep::Upkeep,
+    upkeep::{Shelver, Upkeep},
     web::{About, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
 };
 
@@ -179,6 +179,13 @@ impl Parts {
             Upkeep::new(store.clone(), data, settings.retention, stop)
         };
         upkeep.spawn(keeper.map_err(|source| AppError::Runtime { source })?.run());
+
+        let shelver = {
+            // The same program as long as we live, also when the package is upgraded under us.
+            let program = format!("/proc/{}/exe", std::process::id()).into();
+            Shelver::new(store.clone(), data.clone(), program, upkeep.stop.clone())
+        };
+        upkeep.spawn(shelver.map_err(|source| AppError::Runtime { source })?.run());
 
         let listener = doors::Listeners::bind(settings).await?;
         let address = listener.address;

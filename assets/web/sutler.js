@@ -1,6 +1,5 @@
-// Keeps pages fresh, joins video and steps, listens to keys, tells the time. Every page works
-// without it.
-"use strict";
+
+// Keeps pages fresh, listens to keys, tells the time. Every page works without it.
 
 // A stream of events says that something has changed; the page is then asked for again, and its
 // parts marked data-live are put in. So the server alone knows how a page looks.
@@ -48,9 +47,7 @@ const live = {
     });
     const scrolled = [...old.querySelectorAll("pre, ol.log")].map((box) => box.scrollTop);
     const images = new Map([...old.querySelectorAll("img[src]")].map((i) => [i.getAttribute("src"), i]));
-    const playing = old.querySelector(".steps > .playing")?.id;
     old.replaceChildren(...fresh.childNodes);
-    if (playing) old.querySelector(`#${playing}`)?.classList.add("playing");
     // A picture that is shown already stays, or it would flicker.
     old.querySelectorAll("img[src]").forEach((image) => {
       const shown = images.get(image.getAttribute("src"));
@@ -60,6 +57,7 @@ const live = {
       }
     });
     old.querySelectorAll("pre, ol.log").forEach((box, at) => { box.scrollTop = scrolled[at] ?? 0; });
+    film.show();
     if (live.keep) {
       const focus = old.querySelector(live.keep);
       live.keep = null;
@@ -95,40 +93,6 @@ const live = {
     addEventListener("pagehide", () => stream.close());
   },
 };
-
-// Links to a time play the video on this page instead of leaving it.
-const video = document.getElementById("video");
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-seek]");
-  if (!link || !video || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const [file] = link.getAttribute("href").split("#");
-  const go = () => { video.currentTime = Number(link.dataset.seek); };
-  if (video.getAttribute("src") === file) {
-    go();
-  } else {
-    // The recording has grown since it was loaded.
-    video.addEventListener("loadedmetadata", go, { once: true });
-    video.src = file;
-  }
-  const box = video.getBoundingClientRect();
-  if (box.bottom < 0 || box.top > innerHeight) video.scrollIntoView({ block: "nearest" });
-});
-
-// The step the video shows is lit in the list and on the timeline, and named below the video.
-video?.addEventListener("timeupdate", () => {
-  let playing = null;
-  for (const link of document.querySelectorAll("a[data-seek]")) {
-    if (Number(link.dataset.seek) > video.currentTime + 0.05) break;
-    playing = link.closest("li");
-  }
-  if (playing?.classList.contains("playing")) return;
-  document.querySelectorAll(".playing").forEach((old) => old.classList.remove("playing"));
-  playing?.classList.add("playing");
-  document.querySelector(`.timeline a[href="#${playing?.id}"]`)?.classList.add("playing");
-  const words = document.querySelector(".recording .hint");
-  if (words) words.textContent = playing?.querySelector(".what").textContent ?? "";
-});
 
 // One table: what a key does, and what is said of it. Every one has a link or a control that does
 // the same.

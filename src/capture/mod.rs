@@ -22,6 +22,7 @@ mod live;
 mod process;
 mod recorder;
 mod screens;
+mod shrink;
 mod spool;
 
 pub use canvas::Canvas;
@@ -31,6 +32,7 @@ pub use live::LivePicture;
 pub use process::encode_video;
 pub use recorder::{EncoderCommand, Recorder, RecorderReport};
 pub use screens::{SavedScreen, save_screen};
+pub use shrink::{ShrinkOrder, Shrunk, shrink_screen, shrink_screens};
 
 /// The video, in the job's folder.
 pub const VIDEO_FILE: &str = "video.mp4";

@@ -28,9 +28,7 @@ pub struct SavedScreen {
 /// When the folder or the file cannot be written.
 pub fn save_screen(folder: &Path, picture: &Picture) -> Result<SavedScreen, CaptureError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let mut ppm = format!("P6\n{} {}\n255\n", picture.width(), picture.height()).into_bytes();
-    ppm.extend_from_slice(picture.rgb());
-    let sha256 = Digest::of(&ppm);
+    let sha256 = screen_hash(picture);
     let file = format!("{SCREENS_FOLDER}/{sha256}.png");
     let path = folder.join(&file);
     if !path.exists() {
@@ -44,6 +42,13 @@ pub fn save_screen(folder: &Path, picture: &Picture) -> Result<SavedScreen, Capt
         fs::rename(&own, &path).map_err(refused)?;
     }
     Ok(SavedScreen { sha256, file })
+}
+
+/// Names a screen by what it shows: the hash of its PPM file.
+pub(super) fn screen_hash(picture: &Picture) -> Digest {
+    let mut ppm = format!("P6\n{} {}\n255\n", picture.width(), picture.height()).into_bytes();
+    ppm.extend_from_slice(picture.rgb());
+    Digest::of(&ppm)
 }
 
 #[cfg(test)]

@@ -201,10 +201,19 @@ pub(super) struct Disk {
     pub now: DiskSample,
     pub disk: u64,
     pub kept_jobs: u64,
+    pub screens: Screens,
     pub forecast: Forecast,
     pub rules: Vec<String>,
     pub next: Vec<Next>,
     pub backup_under_way: bool,
+}
+
+/// What keeping screens once and small has come to.
+#[derive(Debug, Deserialize)]
+pub(super) struct Screens {
+    pub screens: u64,
+    pub shared: u64,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,7 +20,7 @@ use super::{
     output::say,
     render, report, retry, run, schema,
     serve::{self, Appliance},
-    show, stats, stop_jobs,
+    show, shrink_screens, stats, stop_jobs,
     store::{self, StoreCommand},
     submit,
     threshold::{self, ThresholdCommand},
@@ -153,6 +153,8 @@ enum Command {
     Engine(engine::Args),
     #[command(hide = true)]
     EncodeVideo(encode_video::Args),
+    #[command(hide = true)]
+    ShrinkScreens(shrink_screens::Args),
 }
 
 impl Cli {
@@ -176,6 +178,11 @@ impl Cli {
             Command::EncodeVideo(args) => {
                 log::others();
                 encode_video::run(args).map_err(|source| CliError::Encode { source })?;
+                Ok(0)
+            }
+            Command::ShrinkScreens(args) => {
+                log::others();
+                shrink_screens::run(&args).map_err(|source| CliError::Shrink { source })?;
                 Ok(0)
             }
             Command::Run(args) => on_this_thread(run::run(&args, &common)),

@@ -63,6 +63,8 @@ pub(super) enum CliError {
     EngineFailed { source: EngineError },
     #[error("could not encode the video")]
     Encode { source: CaptureError },
+    #[error("could not make screens smaller")]
+    Shrink { source: CaptureError },
     #[error("the appliance could not run")]
     Serve(#[source] Box<dyn Error + Send + Sync>),
     #[error(transparent)]
@@ -143,6 +145,7 @@ impl CliError {
             | Self::Engine { .. }
             | Self::EngineFailed { .. }
             | Self::Encode { .. }
+            | Self::Shrink { .. }
             | Self::NotStopped { .. }
             | Self::Serve(_) => 70,
             // EX_CANTCREAT, EX_IOERR
@@ -189,6 +192,7 @@ impl CliError {
             | Self::Engine { .. }
             | Self::EngineFailed { .. }
             | Self::Encode { .. }
+            | Self::Shrink { .. }
             | Self::Serve(_)
             | Self::Needle(_)
             | Self::Log { .. }

@@ -38,6 +38,7 @@ mod run;
 mod schema;
 mod serve;
 mod show;
+mod shrink_screens;
 mod stats;
 mod stop_jobs;
 mod store;

@@ -14,8 +14,8 @@ pub trait Links {
     /// A file of the job, relative to its folder.
     fn file(&self, name: &str) -> Option<String>;
     fn job(&self, job: JobId) -> Option<String>;
-    /// Where in the video a step begins.
-    fn seek(&self, step: &StepRun) -> Option<Seek>;
+    /// A moment of the engine's clock in the video.
+    fn seek(&self, at: Duration) -> Option<Seek>;
     /// How screens are drawn that are shown small.
     fn strip(&self) -> Scale {
         Scale::Thumbnail
@@ -33,8 +33,8 @@ pub struct Seek {
 impl Seek {
     /// `epoch` is the engine's clock at the video's first picture, `video` what the address of a
     /// place in it begins with.
-    pub fn new(video: &str, epoch: Duration, step: &StepRun) -> Self {
-        let at = format!("{:.1}", step.started.saturating_sub(epoch).as_secs_f64());
+    pub fn new(video: &str, epoch: Duration, at: Duration) -> Self {
+        let at = format!("{:.1}", at.saturating_sub(epoch).as_secs_f64());
         Self { href: format!("{video}#t={at}"), at }
     }
 }

@@ -9,6 +9,7 @@ mod cause;
 mod facts;
 mod icon;
 mod links;
+mod measures;
 mod moment;
 mod papers;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod screen;
 mod steps;
 mod style;
 mod timeline;
+mod vtt;
 pub mod words;
 
 pub use badge::{badge, outcome_mark, progress, state_badge, verdict_badge};
@@ -24,9 +26,11 @@ pub use cause::cause;
 pub use facts::{facts, removed};
 pub use icon::icon;
 pub use links::{Links, Seek};
+pub use measures::{Group, Known, Unit, Usual, Usuals, known, measures};
 pub use moment::{Moment, position, size, span};
 pub use papers::{Tail, backend, definition, logs, notes, slow};
 pub use screen::{Scale, candidates, expected, patterns, picture};
 pub use steps::{drawn, evidence, shot_anchor, steps};
 pub use style::STYLE;
 pub use timeline::{anchor, dashed, timeline};
+pub use vtt::{log_vtt, steps_vtt};

@@ -69,7 +69,12 @@ pub fn logs(run: &Run, tails: &[Tail], links: &impl Links) -> Markup {
                 ol.log tabindex="0" {
                     @for line in &run.log {
                         li class=(level(line.level)) {
-                            span.at { (position(line.at)) }
+                            @match links.seek(line.at) {
+                                Some(place) => a.at href=(place.href) data-seek=(place.at) {
+                                    (position(line.at))
+                                },
+                                None => span.at { (position(line.at)) },
+                            }
                             span.level { (level(line.level)) }
                             span { (words::shorten(&line.text, 4_000)) }
                         }

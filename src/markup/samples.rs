@@ -208,6 +208,55 @@ pub(crate) fn story(last: Option<Outcome>) -> Vec<Event> {
     events.events
 }
 
+/// The same story on a box that measures, once a second.
+pub(crate) fn measured(story: Vec<Event>) -> Vec<Event> {
+    let last = story.last().map_or(0, |event| event.mono_us);
+    let wall = |us: u64| story[0].wall + Duration::from_micros(us);
+    let samples = (1..=last / 1_000_000).map(|second| Event {
+        seq: 0,
+        mono_us: second * 1_000_000,
+        wall: wall(second * 1_000_000),
+        fact: Fact::Measure { values: sample(second) },
+    });
+    let mut events: Vec<_> = story.iter().cloned().chain(samples).collect();
+    events.sort_by_key(|event| event.mono_us);
+    events.iter_mut().zip(1..).for_each(|(event, seq)| event.seq = seq);
+    events
+}
+
+/// What a guest does that boots, waits, is slowed for a while, and waits again.
+fn sample(second: u64) -> std::collections::BTreeMap<String, f64> {
+    let is_busy = second < 24;
+    let is_slow = (36..48).contains(&second);
+    let wave = ((second * 37) % 23) as f64;
+    let values = [
+        ("guest_cpu", if is_busy { 88.0 + wave / 2.0 } else { 7.0 + wave }),
+        ("engine_cpu", 3.0 + wave / 6.0),
+        ("encoder_cpu", if is_busy { 21.0 + wave } else { 1.0 }),
+        ("guest_wait", if is_slow { 41.0 + wave } else { 0.5 }),
+        ("cpu_pressure", if is_slow { 63.0 + wave } else { 4.0 + wave / 3.0 }),
+        ("io_pressure", wave / 2.0),
+        ("steal", if is_slow { 3.0 } else { 0.0 }),
+        ("host_load1", if is_slow { 4.2 } else { 1.1 }),
+        ("frames", if is_busy { wave } else { (second % 3) as f64 }),
+        ("frames_dropped", if is_slow { 2.0 } else { 0.0 }),
+        ("frame_lag", if is_slow { 38.0 } else { 2.5 + wave / 20.0 }),
+        ("match_time", if is_slow { 310.0 } else { 12.0 + wave }),
+        ("encode_lag", 50.0 + wave * 2.0),
+        ("guest_memory", 412.0 + (second * 2) as f64),
+        ("memory_available", 5_204.0 - (second * 2) as f64),
+        ("memory_pressure", if is_slow { 8.0 } else { 0.0 }),
+        ("disk_write", (second / 4 * 4096) as f64),
+        ("weather", wave),
+    ];
+    let mut values: std::collections::BTreeMap<_, _> =
+        values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    if second.is_multiple_of(9) {
+        values.insert("key_to_screen".into(), 120.0 + wave * 9.0);
+    }
+    values
+}
+
 /// Puts events one after the other.
 #[derive(Default)]
 struct Story {

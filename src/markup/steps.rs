@@ -66,7 +66,7 @@ fn row(step: &StepRun, shown: Option<&str>, links: &impl Links) -> Markup {
                             (span(took))
                         }
                     }
-                    @if let Some(place) = links.seek(step) { (seek(&place, step)) }
+                    @if let Some(place) = links.seek(step.started) { (seek(&place, step)) }
                 }
             }
             @if !step.words.is_empty() { p.why { bdi { (words::shorten(&step.words, 2_000)) } } }

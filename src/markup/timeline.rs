@@ -22,7 +22,7 @@ pub fn timeline(run: &Run, until: Duration) -> Markup {
         (format!("{x:.1}"), format!("{width:.1}"))
     };
     html! {
-        figure.timeline {
+        figure.timeline data-until=(format!("{:.1}", until.as_secs_f64())) {
             svg viewBox="0 0 1000 34" preserveAspectRatio="none" role="group"
                 aria-label="Steps in time" {
                 rect.track x="0" y="0" width="1000" height="22" {}
@@ -44,6 +44,7 @@ pub fn timeline(run: &Run, until: Duration) -> Markup {
                             width=(width) height="8" {}
                     }
                 }
+                line.playhead x1="-9" x2="-9" y1="0" y2="34" {}
             }
             figcaption { ul.parts { @for part in &run.parts { (part_legend(part, until)) } } }
         }

@@ -169,6 +169,17 @@ impl Holdings {
     }
 }
 
+/// What came of putting the screens of a job on the shelf, where each is kept once for all jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shelved {
+    pub screens: u64,
+    /// Of these, there already for another job.
+    pub shared: u64,
+    /// What the job's folder takes now but for its video. A screen counts for the job that brought
+    /// it first, and for no other.
+    pub results_bytes: u64,
+}
+
 /// What the disk held at one time, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskSample {

@@ -18,6 +18,7 @@ pub mod quantity;
 mod run;
 mod sample;
 mod threshold;
+mod time_series;
 mod verdict;
 
 pub use counted::*;
@@ -33,4 +34,5 @@ pub use needle::*;
 pub use run::*;
 pub use sample::*;
 pub use threshold::*;
+pub use time_series::*;
 pub use verdict::*;

@@ -3,13 +3,13 @@
 //! A pure fold over the event log, used by everyone who shows a run: pages, commands, reports.
 //! Events may be cut off at any point (the engine was killed); what is open then stays open.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     Candidate, Cause, Digest, Event, Fact, HostLoad, JobState, Level, LimitMode, LimitOrigin,
-    Measure, Outcome, Part, PartDuration, Slowness, Spot, Verdict,
+    Measure, Outcome, Part, PartDuration, Slowness, Spot, TimeSeries, Verdict,
 };
 
 /// Log lines kept in memory for a page; the file has all of them.
@@ -33,6 +33,8 @@ pub struct Run {
     pub infos: Vec<InfoRun>,
     /// What was slow, oldest first.
     pub slow: Vec<SlowRun>,
+    /// What was measured. Shared, for runs are copied for every page and this is most of one.
+    pub series: Arc<TimeSeries>,
     /// Steps done and to do.
     pub progress: Option<(u32, u32)>,
     pub end: Option<End>,
@@ -256,11 +258,8 @@ impl Run {
                     during,
                 });
             }
-            Fact::Case { .. }
-            | Fact::Measure { .. }
-            | Fact::Paused
-            | Fact::Resumed
-            | Fact::Unknown => {}
+            Fact::Measure { values } => Arc::make_mut(&mut self.series).add(at, &values),
+            Fact::Case { .. } | Fact::Paused | Fact::Resumed | Fact::Unknown => {}
         }
     }
 
@@ -273,6 +272,21 @@ impl Run {
             (None, Some(Part::Boot | Part::Test)) => JobState::Running,
             (None, Some(Part::Collect)) => JobState::Collecting,
         }
+    }
+
+    /// How far it has come on the engine's clock: to its end, else to `now` if it goes on, but no
+    /// less far than what it has told.
+    pub fn until(&self, now: Option<Timestamp>) -> Duration {
+        let known = match (&self.end, self.started, now) {
+            (Some(end), ..) => end.at,
+            (None, Some(started), Some(now)) => {
+                now.duration_since(started).try_into().unwrap_or_default()
+            }
+            (None, ..) => Duration::ZERO,
+        };
+        let steps = self.steps().map(|step| step.started + step.took.unwrap_or_default());
+        let measured = self.series.spans().last().map(|span| span.to);
+        steps.chain(measured).fold(known, Duration::max)
     }
 
     /// The step that runs now.
@@ -434,6 +448,16 @@ mod tests {
             assert_eq!(run.slow.len(), 1);
             assert_eq!(run.slow_now().is_some(), is_slow, "{measure:?} after {after:?}");
         }
+    }
+
+    #[test]
+    fn what_was_measured_is_kept_beside_what_was_copied() {
+        let measured = |value| Fact::Measure { values: [("guest_cpu".into(), value)].into() };
+        let mut told = events(vec![measured(1.0), measured(3.0)]).into_iter();
+        let mut run = Run::of(told.next());
+        let copy = run.clone();
+        told.for_each(|event| run.apply(event));
+        assert_eq!((copy.series.spans().len(), run.series.spans().len()), (1, 2));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Its policy allows nothing to be loaded, and only our own style and script to work, by their
 //! hashes; so whatever a guest wrote stays words even if it were not escaped.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
@@ -12,19 +14,22 @@ use super::{
     results::Results,
 };
 use crate::{
-    markup::{self, Links, STYLE, Scale, Seek, icon, shot_anchor, size, span, words},
+    markup::{
+        self, Links, STYLE, Scale, Seek, Usuals, icon, log_vtt, shot_anchor, size, span, steps_vtt,
+        words,
+    },
     model::{JobId, JobState, Outcome, ScreenRun, StepRun},
 };
 
 /// What a report looks like where it is no page.
 const OWN_STYLE: &str = include_str!("../../assets/web/report.css");
-const SCRIPT: &str = include_str!("../../assets/web/report.js");
+const SCRIPT: &str = include_str!("../../assets/web/video.js");
 
 /// What the page may load and run.
 pub(super) fn policy(film: &Film) -> String {
     let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
     let media = match film {
-        Film::Shown { href, .. } if !href.starts_with("data:") => "'self' file:",
+        Film::Shown { href, .. } if !href.starts_with("data:") => "'self' file: data:",
         Film::Shown { .. } | Film::TooLarge { .. } | Film::NotWanted | Film::Gone => "data:",
     };
     format!(
@@ -77,11 +82,17 @@ pub(super) fn render(results: &Results, media: &Media) -> Markup {
                             }
                             (missing(results, media))
                         }
-                        (recording(&media.film))
+                        (recording(&media.film, results))
                         div.body {
                             section #steps {
                                 h2 { "Steps" }
                                 (markup::steps(&run.items, job.cause.as_ref(), &links))
+                            }
+                            @if !run.series.is_empty() {
+                                section #measures {
+                                    h2 { "Measures" }
+                                    (markup::measures(run, results.until(), &Usuals::new()))
+                                }
                             }
                             (markup::notes(run))
                             section #logs { (markup::logs(run, &results.tails, &links)) }
@@ -138,11 +149,22 @@ fn definition(text: &str) -> Markup {
     }
 }
 
-fn recording(film: &Film) -> Markup {
+fn recording(film: &Film, results: &Results) -> Markup {
+    let Results { run, moment, .. } = results;
     html! {
         section.recording aria-label="Video" {
             @match film {
-                Film::Shown { href, .. } => video #video controls preload="metadata" src=(href) {},
+                Film::Shown { href, epoch } => {
+                    video #video controls preload="metadata" src=(href)
+                        data-epoch=(format!("{:.3}", epoch.as_secs_f64()))
+                        data-began=[run.started] data-zone=[moment.zone.iana_name()] {
+                        track kind="chapters" default srclang="en" label="Steps"
+                            src=(inline(&steps_vtt(run, *epoch, results.until())));
+                        track kind="captions" srclang="en" label="Log"
+                            src=(inline(&log_vtt(run, *epoch)));
+                    }
+                    p.hint {}
+                }
                 Film::TooLarge { bytes } => p.empty {
                     "The video has " (size(*bytes)) ", more than the " (size(VIDEO))
                     " that are put into a report. It is beside the other results."
@@ -154,6 +176,11 @@ fn recording(film: &Film) -> Markup {
             }
         }
     }
+}
+
+/// A text track as an address.
+fn inline(vtt: &str) -> String {
+    format!("data:text/vtt;base64,{}", BASE64_STANDARD.encode(vtt))
 }
 
 /// What a reader would look for and not find.
@@ -210,10 +237,10 @@ impl Links for Inside<'_> {
         None
     }
 
-    fn seek(&self, step: &StepRun) -> Option<Seek> {
+    fn seek(&self, at: Duration) -> Option<Seek> {
         match &self.media.film {
             Film::Shown { epoch, .. } => {
-                Some(Seek { href: "#video".into(), ..Seek::new("", *epoch, step) })
+                Some(Seek { href: "#video".into(), ..Seek::new("", *epoch, at) })
             }
             Film::TooLarge { .. } | Film::NotWanted | Film::Gone => None,
         }

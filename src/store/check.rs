@@ -13,7 +13,7 @@ use super::{
     record::Stored,
     tables::{
         self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
-        UNMEASURED, end_key, intake, state_key,
+        UNMEASURED, UNSHELVED, end_key, intake, state_key,
     },
 };
 use crate::model::{Counted, Job, JobId};
@@ -49,6 +49,7 @@ struct Walk {
     by_intake: ReadOnlyTable<tables::Intake, u64>,
     removable: ReadOnlyTable<tables::Removable, u64>,
     unmeasured: ReadOnlyTable<u64, ()>,
+    unshelved: ReadOnlyTable<u64, ()>,
     holdings: ReadOnlyTable<u64, &'static [u8]>,
     counts: Counts,
     totals: Totals,
@@ -68,6 +69,7 @@ struct Lengths {
     from_inbox: u64,
     removable: u64,
     unmeasured: u64,
+    unshelved: u64,
     holdings: u64,
 }
 
@@ -80,6 +82,7 @@ impl Walk {
             by_intake: txn.open_table(BY_INTAKE).map_err(unreadable)?,
             removable: txn.open_table(REMOVABLE).map_err(unreadable)?,
             unmeasured: txn.open_table(UNMEASURED).map_err(unreadable)?,
+            unshelved: txn.open_table(UNSHELVED).map_err(unreadable)?,
             holdings: txn.open_table(HOLDINGS).map_err(unreadable)?,
             counts: Counts::default(),
             totals: Totals::default(),
@@ -133,6 +136,12 @@ impl Walk {
                 return Err(missing("unmeasured"));
             }
         }
+        if self.unshelved.get(job.id.0).map_err(unreadable)?.is_some() {
+            self.lengths.unshelved += 1;
+            if job.ended.is_none() || !job.holdings.has_results() {
+                return Err(disagree("unshelved", format!("job {} has no screens", job.id)));
+            }
+        }
         if self.holdings.get(job.id.0).map_err(unreadable)?.is_some() {
             self.lengths.holdings += 1;
         }
@@ -154,6 +163,7 @@ impl Walk {
             ("jobs-by-intake-key", self.by_intake.len(), self.lengths.from_inbox),
             ("removable", self.removable.len(), self.lengths.removable),
             ("unmeasured", self.unmeasured.len(), self.lengths.unmeasured),
+            ("unshelved", self.unshelved.len(), self.lengths.unshelved),
             ("holdings", self.holdings.len(), self.lengths.holdings),
         ] {
             let length = length.map_err(unreadable)?;

@@ -34,3 +34,14 @@ pub struct Unmeasured {
     /// When it has not been measured either.
     pub bundle: Option<Digest>,
 }
+
+/// What keeping screens once and small has come to, since the store was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Saved {
+    /// Screens of jobs that have ended.
+    pub screens: u64,
+    /// Of these, kept already for another job.
+    pub shared: u64,
+    /// That the folders of jobs were larger before.
+    pub bytes: u64,
+}

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, Leftover, Measured,
-    MeasuredJob, Occurrence, StoreError, Tally, Totals, Unmeasured, check,
+    MeasuredJob, Occurrence, Saved, StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
     file::{Open, StoreFile},
     measures, occurrences, read, snapshot, tally, thresholds,
@@ -23,7 +23,7 @@ use crate::{
     decide::retention::Oldest,
     model::{
         Digest, DiskSample, Job, JobId, JobState, Keepsake, NewJob, Scope, Series, SetThreshold,
-        Verdict,
+        Shelved, Verdict,
     },
     tasks,
 };
@@ -148,6 +148,14 @@ impl Store {
         self.ask(Work::MeasuredBundle(bundle, bytes)).await.map(drop)
     }
 
+    /// Notes that the screens of a job are on the shelf. Nobody is told: it shows nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`] when it has been forgotten, or the disk's refusal.
+    pub async fn shelved(&self, id: JobId, shelved: Shelved) -> Result<(), StoreError> {
+        self.ask(Work::Shelved(id, shelved)).await.map(drop)
+    }
+
     /// Keeps a sample of the disk's use, and drops those of the times in `drop`.
     pub async fn sample(&self, sample: DiskSample, drop: &[Timestamp]) -> Result<(), StoreError> {
         let drop = drop.iter().map(|at| at.as_second()).collect();
@@ -231,6 +239,16 @@ impl Store {
     /// At most `limit` ended jobs whose folders have not been measured.
     pub async fn unmeasured(&self, limit: usize) -> Result<Vec<Unmeasured>, StoreError> {
         self.read(move |txn| read::unmeasured(txn, limit)).await
+    }
+
+    /// At most `limit` ended and measured jobs whose screens are not on the shelf, oldest first.
+    pub async fn unshelved(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
+        self.read(move |txn| read::unshelved(txn, limit)).await
+    }
+
+    /// What keeping screens once and small has come to.
+    pub async fn saved(&self) -> Result<Saved, StoreError> {
+        self.read(read::saved).await
     }
 
     /// Those of `bundles` that no job refers to. A job that is being taken in refers to its bundle

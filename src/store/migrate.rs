@@ -23,7 +23,7 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | --- | --- |
 /// | 1 | jobs, their indexes and counts |
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
-/// | 3 | known failures and groups of unknown ones, retries; what jobs were measured to take, thresholds, what happened to jobs by day; what is kept once for all jobs |
+/// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
 pub(super) const LAYOUT: u64 = 3;
 
 /// Jobs of an older layout that are learned from: those that ended last.
@@ -52,6 +52,7 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
             }
             adopt_failures(tables)?;
             adopt_durations(tables)?;
+            adopt_screens(tables)?;
         }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
@@ -81,6 +82,17 @@ fn adopt_failures(tables: &mut Tables<'_>) -> Result<(), StoreError> {
         if let Some(failure) = Failure::of_record(&stored.job) {
             tables.known.keep(&stored.job, signature(&failure), &failure, &[])?;
         }
+        from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
+/// Layout 2 kept every screen in its job's folder. They are put on the shelf later, as those of any
+/// job that has just ended.
+fn adopt_screens(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        tables.adopt_screens(&stored.job)?;
         from = stored.job.id.0 + 1;
     }
     Ok(())

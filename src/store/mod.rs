@@ -50,7 +50,7 @@ mod writer;
 pub use change::Change;
 pub use commits::Commits;
 pub use counts::Counts;
-pub use disk::{Leftover, Totals, Unmeasured};
+pub use disk::{Leftover, Saved, Totals, Unmeasured};
 pub use error::{Inconsistency, StoreError};
 pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};

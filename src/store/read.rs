@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use super::{
-    Counts, HistoryKey, HistoryPage, Leftover, StoreError, Totals, Unmeasured,
+    Counts, HistoryKey, HistoryPage, Leftover, Saved, StoreError, Totals, Unmeasured,
     error::disk,
     holdings,
     known_tables::{MARKS, first_mark},
@@ -12,7 +12,8 @@ use super::{
     tables::{
         ADDED_RESULTS, ADDED_VIDEOS, BUNDLES, BY_END, BY_STATE, BY_UUID, BYTES_BUNDLES,
         BYTES_RESULTS, BYTES_VIDEOS, COUNTS, HOLDINGS, JOBS, KEPT, LAST_JOB, REMOVABLE, REMOVING,
-        SAMPLES, UNMEASURED, state_count, verdict_count,
+        SAMPLES, SCREENS, SCREENS_SAVED, SCREENS_SHARED, UNMEASURED, UNSHELVED, state_count,
+        verdict_count,
     },
 };
 use crate::{
@@ -219,6 +220,35 @@ pub(super) fn unmeasured(
         found.push(Unmeasured { job: job.id, bundle: is_new.then_some(job.bundle) });
     }
     Ok(found)
+}
+
+/// What is not measured yet is left out: its size must be known before it changes.
+pub(super) fn unshelved(txn: &ReadTransaction, limit: usize) -> Result<Vec<JobId>, StoreError> {
+    let table = txn.open_table(UNSHELVED).map_err(disk("read"))?;
+    let unmeasured = txn.open_table(UNMEASURED).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for entry in table.range::<u64>(..).map_err(disk("read"))? {
+        let id = entry.map_err(disk("read"))?.0.value();
+        if unmeasured.get(id).map_err(disk("read"))?.is_none() {
+            found.push(JobId(id));
+        }
+        if found.len() == limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn saved(txn: &ReadTransaction) -> Result<Saved, StoreError> {
+    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let count = |name: &str| -> Result<u64, StoreError> {
+        Ok(table.get(name).map_err(disk("read"))?.map_or(0, |count| count.value()))
+    };
+    Ok(Saved {
+        screens: count(SCREENS)?,
+        shared: count(SCREENS_SHARED)?,
+        bytes: count(SCREENS_SAVED)?,
+    })
 }
 
 /// Those of `asked` that no job refers to.

@@ -22,7 +22,7 @@ use super::{
     occurrences::OCCURRENCES,
     tables::{
         BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, JOBS, REMOVABLE, REMOVING,
-        SAMPLES, UNMEASURED,
+        SAMPLES, UNMEASURED, UNSHELVED,
     },
     thresholds::THRESHOLDS,
 };
@@ -48,6 +48,7 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     table(&source, &txn, REMOVABLE)?;
     table(&source, &txn, REMOVING)?;
     table(&source, &txn, UNMEASURED)?;
+    table(&source, &txn, UNSHELVED)?;
     table(&source, &txn, BUNDLES)?;
     table(&source, &txn, SAMPLES)?;
     table(&source, &txn, COUNTS)?;

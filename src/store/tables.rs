@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::{
     Counted, Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, Sample,
-    Scope, SetThreshold, Verdict,
+    Scope, SetThreshold, Shelved, Verdict,
 };
 
 /// Job number to its record (`JobV1`).
@@ -40,6 +40,8 @@ pub(super) const REMOVABLE: TableDefinition<'_, Removable, u64> =
 pub(super) const REMOVING: TableDefinition<'_, (u64, u8), ()> = TableDefinition::new("removing-1");
 /// Numbers of ended jobs whose folder has not been measured.
 pub(super) const UNMEASURED: TableDefinition<'_, u64, ()> = TableDefinition::new("unmeasured-1");
+/// Numbers of ended jobs whose screens are not on the shelf yet, or not all of them.
+pub(super) const UNSHELVED: TableDefinition<'_, u64, ()> = TableDefinition::new("unshelved-1");
 /// Bundle to (jobs that refer to it, bytes); a bundle of no job is not in it. No bytes: not yet
 /// measured.
 pub(super) const BUNDLES: TableDefinition<'_, [u8; 32], (u64, u64)> =
@@ -60,6 +62,9 @@ pub(super) const BYTES_BUNDLES: &str = "bytes bundles";
 pub(super) const ADDED_VIDEOS: &str = "bytes added videos";
 pub(super) const ADDED_RESULTS: &str = "bytes added results";
 pub(super) const KEPT: &str = "kept jobs";
+pub(super) const SCREENS: &str = "ever shelved screens";
+pub(super) const SCREENS_SHARED: &str = "ever shelved screens shared";
+pub(super) const SCREENS_SAVED: &str = "ever shelved bytes saved";
 
 pub(super) const fn intake(key: &IntakeKey) -> Intake {
     (key.device, key.inode, key.ctime_ns, *key.hash.as_bytes())
@@ -100,6 +105,7 @@ pub(super) struct Tables<'txn> {
     removable: Table<'txn, Removable, u64>,
     removing: Table<'txn, (u64, u8), ()>,
     unmeasured: Table<'txn, u64, ()>,
+    unshelved: Table<'txn, u64, ()>,
     bundles: Table<'txn, [u8; 32], (u64, u64)>,
     samples: Table<'txn, i64, &'static [u8]>,
     counts: Table<'txn, &'static str, u64>,
@@ -122,6 +128,7 @@ impl<'txn> Tables<'txn> {
             removable: txn.open_table(REMOVABLE).map_err(disk("written"))?,
             removing: txn.open_table(REMOVING).map_err(disk("written"))?,
             unmeasured: txn.open_table(UNMEASURED).map_err(disk("written"))?,
+            unshelved: txn.open_table(UNSHELVED).map_err(disk("written"))?,
             bundles: txn.open_table(BUNDLES).map_err(disk("written"))?,
             samples: txn.open_table(SAMPLES).map_err(disk("written"))?,
             counts: txn.open_table(COUNTS).map_err(disk("written"))?,
@@ -189,6 +196,7 @@ impl<'txn> Tables<'txn> {
         let had_ended = before.is_some_and(|before| before.job.ended.is_some());
         if now.job.ended.is_some() && !had_ended {
             self.unmeasured.insert(now.job.id.0, ()).map_err(disk("written"))?;
+            self.unshelved.insert(now.job.id.0, ()).map_err(disk("written"))?;
         }
         self.hold(before.map(|before| &before.job), &now.job)
     }
@@ -295,6 +303,35 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
+    /// Older layouts kept every screen in its job's folder.
+    pub(super) fn adopt_screens(&mut self, job: &Job) -> Result<(), StoreError> {
+        if job.ended.is_some() && job.holdings.has_results() {
+            self.unshelved.insert(job.id.0, ()).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+
+    /// The screens of a measured job are on the shelf, and its folder takes what `shelved` says now.
+    /// Said again, or of a job that has lost its results meanwhile, it changes nothing.
+    pub(super) fn shelved(&mut self, before: &Stored, shelved: &Shelved) -> Result<(), StoreError> {
+        let id = before.job.id.0;
+        // Before its size is known it cannot be told what has been saved.
+        let was_to_do = before.job.holdings.measured
+            && self.unshelved.remove(id).map_err(disk("written"))?.is_some();
+        if !was_to_do {
+            return Ok(());
+        }
+        let mut now = before.clone();
+        let saved = before.job.holdings.results_bytes.saturating_sub(shelved.results_bytes);
+        now.job.holdings.results_bytes = shelved.results_bytes;
+        self.hold(Some(&before.job), &now.job)?;
+        // What grows is told by what is kept for good.
+        self.add(ADDED_RESULTS, saved, 0)?;
+        self.add(SCREENS, 0, shelved.screens)?;
+        self.add(SCREENS_SHARED, 0, shelved.shared)?;
+        self.add(SCREENS_SAVED, 0, saved)
+    }
+
     /// The record at or after a number, for walks that must not hold the whole table.
     pub(super) fn next_stored(&self, from: u64) -> Result<Option<Stored>, StoreError> {
         let next = self.jobs.range(from..).map_err(disk("read"))?.next();
@@ -329,6 +366,7 @@ impl<'txn> Tables<'txn> {
             self.removing.insert(key, ()).map_err(disk("written"))?;
         }
         if held.has_results() && !now.holdings.has_results() {
+            self.unshelved.remove(now.id.0).map_err(disk("written"))?;
             self.unrefer(now.bundle)?;
         }
         Ok(())

@@ -22,6 +22,7 @@ use crate::{
     clock::Stopwatch,
     model::{
         Digest, DiskSample, Holdings, Job, JobId, JobState, Lineage, NewJob, Scope, SetThreshold,
+        Shelved,
     },
 };
 
@@ -40,6 +41,7 @@ pub(super) enum Work {
     MeasuredBundle(Digest, u64),
     Cleared(Leftover),
     Forget(JobId),
+    Shelved(JobId, Shelved),
     Sample { sample: DiskSample, drop: Vec<i64> },
     Known(KnownWork),
     SetThreshold(Scope, Option<SetThreshold>),
@@ -176,6 +178,10 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
             tables.measure_bundle(bundle, bytes).map(|()| Outcome::Done)
         }
         Work::Cleared(Leftover { job, what }) => tables.cleared(job, what).map(|()| Outcome::Done),
+        Work::Shelved(id, shelved) => {
+            let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+            tables.shelved(&stored, &shelved).map(|()| Outcome::Done)
+        }
         Work::Forget(id) => {
             let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
             tables.forget(&stored).map(|()| Outcome::Done)

@@ -6,10 +6,15 @@
 //! The copy of the store is made first and lies in `staging/` until the backup is done; as long as
 //! it is there, retention removes nothing. What jobs write meanwhile is copied as far as it had
 //! come when its file was opened.
+//!
+//! A screen that several jobs show is one file with several names, and stays so: it is copied once,
+//! and its other names are entries that say which file they are, too.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::SNAPSHOT;
 use crate::{
+    capture::SCREENS_FOLDER,
     engine,
     model::{Digest, JobId},
     store::{self, Store, StoreError},
@@ -28,8 +34,9 @@ use crate::{
 
 /// Name of the last entry.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// Of the archive. What a later one means is not known here.
-pub(super) const FORMAT: u32 = 1;
+/// Of the archive. What a later one means is not known here. 1 had a file for each name; 2 has a file
+/// once, and the shelf of screens.
+pub(super) const FORMAT: u32 = 2;
 /// zstd's own choice between time and size; videos and pictures shrink no further anyway.
 const LEVEL: i32 = 3;
 
@@ -120,6 +127,8 @@ impl Contents {
                 !is_passing && !is_left_out
             };
             contents.children(data, "jobs", is_job, &stays)?;
+            let is_part = |name: &str| name.len() == 2;
+            contents.children(data, SCREENS_FOLDER, is_part, &|name| name.ends_with(".png"))?;
         }
         contents.files.sort();
         Ok(contents)
@@ -191,9 +200,10 @@ pub fn write(
 ) -> Result<Manifest, BackupError> {
     let failed = |source| BackupError::Write { source };
     let mut tar = tar::Builder::new(zstd::Encoder::new(out, LEVEL).map_err(failed)?);
-    add(&mut tar, &mut manifest, snapshot, Path::new(store::FILE), told)?;
+    let mut names = Names::default();
+    add(&mut tar, &mut manifest, &mut names, (snapshot, Path::new(store::FILE)), told)?;
     for (path, _) in &contents.files {
-        add(&mut tar, &mut manifest, &data.join(path), path, told)?;
+        add(&mut tar, &mut manifest, &mut names, (&data.join(path), path), told)?;
     }
     let text = serde_json::to_vec(&manifest).expect("plain data always prints");
     let mut header = header(text.len() as u64);
@@ -203,11 +213,15 @@ pub fn write(
     Ok(manifest)
 }
 
+/// Device and inode of a file with several names, and how it stands in the manifest.
+type Names = HashMap<(u64, u64), Entry>;
+
+/// Adds the file `from` as `name`.
 fn add(
     tar: &mut tar::Builder<zstd::Encoder<'static, File>>,
     manifest: &mut Manifest,
-    from: &Path,
-    name: &Path,
+    names: &mut Names,
+    (from, name): (&Path, &Path),
     told: &mut dyn FnMut(u64),
 ) -> Result<(), BackupError> {
     let unread = |source| BackupError::Read { path: from.into(), source };
@@ -219,12 +233,27 @@ fn add(
         }
         Err(error) => return Err(unread(error)),
     };
-    let size = file.metadata().map_err(unread)?.len();
+    let metadata = file.metadata().map_err(unread)?;
+    let (size, inode) = (metadata.len(), (metadata.dev(), metadata.ino()));
+    let path = name.display().to_string();
+    if let Some(known) = names.get(&inode) {
+        told(size);
+        let mut header = header(0);
+        header.set_entry_type(tar::EntryType::Link);
+        let linked = tar.append_link(&mut header, name, &known.path);
+        linked.map_err(|source| BackupError::Write { source })?;
+        manifest.files.push(Entry { path, ..known.clone() });
+        return Ok(());
+    }
     let mut hashed = Hashed { file, left: size, hash: Sha256::new(), told };
     tar.append_data(&mut header(size), name, &mut hashed)
         .map_err(|source| BackupError::Write { source })?;
     let sha256 = Digest::from_bytes(hashed.hash.finalize().into());
-    manifest.files.push(Entry { path: name.display().to_string(), size, sha256 });
+    let entry = Entry { path, size, sha256 };
+    if metadata.nlink() > 1 {
+        names.insert(inode, entry.clone());
+    }
+    manifest.files.push(entry);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::{fs, io, path::Path, time::Duration};
 
 use jiff::Timestamp;
 
+use super::shelf;
 use crate::{
     job_file::bundle,
     model::{Digest, JobId, Keepsake},
@@ -15,7 +16,7 @@ use crate::{
 pub(super) const SNAPSHOT: &str = "snapshot-";
 
 /// What lies in staging for longer was forgotten there.
-const FORGOTTEN: Duration = Duration::from_secs(86_400);
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(86_400);
 
 /// Bytes on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +28,8 @@ pub(super) struct Measured {
 }
 
 pub(super) fn measure(data: &Path, of: Unmeasured) -> io::Result<Measured> {
-    use std::os::unix::fs::MetadataExt;
-    let folder = JobFolder::new(data, of.job);
-    let video = match fs::symlink_metadata(folder.file(JobFolder::VIDEO)) {
-        Ok(video) => video.blocks() * 512,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
-    let all = bundle::size(folder.path())?;
+    let video = video(data, of.job)?;
+    let results = results(data, of.job)?;
     let bundle = match of.bundle {
         Some(bundle) => {
             let folder = data.join("bundles").join(bundle.to_string());
@@ -42,7 +37,22 @@ pub(super) fn measure(data: &Path, of: Unmeasured) -> io::Result<Measured> {
         }
         None => None,
     };
-    Ok(Measured { job: of.job, video, results: all.saturating_sub(video), bundle })
+    Ok(Measured { job: of.job, video, results, bundle })
+}
+
+fn video(data: &Path, job: JobId) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    match fs::symlink_metadata(JobFolder::new(data, job).file(JobFolder::VIDEO)) {
+        Ok(video) => Ok(video.blocks() * 512),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a job's folder takes but for its video. Every screen counts, whoever else has it.
+pub(super) fn results(data: &Path, job: JobId) -> io::Result<u64> {
+    let all = bundle::size(JobFolder::new(data, job).path())?;
+    Ok(all.saturating_sub(video(data, job)?))
 }
 
 /// Removes what the store has as removed. Gone already is as good.
@@ -50,7 +60,10 @@ pub(super) fn remove(data: &Path, leftover: Leftover) -> io::Result<()> {
     let folder = JobFolder::new(data, leftover.job);
     let removed = match leftover.what {
         Keepsake::Video => fs::remove_file(folder.file(JobFolder::VIDEO)),
-        Keepsake::Results => fs::remove_dir_all(folder.path()),
+        Keepsake::Results => {
+            let screens = shelf::screens(&folder)?;
+            fs::remove_dir_all(folder.path()).and_then(|()| shelf::release(data, &screens))
+        }
         Keepsake::Record => Ok(()),
     };
     match removed {

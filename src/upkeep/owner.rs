@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::files;
+use super::{files, shelf};
 use crate::{
     clock,
     config::Retention,
@@ -21,7 +21,7 @@ use crate::{
 /// What is asked of the store, and removed, at a time.
 const STEP: usize = 64;
 /// The disk may fill without us, so it is looked at this often.
-const OFTEN: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const OFTEN: SignedDuration = SignedDuration::from_hours(1);
 /// Bundles that no job refers to are looked for this often.
 const SWEEP: SignedDuration = SignedDuration::from_hours(24);
 /// Jobs that end one after the other are seen to together.
@@ -183,7 +183,7 @@ impl Upkeep {
         }
     }
 
-    /// Removes bundles that no job refers to, and what was forgotten in staging.
+    /// Removes bundles that no job refers to, and what was forgotten in staging and on the shelf.
     async fn sweep(&mut self) -> Result<(), UpkeepError> {
         let now = clock::now();
         let is_due = self.swept.is_none_or(|swept| swept + SWEEP <= now);
@@ -207,6 +207,10 @@ impl Upkeep {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
+        }
+        for part in 0..=shelf::PARTS {
+            let data = self.data.clone();
+            self.background.run(move || shelf::sweep(&data, part, now)).await?;
         }
         self.swept = Some(now);
         self.has_unreferred = false;
@@ -250,7 +254,7 @@ pub(super) async fn sample_now(
 }
 
 /// Returns when a job has ended, and a moment more for others to.
-async fn some_have_ended(changes: &mut broadcast::Receiver<Changed>) {
+pub(super) async fn some_have_ended(changes: &mut broadcast::Receiver<Changed>) {
     loop {
         match changes.recv().await {
             Ok(Changed { state: JobState::Ended, .. }) | Err(RecvError::Lagged(_)) => break,

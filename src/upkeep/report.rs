@@ -16,7 +16,7 @@ use crate::{
         retention::{age_limit, expiry},
     },
     model::{DiskSample, JobId, Keepsake},
-    store::Store,
+    store::{Saved, Store},
     tasks,
 };
 
@@ -29,6 +29,8 @@ pub struct DiskReport {
     /// Bytes of the whole disk.
     pub disk: u64,
     pub kept_jobs: u64,
+    /// What keeping screens once and small has come to.
+    pub saved: Saved,
     /// Oldest first.
     pub history: Vec<DiskSample>,
     pub forecast: Forecast,
@@ -76,6 +78,7 @@ pub async fn report(
         now,
         disk,
         kept_jobs: store.totals().await?.kept_jobs,
+        saved: store.saved().await?,
         forecast: forecast(&now, &history, &keep),
         history,
         next,

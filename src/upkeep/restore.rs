@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::backup::{FORMAT, MANIFEST, Manifest};
 use crate::{
+    capture::SCREENS_FOLDER,
     clock,
     model::{Cause, Code, Digest, JobId, JobState, Keepsake, Rule, Verdict, Who},
     store::{self, Change, HistoryKey, Inconsistency, Store, StoreError, StoreSettings},
@@ -85,7 +86,7 @@ pub async fn restore(
     let restored = restored?;
     let opened = File::open(&aside).map_err(written(&aside))?;
     rustix::fs::syncfs(opened).map_err(|error| written(&aside)(error.into()))?;
-    for name in ["bundles", "jobs", store::FILE] {
+    for name in ["bundles", "jobs", SCREENS_FOLDER, store::FILE] {
         let (from, to) = (aside.join(name), data.join(name));
         match fs::rename(&from, &to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -137,6 +138,17 @@ fn unpack(from: File, aside: &Path, told: &mut dyn FnMut(u64)) -> Result<Manifes
         if let Some(folder) = place.parent() {
             fs::create_dir_all(folder).map_err(written)?;
         }
+        if entry.header().entry_type() == tar::EntryType::Link {
+            let known = entry.link_name().map_err(damaged)?.unwrap_or_default();
+            let known = known.display().to_string();
+            // Only a file that has been unpacked here just now may get another name.
+            let Some(same) = found.get(&known).copied() else {
+                return Err(RestoreError::Foreign { path: known });
+            };
+            fs::hard_link(aside.join(allowed(&known)?), &place).map_err(written)?;
+            found.insert(path, same);
+            continue;
+        }
         let mut out = File::create_new(&place).map_err(written)?;
         let mut hash = Sha256::new();
         let mut piece = vec![0; 128 << 10];
@@ -185,8 +197,8 @@ fn compare(
 fn allowed(path: &str) -> Result<&Path, RestoreError> {
     let allowed = Path::new(path);
     let is_plain = allowed.components().all(|part| matches!(part, Component::Normal(_)));
-    let is_ours =
-        path == store::FILE || allowed.starts_with("jobs") || allowed.starts_with("bundles");
+    let is_ours = path == store::FILE
+        || ["jobs", "bundles", SCREENS_FOLDER].iter().any(|folder| allowed.starts_with(folder));
     if is_plain && is_ours { Ok(allowed) } else { Err(RestoreError::Foreign { path: path.into() }) }
 }
 

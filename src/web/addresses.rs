@@ -1,5 +1,7 @@
 //! Where the pages of a job are: what its drawing leads to.
 
+use std::time::Duration;
+
 use super::{layout::job_url, video::Video};
 use crate::{
     markup::{Links, Seek, dashed},
@@ -41,8 +43,8 @@ impl Links for Addresses<'_> {
         Some(job_url(job))
     }
 
-    fn seek(&self, step: &StepRun) -> Option<Seek> {
-        self.video.map(|video| Seek::new(&video.url, video.epoch, step))
+    fn seek(&self, at: Duration) -> Option<Seek> {
+        self.video.map(|video| Seek::new(&video.url, video.epoch, at))
     }
 }
 

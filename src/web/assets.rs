@@ -27,7 +27,11 @@ const ASSETS: [Asset; 3] = [
     Asset {
         name: "sutler.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../assets/web/sutler.js"),
+        bytes: concat!(
+            include_str!("../../assets/web/video.js"),
+            include_str!("../../assets/web/sutler.js")
+        )
+        .as_bytes(),
     },
     Asset {
         name: "sutler.svg",

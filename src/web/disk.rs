@@ -23,6 +23,7 @@ use crate::{
     decide::{forecast::Outcome, retention::age_limit},
     markup::{Moment, size, words},
     model::{Age, DiskSample, Keepsake},
+    store::Saved,
     upkeep::{self, DiskReport},
 };
 
@@ -70,6 +71,7 @@ pub(super) fn render(report: &DiskReport, moment: &Moment) -> Markup {
                             }
                         } }
                         div { dt { "Kept" } dd { (words::count(report.kept_jobs, "job")) } }
+                        div { dt { "Screens" } dd { (screens(&report.saved)) } }
                     }
                 }
             }
@@ -106,6 +108,13 @@ fn kinds(now: &DiskSample) -> [(&'static str, u64); 4] {
         ("Bundles", now.bundles),
         ("Store", now.store),
     ]
+}
+
+/// What keeping screens once and small has come to.
+fn screens(saved: &Saved) -> String {
+    let Saved { screens, shared, bytes } = *saved;
+    let all = words::count(screens, "screen");
+    format!("{all}, {shared} of them kept already for another job; {} saved", size(bytes))
 }
 
 /// What will come of it, in one sentence.
@@ -183,6 +192,7 @@ fn answer(report: &DiskReport) -> Value {
         "now": now,
         "disk": report.disk,
         "kept_jobs": report.kept_jobs,
+        "screens": report.saved,
         "daily": daily,
         "forecast": {
             "outcome": outcome, "bytes": bytes, "at": at, "words": outlook(report), "held": held,

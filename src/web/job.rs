@@ -10,7 +10,7 @@ use super::{
     video::Video,
 };
 use crate::{
-    markup::{self, Moment, Tail, size, span, words},
+    markup::{self, Moment, Tail, Usuals, size, span, words},
     model::{Job, JobId, JobState, Run},
     store::Standing,
 };
@@ -26,6 +26,8 @@ pub(super) struct JobView {
     pub reason: Option<String>,
     /// As far as it goes now.
     pub video: Option<Video>,
+    /// What the same test's measures came to before.
+    pub usual: Usuals,
     /// Ends of the texts in the job's folder.
     pub texts: Vec<Tail>,
     /// Name and length of every file that is shown to readers.
@@ -35,15 +37,8 @@ pub(super) struct JobView {
 impl JobView {
     /// How far the run has come on the engine's clock.
     pub(super) fn until(&self) -> Duration {
-        let known = match (&self.run.end, self.run.started) {
-            (Some(end), _) => end.at,
-            (None, Some(started)) if self.job.state != JobState::Ended => {
-                self.moment.now.duration_since(started).try_into().unwrap_or_default()
-            }
-            (None, _) => Duration::ZERO,
-        };
-        let last = self.run.steps().map(|step| step.started + step.took.unwrap_or_default()).max();
-        known.max(last.unwrap_or_default())
+        let goes_on = self.job.state != JobState::Ended;
+        self.run.until(goes_on.then_some(self.moment.now))
     }
 }
 
@@ -72,12 +67,13 @@ pub(super) fn render(view: &JobView) -> Markup {
                 (standing(view))
                 @if run.started.is_some() { (markup::timeline(run, view.until())) }
             }
-            @if let Some(video) = &view.video { (recording(video)) }
+            @if let Some(video) = &view.video { (recording(video, view)) }
             div.body {
                 section #steps data-live {
                     h2 { "Steps" }
                     (markup::steps(&run.items, job.cause.as_ref(), &links))
                 }
+                section #measures data-live { (measures(view)) }
                 (markup::notes(run))
                 div #slow data-live { (markup::slow(run)) }
                 section #logs data-live { (markup::logs(run, &view.texts, &links)) }
@@ -193,15 +189,36 @@ fn underway(view: &JobView) -> Markup {
     }
 }
 
-fn recording(video: &Video) -> Markup {
-    let url = &video.url;
+/// The video with its chapters and its log. The script needs to know when its first picture was.
+fn recording(video: &Video, view: &JobView) -> Markup {
+    let (url, job) = (&video.url, view.job.id);
     html! {
         section.recording aria-label="Video" {
-            video #video controls preload="metadata" src=(url) {
+            video #video controls preload="metadata" src=(url)
+                data-epoch=(format!("{:.3}", video.epoch.as_secs_f64()))
+                data-began=[view.run.started] data-zone=[view.moment.zone.iana_name()] {
+                track kind="chapters" default src=(format!("/jobs/{job}/steps.vtt")) srclang="en"
+                    label="Steps";
+                track kind="captions" src=(format!("/jobs/{job}/log.vtt")) srclang="en"
+                    label="Log";
                 a href=(url) { "The video" }
             }
             // What is to be seen in it just now, once the script knows.
             p.hint {}
+        }
+    }
+}
+
+fn measures(view: &JobView) -> Markup {
+    let series = format!("/api/jobs/{}/series", view.job.id);
+    html! {
+        @if !view.run.series.is_empty() {
+            h2 { "Measures" }
+            (markup::measures(&view.run, view.until(), &view.usual))
+            p.hint {
+                a href=(format!("{series}?format=csv")) { "Measures as CSV" } " · "
+                a href=(series) { "as JSON" }
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ mod records;
 mod report;
 mod router;
 mod runs;
+mod series;
 mod state;
 mod statistics;
 mod statistics_page;

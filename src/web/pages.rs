@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     capture::VIDEO_FILE,
-    markup::Tail,
+    markup::{Tail, Usuals},
     model::{JobId, JobState},
     report::files::{listed, open, tails},
     supervise::JobFolder,
@@ -163,6 +163,7 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
         standing: web.store.standing(id).await?,
         reason,
         video: found.video,
+        usual: Usuals::new(),
         texts: found.texts,
         files: found.files,
     })

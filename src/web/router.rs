@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     api, assets, disk, doctor, events, failures, files, guard, handbook, known, metrics, pages,
-    report, state::Web, statistics, submit, thresholds, video,
+    report, series, state::Web, statistics, submit, thresholds, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -22,6 +22,7 @@ pub fn router(web: Web) -> Router {
         .route("/jobs", get(api::list).post(submit::create))
         .route("/jobs/{id}", get(api::show))
         .route("/jobs/{id}/events", get(events::lines))
+        .route("/jobs/{id}/series", get(series::show))
         .route("/jobs/{id}/report", get(report::file))
         .route("/jobs/{id}/cancel", post(api::cancel))
         .route("/jobs/{id}/keep", post(api::keep))
@@ -61,6 +62,8 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}/live.png", get(pages::live_picture))
         .route("/jobs/{id}/live/events", get(events::live))
         .route("/jobs/{id}/video.mp4", get(video::show))
+        .route("/jobs/{id}/steps.vtt", get(video::steps))
+        .route("/jobs/{id}/log.vtt", get(video::log))
         .route("/jobs/{id}/report.html", get(report::html))
         .route("/jobs/{id}/report.xml", get(report::junit))
         .route("/jobs/{id}/report.tap", get(report::tap))

@@ -2,25 +2,28 @@
 //!
 //! How far that is stands in the address, so what it names stays the same while the file grows, and
 //! a player can seek in it.
+//!
+//! `GET /jobs/{id}/steps.vtt` and `log.vtt`: the run in step with it, as far as it has come now.
 
 use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path as InAddress, State},
-    http::HeaderMap,
-    response::Response,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError},
-    params::{Params, number},
+    params::{NoParams, Params, number},
     ranged::{self, Ranged},
     state::Web,
 };
 use crate::{
     capture::{CaptureError, GrowingVideo, VIDEO_FILE, VirtualFile},
-    model::JobId,
+    markup::{log_vtt, steps_vtt},
+    model::{JobId, JobState, Run},
     tasks,
 };
 
@@ -59,6 +62,49 @@ pub(super) async fn show(
     let view = tasks::blocking(move || GrowingVideo::scan(&path)?.view(fragments)).await;
     let view = view.map_err(io::Error::other)?.ok_or(WebError::NotFound("video"))?;
     Ok(ranged::serve(&request, Arc::new(view), "video/mp4")?)
+}
+
+/// `GET /jobs/{id}/steps.vtt`
+pub(super) async fn steps(
+    State(web): State<Arc<Web>>,
+    InAddress(id): InAddress<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, PageError> {
+    let Filmed { run, epoch, until } = filmed(&web, number(&id)?).await?;
+    Ok(vtt(steps_vtt(&run, epoch, until)))
+}
+
+/// `GET /jobs/{id}/log.vtt`
+pub(super) async fn log(
+    State(web): State<Arc<Web>>,
+    InAddress(id): InAddress<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, PageError> {
+    let Filmed { run, epoch, .. } = filmed(&web, number(&id)?).await?;
+    Ok(vtt(log_vtt(&run, epoch)))
+}
+
+/// A run and where its video begins on its clock.
+struct Filmed {
+    run: Run,
+    epoch: Duration,
+    /// How far the run has come.
+    until: Duration,
+}
+
+async fn filmed(web: &Web, id: JobId) -> Result<Filmed, WebError> {
+    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+    let run = web.run(id).await?;
+    let path = web.folder(id).file(VIDEO_FILE);
+    let video = tasks::blocking(move || Video::find(id, &path)).await.map_err(io::Error::other)?;
+    let epoch = video.ok_or(WebError::NotFound("video"))?.epoch;
+    let goes_on = job.state != JobState::Ended;
+    let until = run.until(goes_on.then(|| web.moment().now));
+    Ok(Filmed { run, epoch, until })
+}
+
+fn vtt(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/vtt; charset=utf-8")], text).into_response()
 }
 
 impl Ranged for VirtualFile {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 
 use super::words::{clean, size, time};
-use crate::cli::answers::Disk;
+use crate::cli::answers::{Disk, Screens};
 
 pub(in crate::cli) fn disk(disk: &Disk, zone: &TimeZone) -> String {
     let now = &disk.now;
@@ -19,6 +19,14 @@ pub(in crate::cli) fn disk(disk: &Disk, zone: &TimeZone) -> String {
         let _ = writeln!(text, "{name:<8} {:>10}", size(bytes));
     }
     let _ = writeln!(text, "{:<8} {:>10} of {}", "free", size(now.free), size(disk.disk));
+    let Screens { screens, shared, bytes } = disk.screens;
+    if screens > 0 {
+        let saved = size(bytes);
+        let _ = writeln!(
+            text,
+            "\nScreens kept: {screens}, {shared} of them already for another job; {saved} saved"
+        );
+    }
     let _ = writeln!(text, "\n{}", clean(&disk.forecast.words));
     for rule in &disk.rules {
         let _ = writeln!(text, "  {}", clean(rule));
@@ -51,6 +59,7 @@ mod tests {
                     "bundles": 0, "store": 4_096, "free": 40_000_000_000_u64,
                     "added_videos": 1, "added_results": 1},
             "disk": 100_000_000_000_u64, "kept_jobs": 1, "daily": null,
+            "screens": {"screens": 120, "shared": 97, "bytes": 3_456_789},
             "forecast": {"outcome": "unknown", "words": "It is too early."},
             "rules": ["A video goes when it is older than 30 days."],
             "next": [{"job": 7, "what": "video", "at": "2026-02-03T12:05:09Z", "bytes": 1_048_576}],
@@ -63,6 +72,8 @@ mod tests {
         bundles         0 B
         store       4.0 KiB
         free       37.3 GiB of 93.1 GiB
+
+        Screens kept: 120, 97 of them already for another job; 3.3 MiB saved
 
         It is too early.
           A video goes when it is older than 30 days.

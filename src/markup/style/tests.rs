@@ -10,7 +10,11 @@ type Colour = [f64; 3];
 
 const GROUNDS: [&str; 2] = ["paper", "sheet"];
 const VERDICTS: [&str; 6] = ["ok", "soft", "fail", "lost", "idle", "run"];
-/// WCAG 2.2, level AA, for text of any size.
+/// Lines of a plot.
+const LINES: [&str; 4] = ["plot0", "plot1", "plot2", "plot3"];
+/// WCAG 2.2, level AA, for what is no text.
+const VISIBLE: f64 = 3.0;
+/// The same, for text of any size.
 const READABLE: f64 = 4.5;
 const APART: f64 = 7.0;
 
@@ -123,11 +127,25 @@ fn words_can_be_read_on_every_ground() {
 }
 
 #[test]
-fn verdicts_are_told_apart_whatever_colours_an_eye_lacks() {
+fn lines_of_a_plot_can_be_seen_on_it() {
     for scheme in [Scheme::Light, Scheme::Dark] {
-        for (eyes, matrix) in &EYES {
-            for (at, one) in VERDICTS.iter().enumerate() {
-                for other in &VERDICTS[at + 1..] {
+        for line in LINES {
+            for ground in ["sheet", "well"] {
+                let found = contrast(token(line, scheme), token(ground, scheme));
+                assert!(found >= VISIBLE, "{line} on {ground}, {scheme:?}: {found:.2}");
+            }
+        }
+    }
+}
+
+#[test]
+fn verdicts_and_lines_are_told_apart_whatever_colours_an_eye_lacks() {
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        for ((eyes, matrix), names) in
+            EYES.iter().flat_map(|eyes| [&VERDICTS[..], &LINES[..]].map(|names| (eyes, names)))
+        {
+            for (at, one) in names.iter().enumerate() {
+                for other in &names[at + 1..] {
                     let found = distance(token(one, scheme), token(other, scheme), matrix);
                     assert!(found >= APART, "{one} and {other}, {eyes}, {scheme:?}: {found:.1}");
                 }

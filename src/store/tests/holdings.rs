@@ -7,8 +7,8 @@ use tempfile::tempdir;
 
 use super::sample::{at, ended, job, open, wait};
 use crate::{
-    model::{Digest, JobId, Keepsake, Kept, Rule, Verdict},
-    store::{Change, Leftover, Store, StoreError},
+    model::{Digest, JobId, Keepsake, Kept, Rule, Shelved, Verdict},
+    store::{Change, Leftover, Saved, Store, StoreError},
 };
 
 const RULE: Rule = Rule::Most { limit_mib: 1 };
@@ -109,6 +109,48 @@ async fn a_bundle_is_referred_to_until_the_last_of_its_jobs_has_lost_its_results
     writer.close().await;
 }
 
+#[tokio::test]
+async fn screens_come_to_the_shelf_once_and_take_less_from_then_on() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("s");
+    let (store, writer) = open(&path);
+    let id = store.submit(job(1, 50)).await.unwrap().id;
+    let shelved = |screens, results_bytes| Shelved { screens, shared: 3, results_bytes };
+    let none: [JobId; 0] = [];
+    store.change(id, ended(5, Verdict::Passed)).await.unwrap();
+    assert_eq!(store.unshelved(9).await.unwrap(), none, "it is not measured");
+    store.change(id, measured(70, 300)).await.unwrap();
+    assert_eq!(store.unshelved(9).await.unwrap(), [id]);
+    writer.close().await;
+    // As after a crash before anything was said.
+    let (store, writer) = open(&path);
+    assert_eq!(store.unshelved(9).await.unwrap(), [id]);
+    for _ in 0..2 {
+        store.shelved(id, shelved(8, 100)).await.unwrap();
+        assert_eq!(store.unshelved(9).await.unwrap(), none);
+        let saved = store.saved().await.unwrap();
+        assert_eq!(saved, Saved { screens: 8, shared: 3, bytes: 200 });
+        let totals = store.totals().await.unwrap();
+        assert_eq!((totals.results, totals.added_results, totals.videos), (100, 100, 70));
+        let candidates = store.removable(Keepsake::Results, 9).await.unwrap().list;
+        assert_eq!(candidates[0].bytes, 100);
+        store.check_consistent().unwrap();
+    }
+    // What has lost its results meanwhile has no screens.
+    let gone = store.submit(job(2, 50)).await.unwrap().id;
+    store.change(gone, ended(6, Verdict::Passed)).await.unwrap();
+    store.change(gone, measured(0, 50)).await.unwrap();
+    store.change(gone, removed(Keepsake::Results)).await.unwrap();
+    assert_eq!(store.unshelved(9).await.unwrap(), none);
+    store.shelved(gone, shelved(1, 40)).await.unwrap();
+    assert_eq!(store.job(gone).await.unwrap().unwrap().holdings.results_bytes, 0);
+    assert_eq!(store.saved().await.unwrap().screens, 8);
+    let refused = store.shelved(JobId(9), shelved(1, 1)).await;
+    assert!(matches!(refused, Err(StoreError::NoSuchJob(JobId(9)))));
+    store.check_consistent().unwrap();
+    writer.close().await;
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     End(u64),
@@ -116,6 +158,7 @@ enum Op {
     Measure(u64, u64),
     Remove(u64, Keepsake),
     Clear,
+    Shelve(u64),
     Forget(u64),
 }
 
@@ -127,6 +170,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (id(), 0..3_u64).prop_map(|(id, video)| Op::Measure(id, video)),
         4 => (id(), 0..2_usize).prop_map(|(id, what)| Op::Remove(id, Keepsake::ALL[what])),
         1 => Just(Op::Clear),
+        1 => id().prop_map(Op::Shelve),
         2 => id().prop_map(Op::Forget),
     ];
     vec(op, 1..40)
@@ -208,6 +252,11 @@ async fn carry_out(store: &Store, model: &mut BTreeMap<u64, Known>, op: Op) {
                 store.cleared(leftover).await.unwrap();
             }
             model.values_mut().for_each(|known| known.files_may_be_there = false);
+        }
+        Op::Shelve(id) => {
+            let shelved = Shelved { screens: 1, shared: 0, results_bytes: 0 };
+            let is_there = store.shelved(JobId(id), shelved).await.is_ok();
+            assert_eq!(is_there, model.contains_key(&id));
         }
         Op::Forget(id) => {
             let gone = |known: &Known| !known.results && !known.kept && !known.files_may_be_there;

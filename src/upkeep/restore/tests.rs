@@ -194,6 +194,57 @@ async fn what_is_left_out_is_told_on_the_job() {
 }
 
 #[tokio::test]
+async fn a_screen_of_two_jobs_is_copied_once_and_is_one_file_again() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let name = format!("{}.png", Digest::of(b"screen"));
+    let shelf = format!("screens/{}/{name}", &name[..2]);
+    let mut names = vec![shelf.clone()];
+    fs::create_dir_all(place.path().join(&shelf).parent().unwrap()).unwrap();
+    let noise: Vec<u8> =
+        (0..50_000_u64).map(|n| ((n * n * 2_654_435_761) >> 16).to_le_bytes()[0]).collect();
+    fs::write(place.path().join(&shelf), &noise).unwrap();
+    for _ in 0..6 {
+        let id = place.job(true).await;
+        names.push(format!("jobs/{id}/screens/{name}"));
+        let own = place.path().join(names.last().unwrap());
+        fs::create_dir_all(own.parent().unwrap()).unwrap();
+        fs::hard_link(place.path().join(&shelf), own).unwrap();
+    }
+    let file = place.backup(Without::default()).await;
+    assert!(fs::metadata(&file).unwrap().len() < 100_000, "once, not seven times");
+    let data = place.path().join("restored");
+    let restored = restore_file(&file, &data).await.unwrap();
+    let inodes: std::collections::BTreeSet<_> =
+        names.iter().map(|name| fs::metadata(data.join(name)).unwrap().ino()).collect();
+    assert_eq!(inodes.len(), 1);
+    assert_eq!(fs::read(data.join(&shelf)).unwrap(), noise);
+    let told = restored.manifest.files.iter().filter(|entry| entry.path.ends_with(&name));
+    assert_eq!(told.count(), 7, "every name is checked");
+    place.writer.close().await;
+}
+
+#[tokio::test]
+async fn no_name_is_given_to_a_file_from_elsewhere() {
+    let place = tempdir().unwrap();
+    let secret = place.path().join("secret");
+    fs::write(&secret, "x").unwrap();
+    for target in [secret.to_str().unwrap(), "jobs/1/events.jsonl"] {
+        let file = place.path().join("hostile.tar.zst");
+        let mut tar = tar::Builder::new(zstd::Encoder::new(Vec::new(), 1).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_entry_type(tar::EntryType::Link);
+        tar.append_link(&mut header, "jobs/1/screens/x.png", target).unwrap();
+        fs::write(&file, tar.into_inner().unwrap().finish().unwrap()).unwrap();
+        let data = place.path().join("restored");
+        let refused = restore_file(&file, &data).await;
+        assert!(matches!(refused, Err(RestoreError::Foreign { .. })), "{target}: {refused:?}");
+        fs::remove_dir_all(data).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_restored_over_anything() {
     let place = Place::new();
     let file = place.backup(Without::default()).await;
@@ -204,7 +255,7 @@ async fn nothing_is_restored_over_anything() {
 
 #[test]
 fn a_backup_writes_only_where_backups_do() {
-    for fine in ["sutler.redb", "jobs/7/events.jsonl", "bundles/x/job.yaml"] {
+    for fine in ["sutler.redb", "jobs/7/events.jsonl", "bundles/x/job.yaml", "screens/aa/x.png"] {
         assert!(allowed(fine).is_ok(), "{fine}");
     }
     for foreign in ["/etc/passwd", "../x", "jobs/../../x", "jobs/./x/..", "acceleration.json", ""] {

@@ -24,10 +24,10 @@ async fn a_site_to_look_at() {
     for (id, verdict) in (1..=60).zip(verdicts.into_iter().cycle()) {
         site.add(&ended(id, NAME, verdict, (61 - id.cast_signed()) * 47)).await;
         let end = if verdict == Verdict::Failed { Outcome::Fail } else { Outcome::Ok };
-        write_folder(site.folder.path(), JobId(id), &story(Some(end)));
+        write_folder(site.folder.path(), JobId(id), &measured(story(Some(end))));
     }
     site.add(&running(61, NAME)).await;
-    write_folder(site.folder.path(), JobId(61), &story(None));
+    write_folder(site.folder.path(), JobId(61), &measured(story(None)));
     site.add(&waiting(62, "memtest86+ finds no fault in an hour", 3)).await;
     site.add(&waiting(63, "grub shows its menu", 2)).await;
     assert_eq!(site.store.counts().await.unwrap().state(JobState::Waiting), 2);

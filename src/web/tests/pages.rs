@@ -1,7 +1,7 @@
 //! Whole pages from fixed data. What changed is read in the snapshot's difference.
 
 use crate::{
-    markup::{Tail, samples::*},
+    markup::{Tail, Usuals, samples::*},
     model::{Job, Outcome, Run, Verdict},
     store::Standing,
     web::{
@@ -31,6 +31,7 @@ fn job_view(job: Job, run: Run) -> JobView {
         standing: Standing::default(),
         reason: None,
         video: Some(Video { url, epoch: std::time::Duration::from_secs(1) }),
+        usual: Usuals::new(),
         texts: vec![serial],
         files: vec![("events.jsonl".into(), 9_000), ("serial0.txt".into(), 40_000)],
     }

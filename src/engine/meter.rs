@@ -68,6 +68,8 @@ pub(super) struct Meter {
     untold: Vec<Values>,
     told_at: Duration,
     has_guest: bool,
+    /// How many seconds the guest waited this share of for a processor, in whole percent.
+    waited: [u32; 101],
 }
 
 impl Meter {
@@ -80,6 +82,7 @@ impl Meter {
             untold: Vec::new(),
             told_at: Duration::ZERO,
             has_guest: false,
+            waited: [0; 101],
         }
     }
 
@@ -126,6 +129,9 @@ impl Meter {
             self.lately.pop_front();
         }
         self.lately.push_back((look.values.clone(), look.is_stopped));
+        if let Some(wait) = look.values.get(&Gauge::GuestWait) {
+            self.waited[percent(*wait)] += 1;
+        }
         if self.has_guest {
             self.untold.push(look.values.clone());
         }
@@ -138,6 +144,19 @@ impl Meter {
             stopped: self.lately.iter().any(|(_, stopped)| *stopped),
             has_guest: self.has_guest,
         }
+    }
+
+    /// What share of a second the guest waited for a processor at most, in 95 of 100 seconds of the
+    /// whole run. Percent; none before the first second.
+    pub(super) fn waited(&self) -> Option<f64> {
+        let seconds: u32 = self.waited.iter().sum();
+        let within = u64::from(seconds) * 95 / 100;
+        let mut so_far = 0;
+        let found = self.waited.iter().zip(0_u32..).find(|(count, _)| {
+            so_far += u64::from(**count);
+            so_far > within
+        });
+        found.map(|(_, percent)| percent.into())
     }
 
     /// The values to be told now, by name, when it is time to; of a guest only.
@@ -159,6 +178,11 @@ pub(super) fn by_name(values: &Values) -> BTreeMap<String, f64> {
         (series.name().to_owned(), (value * 100.0).round() / 100.0)
     };
     values.iter().map(told).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+fn percent(share: f64) -> usize {
+    share.clamp(0.0, 100.0).round() as usize
 }
 
 const fn is_stopped(reading: &ProcessReading) -> bool {
@@ -236,6 +260,20 @@ mod tests {
         assert!(!look.values.contains_key(&Gauge::KeyToScreen), "no key, no value");
         assert_eq!((meter.take_due(), meter.lately().has_guest), (None, false));
         assert_eq!(meter.lately().values.get(&Gauge::MatchTime), Some(&250.0));
+    }
+
+    #[test]
+    fn the_wait_of_a_run_is_that_of_nearly_all_its_seconds() {
+        let mut meter = Meter::new(Timings::new(Stopwatch::start()));
+        assert_eq!(meter.waited(), None);
+        for wait in [2.4; 96].into_iter().chain([80.0; 4]) {
+            meter.keep(&Look { values: [(Gauge::GuestWait, wait)].into(), ..Look::default() });
+        }
+        assert_eq!(meter.waited(), Some(2.0));
+        (0..9).for_each(|_| {
+            meter.keep(&Look { values: [(Gauge::GuestWait, 130.0)].into(), ..Look::default() });
+        });
+        assert_eq!(meter.waited(), Some(100.0));
     }
 
     #[test]

@@ -239,6 +239,9 @@ impl Watcher {
         inner.guest = None;
         let host = by_name(&inner.meter.lately().values);
         backend.insert("host".into(), json!(host));
+        if let Some(waited) = inner.meter.waited() {
+            backend.insert("guest_wait_percent".into(), json!(waited));
+        }
         if let Some(slow) = inner.stopped_by.take() {
             backend.insert("slow".into(), slow);
         }

@@ -50,7 +50,7 @@ pub(super) fn verdicts() -> String {
             }
             Verdict::TimedOut => "The job or one of its actions used up its time.",
             Verdict::TooSlow => {
-                "A [limit](limits) that stops was exceeded. The cause says which, by how much, and \
+                "A [limit](slow-jobs) that stops was exceeded. The cause says which, by how much, and \
                  whether the host or the guest was slow."
             }
             Verdict::Canceled => "Somebody asked for it to be stopped.",
@@ -123,7 +123,7 @@ pub(super) fn causes() -> String {
                 "See which step took long. Raise the action's `timeout`, or mend what was slow.",
             ),
             Code::TooSlow => (
-                "The job was slower than a [limit](limits) allows.",
+                "The job was slower than a [limit](slow-jobs) allows.",
                 "The cause says whether the host or the guest was slow. Give the host less to do, mend \
                  what was slow, or set another limit.",
             ),

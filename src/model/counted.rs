@@ -43,10 +43,11 @@ impl Counted {
         }
     }
 
-    /// What an ended job says of itself: `slow_events` of its backend, a list of objects with a
-    /// `measure`, and for one that was stopped `slow.measure`. Each measure counts once; the one
-    /// that stopped it is not counted as watched, too.
-    pub fn slowness(job: &Job) -> Vec<Self> {
+    /// What happened to an ended job: the rule it was marked with at its end, and what it says of
+    /// itself: `slow_events` of its backend, a list of objects with a `measure`, and for one that was
+    /// stopped `slow.measure`. Each measure counts once; the one that stopped it is not counted as
+    /// watched, too.
+    pub fn of(job: &Job) -> Vec<Self> {
         let measure = |told: &Value| Measure::named(told.get("measure")?.as_str()?);
         let told = job.backend.get("slow").filter(|_| job.verdict == Some(Verdict::TooSlow));
         let stopped = told.and_then(measure);
@@ -56,7 +57,8 @@ impl Counted {
         slow.dedup();
         slow.retain(|measure| Some(*measure) != stopped);
         let slow = slow.into_iter().map(|measure| Self::Slow { measure });
-        slow.chain(stopped.map(|measure| Self::Stopped { measure })).collect()
+        let known = job.known_failure.iter().map(|rule| Self::Known { rule: rule.clone() });
+        slow.chain(stopped.map(|measure| Self::Stopped { measure })).chain(known).collect()
     }
 }
 
@@ -100,7 +102,7 @@ mod tests {
         ] {
             let mut job = samples::ended(1, "x", verdict, 1);
             job.backend = backend.as_object().unwrap().clone();
-            assert_eq!(Counted::slowness(&job), want, "{case}");
+            assert_eq!(Counted::of(&job), want, "{case}");
         }
     }
 

@@ -205,7 +205,11 @@ fn last_lines(lines: Vec<String>, most: usize) -> Vec<String> {
 
 /// At most `most` bytes of a text, whole letters.
 fn cut(text: &str, most: usize) -> String {
-    text[..text.floor_char_boundary(most)].to_owned()
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 /// What failures of one kind have in common, as a number: the same kind has the same on every box.

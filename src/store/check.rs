@@ -201,7 +201,7 @@ impl Walk {
         if job.ended.is_none() {
             return;
         }
-        for one in Counted::slowness(job) {
+        for one in Counted::of(job) {
             let (day, ..) = occurrences::key(job, &one);
             let (device_type, name) = (job.device_type.clone(), job.name.clone());
             let key = (day, one.kind(), one.subject().to_owned(), device_type, name);

@@ -8,7 +8,7 @@ use super::{
     Change, StoreError,
     record::Stored,
     tables::Tables,
-    writer::{Outcome, waiting},
+    writer::{Outcome, change_job, waiting},
 };
 use crate::{
     config::Retry,
@@ -66,26 +66,23 @@ pub(super) fn carry_out(tables: &mut Tables<'_>, work: KnownWork) -> Result<Outc
 
 fn end(tables: &mut Tables<'_>, ended: Ended) -> Result<Outcome, StoreError> {
     let Ended { id, change, failure, rules, settings, now: at } = ended;
-    let before = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
-    let mut now = before.clone();
-    change.apply(&mut now.job)?;
-    let failure = failure.filter(|_| now.job.verdict.is_some_and(Failure::is_one));
     let mut known = Vec::new();
-    if failure.is_some() {
-        for name in &rules {
-            // One may have been removed since they were tried.
-            known.extend(tables.known.rule(name)?.filter(|rule| rule.enabled));
+    let (job, new) = change_job(tables, id, change, |tables, job| {
+        if failure.is_some() && job.verdict.is_some_and(Failure::is_one) {
+            for name in &rules {
+                // One may have been removed since they were tried.
+                known.extend(tables.known.rule(name)?.filter(|rule| rule.enabled));
+            }
         }
-    }
-    now.job.known_failure = known.first().map(|rule| rule.name.clone());
-    now.round();
-    tables.put(Some(&before), &now)?;
-    if let Some(failure) = failure {
+        job.known_failure = known.first().map(|rule: &KnownRule| rule.name.clone());
+        Ok(())
+    })?;
+    if let Some(failure) = failure.filter(|_| job.verdict.is_some_and(Failure::is_one)) {
         let failure = failure.bounded();
-        tables.known.keep(&now.job, signature(&failure), &failure, &known)?;
-        decide_retry(tables, &now.job, &known, &settings, at)?;
+        tables.known.keep(&job, signature(&failure), &failure, &known)?;
+        decide_retry(tables, &job, &known, &settings, at)?;
     }
-    Ok(Outcome::Job { job: now.job, new: true })
+    Ok(Outcome::Job { job, new })
 }
 
 fn decide_retry(

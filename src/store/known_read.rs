@@ -164,12 +164,15 @@ pub(super) fn failure(
     bytes.map(|bytes| record::decode_failure(id.0, bytes.value())).transpose()
 }
 
+/// Some failures, and where the next one is, if there is one.
+pub(super) type FailurePage = (Vec<(JobId, Failure)>, Option<EndKey>);
+
 /// Failures kept, from `from` on, oldest first, and where to go on.
 pub(super) fn failures(
     txn: &ReadTransaction,
     from: EndKey,
     limit: usize,
-) -> Result<(Vec<(JobId, Failure)>, Option<EndKey>), StoreError> {
+) -> Result<FailurePage, StoreError> {
     let table = txn.open_table(FAILURES).map_err(disk("read"))?;
     let mut found = Vec::new();
     let mut last = from;

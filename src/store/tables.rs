@@ -255,11 +255,11 @@ impl<'txn> Tables<'txn> {
     pub(super) fn learn(&mut self, job: &Job, samples: &[Sample]) -> Result<(), StoreError> {
         let growth = self.measures.feed(job, samples)?;
         self.grow(growth)?;
-        self.happened(job, &Counted::slowness(job))
+        self.happened(job, &Counted::of(job))
     }
 
     /// Counts what happened to a job that has ended.
-    pub(super) fn happened(&mut self, job: &Job, what: &[Counted]) -> Result<(), StoreError> {
+    fn happened(&mut self, job: &Job, what: &[Counted]) -> Result<(), StoreError> {
         self.occurrences.count(job, what)
     }
 

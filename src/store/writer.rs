@@ -159,20 +159,9 @@ fn write(
 fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError> {
     match work {
         Work::Submit(new) => submit(tables, new),
-        Work::Change(id, mut change) => {
-            let before = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
-            let mut now = before.clone();
-            let samples = change.take_samples();
-            change.apply(&mut now.job)?;
-            now.round();
-            let new = now != before;
-            if new {
-                tables.put(Some(&before), &now)?;
-                if now.job.ended.is_some() && before.job.ended.is_none() {
-                    tables.learn(&now.job, &samples)?;
-                }
-            }
-            Ok(Outcome::Job { job: now.job, new })
+        Work::Change(id, change) => {
+            let (job, new) = change_job(tables, id, change, |_, _| Ok(()))?;
+            Ok(Outcome::Job { job, new })
         }
         Work::MeasuredBundle(bundle, bytes) => {
             tables.measure_bundle(bundle, bytes).map(|()| Outcome::Done)
@@ -195,6 +184,30 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
             tables.unlearn(&job, device_type.as_deref()).map(|()| Outcome::Done)
         }
     }
+}
+
+/// Changes a job and learns from one that ends. `mark` may add to what the change has made of it.
+/// Returns the job as it is now, and whether it was otherwise before.
+pub(super) fn change_job(
+    tables: &mut Tables<'_>,
+    id: JobId,
+    mut change: Change,
+    mark: impl FnOnce(&Tables<'_>, &mut Job) -> Result<(), StoreError>,
+) -> Result<(Job, bool), StoreError> {
+    let before = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+    let mut now = before.clone();
+    let samples = change.take_samples();
+    change.apply(&mut now.job)?;
+    mark(tables, &mut now.job)?;
+    now.round();
+    let new = now != before;
+    if new {
+        tables.put(Some(&before), &now)?;
+        if now.job.ended.is_some() && before.job.ended.is_none() {
+            tables.learn(&now.job, &samples)?;
+        }
+    }
+    Ok((now.job, new))
 }
 
 fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     capture::VIDEO_FILE,
-    markup::{Tail, Usuals},
-    model::{JobId, JobState},
+    markup::{Tail, Usual, Usuals},
+    model::{Job, JobId, JobState, Measure, Series, Spot},
     report::files::{listed, open, tails},
     supervise::JobFolder,
     tasks,
@@ -34,6 +34,8 @@ type Page = Result<Html<String>, PageError>;
 /// Jobs of each kind on the queue page.
 const WAITING: usize = 100;
 const ENDED: usize = 30;
+/// Good runs of a test that make something usual.
+const USUAL_RUNS: u64 = 3;
 /// Jobs on a page of the history.
 const HISTORY: usize = 50;
 
@@ -156,6 +158,7 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
     let folder = web.folder(id);
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
     let reason = web.schedule.reasons().get(&id).cloned();
+    let usual = usual(web, &job).await?;
     Ok(job::JobView {
         moment: web.moment(),
         job,
@@ -163,10 +166,32 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
         standing: web.store.standing(id).await?,
         reason,
         video: found.video,
-        usual: Usuals::new(),
+        usual,
         texts: found.texts,
         files: found.files,
     })
+}
+
+/// What the good runs of the same test came to: of each run what it was below in 95 of 100 cases.
+async fn usual(web: &Web, job: &Job) -> Result<Usuals, WebError> {
+    let mut usual = Usuals::new();
+    for measure in [Measure::KeyToScreen, Measure::FrameLag, Measure::MatchTime, Measure::GuestWait]
+    {
+        let series = Series {
+            job: job.name.clone(),
+            device_type: job.device_type.clone(),
+            measure,
+            spot: Spot::default(),
+        };
+        let Some(known) = web.store.measured_one(series).await? else { continue };
+        let [median, high] = [0.5, 0.95].map(|share| known.good.quantile(share));
+        if let (Some(median), Some(high)) = (median, high)
+            && known.good.count() >= USUAL_RUNS
+        {
+            usual.insert(measure.name().into(), Usual { median, high });
+        }
+    }
+    Ok(usual)
 }
 
 /// What a job's folder holds for its page.

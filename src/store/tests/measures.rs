@@ -195,7 +195,7 @@ async fn slow_jobs_are_counted_by_day_with_what_they_cost() {
     let stopped = (1, Counted::Stopped { measure: Measure::JobTime }, 2, 2 * DAY);
     let day0 = [watched(Measure::JobTime), watched(Measure::StepTime)];
     assert_eq!(told(0, 0).await, day0);
-    assert_eq!(told(1, 9).await, [stopped.clone()]);
+    assert_eq!(told(1, 9).await, std::slice::from_ref(&stopped));
     assert_eq!(told(0, u32::MAX).await, [day0[0].clone(), day0[1].clone(), stopped]);
     assert_eq!(told(2, 9).await, []);
     writer.close().await;

@@ -40,7 +40,7 @@ fn is_quiet(appliance: &Appliance) -> bool {
 }
 
 fn drop_failing(appliance: &Appliance, folder: &Path) {
-    let job = JobFolder::bare(folder, "never-says-z", STEPS, 60, 60);
+    let job = JobFolder::with_limits(folder, "never-says-z", STEPS, 60, 60);
     appliance.drop_folder(&job.0, job.name());
 }
 

@@ -84,6 +84,18 @@ impl RuleRetry {
     pub fn backoff(&self) -> Option<Duration> {
         self.backoff_s.map(Duration::from_secs)
     }
+
+    /// How its jobs are retried, in words; `span` says a time.
+    pub fn words(&self, span: impl Fn(Duration) -> String) -> String {
+        let automatic = match self.automatic {
+            Some(true) => "by itself",
+            Some(false) => "never by itself",
+            None => "as set for all",
+        };
+        let most = self.most.map(|most| format!(", at most {most} times"));
+        let backoff = self.backoff().map(|backoff| format!(", first after {}", span(backoff)));
+        [Some(automatic.into()), most, backoff].into_iter().flatten().collect()
+    }
 }
 
 /// A job that failed, as far as rules look at it. It is kept when the files of the job have gone,

@@ -7,7 +7,9 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use super::{
     Counts, Inconsistency, StoreError, Totals,
     error::disk,
-    known_check, measures,
+    known_check,
+    known_tables::MARKS,
+    measures,
     occurrences::{self, OCCURRENCES},
     read,
     record::Stored,
@@ -51,6 +53,7 @@ struct Walk {
     unmeasured: ReadOnlyTable<u64, ()>,
     unshelved: ReadOnlyTable<u64, ()>,
     holdings: ReadOnlyTable<u64, &'static [u8]>,
+    marks: ReadOnlyTable<(u64, &'static str), bool>,
     counts: Counts,
     totals: Totals,
     /// Bundle to the jobs that refer to it, and the retries that wait for their time.
@@ -84,6 +87,7 @@ impl Walk {
             unmeasured: txn.open_table(UNMEASURED).map_err(unreadable)?,
             unshelved: txn.open_table(UNSHELVED).map_err(unreadable)?,
             holdings: txn.open_table(HOLDINGS).map_err(unreadable)?,
+            marks: txn.open_table(MARKS).map_err(unreadable)?,
             counts: Counts::default(),
             totals: Totals::default(),
             bundles: BTreeMap::new(),
@@ -148,7 +152,7 @@ impl Walk {
         if job.holdings.has_results() {
             *self.bundles.entry(*job.bundle.as_bytes()).or_default() += 1;
         }
-        self.happened(job);
+        self.happened(job)?;
         self.totals.videos += job.holdings.video_bytes;
         self.totals.results += job.holdings.results_bytes;
         self.totals.kept_jobs += u64::from(job.holdings.kept.is_some());
@@ -197,11 +201,18 @@ impl Walk {
         Ok(self.jobs)
     }
 
-    fn happened(&mut self, job: &Job) {
+    fn happened(&mut self, job: &Job) -> Result<(), Inconsistency> {
         if job.ended.is_none() {
-            return;
+            return Ok(());
         }
         for one in Counted::of(job) {
+            // What a rule has found later was not counted when the job ended.
+            if let Counted::Known { rule } = &one
+                && let Some(later) = self.marks.get((job.id.0, &**rule)).map_err(unreadable)?
+                && later.value()
+            {
+                continue;
+            }
             let (day, ..) = occurrences::key(job, &one);
             let (device_type, name) = (job.device_type.clone(), job.name.clone());
             let key = (day, one.kind(), one.subject().to_owned(), device_type, name);
@@ -209,6 +220,7 @@ impl Walk {
             *count += 1;
             *seconds += occurrences::cost(job);
         }
+        Ok(())
     }
 
     /// Is everything counted that happened to the jobs there are? More may be: of jobs that were

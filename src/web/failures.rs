@@ -172,7 +172,7 @@ fn rule_row(rule: &KnownRule, days: &RuleDays) -> Markup {
                 }
             }
             td data-label="Recognised by" { (pattern(&rule.pattern)) }
-            td data-label="Retried" { (retried(rule)) }
+            td data-label="Retried" { (rule.retry.words(span)) }
             td.figure data-label="Last 30 days" { (sparkline(&days.days)) }
             td data-label="Last jobs" { (links(&days.jobs)) }
         }
@@ -203,22 +203,6 @@ pub(super) fn parts(pattern: &Pattern) -> Vec<(&'static str, String)> {
         parts.extend(part.clone().map(|part| (name, part)));
     }
     parts
-}
-
-fn retried(rule: &KnownRule) -> String {
-    let retry = &rule.retry;
-    let mut words = match retry.automatic {
-        Some(true) => "by itself".to_owned(),
-        Some(false) => "never by itself".to_owned(),
-        None => "as set for all".to_owned(),
-    };
-    if let Some(most) = retry.most {
-        let _ = write!(words, ", at most {most} times");
-    }
-    if let Some(backoff) = retry.backoff() {
-        let _ = write!(words, ", first after {}", span(backoff));
-    }
-    words
 }
 
 fn links(jobs: &[JobId]) -> Markup {

@@ -27,10 +27,10 @@ const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Queue, "/", "Queue"),
     (Tab::History, "/history", "History"),
     (Tab::Failures, "/failures", "Failures"),
-    (Tab::Doctor, "/doctor", "Doctor"),
-    (Tab::Disk, "/disk", "Disk"),
     (Tab::Thresholds, "/thresholds", "Thresholds"),
     (Tab::Statistics, "/statistics", "Statistics"),
+    (Tab::Disk, "/disk", "Disk"),
+    (Tab::Doctor, "/doctor", "Doctor"),
     (Tab::Handbook, "/handbook", "Handbook"),
 ];
 

@@ -23,7 +23,7 @@ pub(in crate::cli) fn rules(list: &KnownList, zone: &TimeZone) -> String {
     for one in &list.rules {
         let rule = &one.rule;
         let count: u64 = one.days.iter().sum();
-        let retried = retried(rule);
+        let retried = rule.retry.words(duration);
         let mut line = format!("{:width$}  {count:>5} in 30 d  retried {retried}", rule.name);
         if !rule.enabled {
             line += "  (off)";
@@ -59,7 +59,7 @@ pub(in crate::cli) fn rule(answer: &KnownJobs, since: &str, zone: &TimeZone) -> 
     if !notes.is_empty() {
         fact("notes", clean(notes));
     }
-    fact("retried", retried(&answer.rule));
+    fact("retried", answer.rule.retry.words(duration));
     fact("owner", clean(owner));
     fact("made", format!("{} by {}", time(created.at, zone), clean(&created.by)));
     if changed != created {
@@ -154,22 +154,6 @@ fn parts(pattern: &Pattern) -> Vec<(&'static str, String)> {
         ("device type", pattern.device_type.clone()),
     ];
     all.into_iter().filter_map(|(name, part)| Some((name, part?))).collect()
-}
-
-fn retried(rule: &KnownRule) -> String {
-    let retry = &rule.retry;
-    let mut words = match retry.automatic {
-        Some(true) => "by itself".to_owned(),
-        Some(false) => "never by itself".to_owned(),
-        None => "as set for all".to_owned(),
-    };
-    if let Some(most) = retry.most {
-        let _ = write!(words, ", at most {most} times");
-    }
-    if let Some(backoff) = retry.backoff() {
-        let _ = write!(words, ", first after {}", duration(backoff));
-    }
-    words
 }
 
 #[cfg(test)]

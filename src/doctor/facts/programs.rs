@@ -13,8 +13,9 @@ use tokio::{process::Command, time::timeout};
 
 use crate::vm::{self, UefiFiles};
 
-/// A program that has not answered after this long will not.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A program that has not answered after this long will not. QEMU alone takes some seconds to start
+/// where the box is an emulated machine itself.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// What a BIOS guest with a screen starts from, as QEMU looks for it in its data folders.
 const BIOS_FILES: [&str; 2] = ["bios-256k.bin", "vgabios-stdvga.bin"];
 /// Programs beside QEMU, with Debian's package of each and whether a guest needs it to start.
@@ -65,7 +66,8 @@ pub(super) struct Known {
     identity: Identity,
     version: Result<String, Asked>,
     lacks: Vec<String>,
-    folders: Vec<PathBuf>,
+    /// Where it looks for firmware; none when it did not tell.
+    folders: Option<Vec<PathBuf>>,
 }
 
 pub(super) async fn qemu(known: &mut Option<Known>) -> Qemu {
@@ -79,22 +81,24 @@ pub(super) async fn qemu(known: &mut Option<Known>) -> Qemu {
     };
     // One that failed to answer is asked again: a library may have come meanwhile.
     let known = match known.take() {
-        Some(same) if same.identity == identity && same.version.is_ok() => known.insert(same),
+        Some(same) if same.identity == identity && same.folders.is_some() => known.insert(same),
         Some(_) | None => known.insert(ask(identity).await),
     };
-    let is_missing = |name: &&str| !known.folders.iter().any(|folder| folder.join(name).is_file());
-    let bios_missing = match known.version {
-        Ok(_) => BIOS_FILES.into_iter().filter(|name| is_missing(name)).collect(),
-        Err(_) => vec![],
-    };
+    let bios_missing = known.folders.as_deref().map_or_else(Vec::new, missing_bios);
     Qemu { version: known.version.clone(), lacks: known.lacks.clone(), bios_missing, uefi_missing }
+}
+
+/// What of the BIOS is in none of these folders.
+fn missing_bios(folders: &[PathBuf]) -> Vec<&'static str> {
+    let is_missing = |name: &&str| !folders.iter().any(|folder| folder.join(name).is_file());
+    BIOS_FILES.into_iter().filter(is_missing).collect()
 }
 
 async fn ask(identity: Identity) -> Known {
     let program = identity.0.clone();
     let version = said(&program, &["--version"]).await;
     let version = version.map(|text| text.lines().next().unwrap_or_default().to_owned());
-    let mut known = Known { identity, version, lacks: vec![], folders: vec![] };
+    let mut known = Known { identity, version, lacks: vec![], folders: None };
     if known.version.is_err() {
         return known;
     }
@@ -109,7 +113,7 @@ async fn ask(identity: Identity) -> Known {
     known.lacks.extend(lacking("machine type", &[vm::MACHINE], &machines, first_word));
     known.lacks.extend(lacking("accelerator", &["tcg"], &accelerators, first_word));
     known.lacks.extend(lacking("device", &vm::DEVICES, &devices, device));
-    known.folders = folders.unwrap_or_default().lines().map(PathBuf::from).collect();
+    known.folders = folders.ok().map(|list| list.lines().map(PathBuf::from).collect());
     known
 }
 
@@ -177,6 +181,21 @@ mod tests {
         assert_eq!(lacking("device", &["VGA", "pvpanic"], &list, device), ["device pvpanic"]);
         let none = Err(Asked::Failed("no".into()));
         assert!(lacking("device", &["VGA"], &none, device).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_qemu_that_does_not_tell_its_folders_lacks_no_firmware() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("qemu");
+        fs::write(&script, "#!/bin/sh\n[ \"$1\" = --version ] && echo version 7\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let known = ask(Identity::of(&script).unwrap()).await;
+        assert_eq!(
+            (known.version, known.folders, known.lacks),
+            (Ok("version 7".into()), None, vec![])
+        );
+        assert_eq!(missing_bios(&[folder.path().into()]), BIOS_FILES);
     }
 
     #[tokio::test]

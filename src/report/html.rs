@@ -160,8 +160,10 @@ fn recording(film: &Film, results: &Results) -> Markup {
                         data-began=[run.started] data-zone=[moment.zone.iana_name()] {
                         track kind="chapters" default srclang="en" label="Steps"
                             src=(inline(&steps_vtt(run, *epoch, results.until())));
-                        track kind="captions" srclang="en" label="Log"
-                            src=(inline(&log_vtt(run, *epoch)));
+                        @if !run.log.is_empty() {
+                            track kind="captions" srclang="en" label="Log"
+                                src=(inline(&log_vtt(run, *epoch)));
+                        }
                     }
                     p.hint {}
                 }

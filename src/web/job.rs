@@ -199,8 +199,11 @@ fn recording(video: &Video, view: &JobView) -> Markup {
                 data-began=[view.run.started] data-zone=[view.moment.zone.iana_name()] {
                 track kind="chapters" default src=(format!("/jobs/{job}/steps.vtt")) srclang="en"
                     label="Steps";
-                track kind="captions" src=(format!("/jobs/{job}/log.vtt")) srclang="en"
-                    label="Log";
+                // A run without a word has no captions to offer.
+                @if !view.run.log.is_empty() {
+                    track kind="captions" src=(format!("/jobs/{job}/log.vtt")) srclang="en"
+                        label="Log";
+                }
                 a href=(url) { "The video" }
             }
             // What is to be seen in it just now, once the script knows.

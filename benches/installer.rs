@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use crate::support::{
     figures::{Aim, Figure, Figures, Spread},
     isotovideo::Isotovideo,
-    marks::QEMU,
+    marks::real_qemu,
     processes::{Cost, Costs, Watch},
     sutler::{self, Appliance},
     work_folder,
@@ -73,8 +73,8 @@ fn ours(data: &Path, demo: &Path) -> Costs {
 
 fn theirs(folder: &Path, needles: &Path) -> Option<Costs> {
     let peer = Isotovideo::new("installer", folder, needles)?
+        .qemu(real_qemu())
         .set("QEMURAM", 1024)
-        .set("QEMU", QEMU)
         .set("KERNEL", format!("{IMAGES}/linux"))
         .set("INITRD", format!("{IMAGES}/initrd.gz"))
         // It hands this to QEMU with literal quotes around, which spoil the first and the last word.

@@ -25,7 +25,7 @@ use sutler::{
 use crate::support::{
     figures::{Aim, Figure, Figures, Spread},
     frames,
-    isotovideo::Isotovideo,
+    isotovideo::{ISOTOVIDEO, Isotovideo},
     work_folder,
 };
 
@@ -95,7 +95,7 @@ pub(crate) fn run() {
     us.arg("needles").env(TASKS, &asked);
     let (ours, our_peak) = answers("sutler", us);
     let name = Isotovideo::name();
-    let theirs = Path::new("/usr/lib/os-autoinst/tinycv.pm").exists().then(|| {
+    let theirs = Path::new(ISOTOVIDEO).exists().then(|| {
         let mut peer = Command::new("perl");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/os-autoinst/needles.pl");
         peer.arg(script).arg(&asked).env("LC_ALL", "C.UTF-8");

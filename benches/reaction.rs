@@ -125,7 +125,7 @@ fn theirs(
     let mut peer = Isotovideo::new("reaction", &folder, needles)?
         .set("QEMURAM", 64)
         .set("ROUNDS", ROUNDS)
-        .set("QEMU", marks.qemu().to_string_lossy().into_owned())
+        .qemu(marks.qemu())
         .set("QEMU_APPEND", drive);
     for (name, value) in settings {
         peer = peer.set(name, value.clone());

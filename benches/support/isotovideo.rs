@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 
 use super::copy_folder;
 
-const ISOTOVIDEO: &str = "/usr/bin/isotovideo";
+pub(crate) const ISOTOVIDEO: &str = "/usr/bin/isotovideo";
 
 /// A run of one scenario in a folder of its own.
 pub(crate) struct Isotovideo {
     pub(crate) folder: PathBuf,
     variables: Value,
+    /// Another than the one it finds.
+    qemu: Option<PathBuf>,
 }
 
 impl Isotovideo {
@@ -34,7 +36,14 @@ impl Isotovideo {
             "VIRTIO_CONSOLE": 0, "VNC": 91, "QEMUPORT": 15300, "OFFLINE_SUT": 1,
             "CASEDIR": case, "PRODUCTDIR": case, "SCENARIO": scenario,
         });
-        Some(Self { folder: folder.into(), variables })
+        Some(Self { folder: folder.into(), variables, qemu: None })
+    }
+
+    /// The QEMU to start. It is told in the environment: the variable of this name is the guest's
+    /// architecture.
+    pub(crate) fn qemu(mut self, path: PathBuf) -> Self {
+        self.qemu = Some(path);
+        self
     }
 
     pub(crate) fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -49,6 +58,9 @@ impl Isotovideo {
         let errors = log.try_clone().expect("a file can be shared");
         let mut command = Command::new(ISOTOVIDEO);
         command.arg("-d").current_dir(&self.folder);
+        if let Some(qemu) = &self.qemu {
+            command.env("QEMU", qemu);
+        }
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         command.spawn().expect("isotovideo starts")
     }
@@ -67,7 +79,9 @@ impl Isotovideo {
         let log = fs::read(self.folder.join("log.txt")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log).into_owned();
         let found = log.lines().filter(|line| line.contains("_handle_found_needle: found"));
-        let time = |line: &str| line.split_once('[')?.1.split_once(']')?.0.parse().ok();
+        // A colour may stand before the time, and begins with the same sign.
+        let time =
+            |line: &str| line.split('[').find_map(|part| part.split_once(']')?.0.parse().ok());
         found.filter_map(time).collect()
     }
 

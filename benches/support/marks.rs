@@ -14,7 +14,7 @@ use std::{
 
 use jiff::Timestamp;
 
-pub(crate) const QEMU: &str = "qemu-system-x86_64";
+const QEMU: &str = "qemu-system-x86_64";
 
 /// Stands for the start of QEMU itself, which connects before its guest runs.
 pub(crate) const STARTED: u8 = 0;
@@ -46,7 +46,7 @@ impl Marks {
                 }
             }
         });
-        let real = which(QEMU);
+        let real = real_qemu();
         let ours = folder.join(QEMU);
         let script = format!(
             "#!/bin/sh\nexec {} \"$@\" -chardev socket,id=marks,path={} \
@@ -73,6 +73,11 @@ impl Marks {
     pub(crate) fn take(&self) -> Vec<Mark> {
         std::mem::take(&mut self.heard.lock().expect("nobody panics here"))
     }
+}
+
+/// The QEMU that is installed.
+pub(crate) fn real_qemu() -> PathBuf {
+    which(QEMU)
 }
 
 fn which(program: &str) -> PathBuf {

@@ -36,7 +36,9 @@ const FOLLOW: &str = r"
         const captionsAtFirst = track('captions').mode;
         const links = [...document.querySelectorAll('.steps a[data-seek]')]
             .filter((link) => Number(link.dataset.seek) < video.duration);
-        const link = links[Math.min(2, links.length - 1)];
+        // One that lasts: a step of no length is over before its place is shown.
+        const begins = (index) => Number(links[index]?.dataset.seek ?? Infinity);
+        const link = links.find((_, index) => index > 0 && begins(index + 1) - begins(index) > 0.5);
         const sought = async (act) => {
             const seeked = once(video, 'seeked');
             act();

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Sets this machine up and measures what Sutler claims, beside the tools it is compared with. The last
-# thing it prints is the table of the README.
+# Sets this machine up and measures what Sutler claims, beside the tools it is compared with. Without a
+# name, the last thing it prints is a table of all figures.
 #
-#   packaging/bench.sh            all of it: three quarters of an hour
+#   packaging/bench.sh            all of it
 #   packaging/bench.sh NAME...    only these, as `packaging/bench.sh video needles`
 #
 # Works on a bare Debian 12, as root or through sudo, and can be run again. Leave the machine alone

@@ -125,6 +125,7 @@ fn theirs(
     let mut peer = Isotovideo::new("reaction", &folder, needles)?
         .set("QEMURAM", 64)
         .set("ROUNDS", ROUNDS)
+        .set("OFFLINE_SUT", 1)
         .qemu(marks.qemu())
         .set("QEMU_APPEND", drive);
     for (name, value) in settings {

@@ -33,7 +33,7 @@ impl Isotovideo {
         copy_folder(needles, &case.join("needles"));
         let variables = json!({
             "BACKEND": "qemu", "ARCH": "x86_64", "QEMU_NO_KVM": 1, "QEMUCPUS": 1, "NUMDISKS": 0,
-            "VIRTIO_CONSOLE": 0, "VNC": 91, "QEMUPORT": 15300, "OFFLINE_SUT": 1,
+            "VIRTIO_CONSOLE": 0, "VNC": 91, "QEMUPORT": 15300,
             "CASEDIR": case, "PRODUCTDIR": case, "SCENARIO": scenario,
         });
         Some(Self { folder: folder.into(), variables, qemu: None })

@@ -125,9 +125,9 @@ impl Browser {
     /// An address on a page.
     fn find(&mut self, path: &str, begin: &str, end: &str) -> String {
         let page = String::from_utf8(self.get(path)).expect("pages are UTF-8");
-        let from = page.find(begin).expect("the page has it");
-        let length = page[from..].find(end).expect("the page has it") + end.len();
-        page[from..from + length].to_owned()
+        let until = page.find(end).expect("the page has it") + end.len();
+        let from = page[..until].rfind(begin).expect("the page has it");
+        page[from..until].to_owned()
     }
 
     fn times(&mut self, path: &str) -> Vec<f64> {

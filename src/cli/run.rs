@@ -40,6 +40,7 @@ Examples:
   sutler run job.yaml --report html,junit  and a report.xml for a build server
   sutler run job.yaml --json | jq .verdict
   sutler run job.yaml --limit step_time=30s:stop --limit guest_wait=20%:watch
+  sutler run job.yaml --limit 'step_time@network/send_key ret=5s' --limit part_time@boot=1m:watch
 
 The results hold a report.html with everything in it, to mail.
 
@@ -53,11 +54,13 @@ pub(super) struct Args {
     /// Reports to write into it, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "html", value_name = "FORMAT")]
     report: Vec<Format>,
-    /// What the job is held to, as MEASURE=VALUE:MODE; may be given several times
+    /// What the job is held to, as MEASURE[@PLACE]=VALUE[:MODE]; may be given several times
     ///
     /// A measure is job_time, part_time, module_time, step_time, key_to_screen, frame_lag or
     /// match_time, with a time; or guest_wait, with a share. A mode is watch, which tells, or stop,
-    /// which ends the job as too slow and is what is meant where none is given.
+    /// which ends the job as too slow and is what is meant where none is given. A place is a part
+    /// or a module, and for a step MODULE/STEP, where a step is its verb and subject; /STEP is that
+    /// step in any module. The limit for the closest place counts.
     #[arg(long = "limit", value_name = "LIMIT")]
     limits: Vec<LimitFlag>,
 }

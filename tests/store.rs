@@ -168,6 +168,11 @@ async fn a_store_of_layout_2_is_read() {
     is_read(2).await;
 }
 
+#[tokio::test]
+async fn a_store_of_layout_3_is_read() {
+    is_read(3).await;
+}
+
 async fn is_read(layout: u32) {
     let folder = tempdir().unwrap();
     let path = folder.path().join("store.redb");
@@ -254,5 +259,5 @@ async fn write_the_golden_store() {
     file.compact().unwrap();
     drop(file);
     let packed = zstd::encode_all(fs::File::open(&path).unwrap(), 19).unwrap();
-    fs::write(golden(3), packed).unwrap();
+    fs::write(golden(4), packed).unwrap();
 }

@@ -74,6 +74,7 @@ pub(super) struct Standing {
     pub made: Option<Made>,
     pub retried_as: Vec<JobId>,
     pub pending: Option<PendingRetry>,
+    pub not_retried: Option<String>,
 }
 
 /// A rule that has marked a job.

@@ -90,6 +90,8 @@ impl fmt::Display for Why {
             Self::NotFailed => f.write_str("it did not fail"),
             Self::Unknown => f.write_str("no rule knows its failure"),
             Self::Off => f.write_str("retrying by itself is off"),
+            Self::Most(0) => f.write_str("no job is retried by itself"),
+            Self::Most(1) => f.write_str("it has been retried once, and no job is more often"),
             Self::Most(most) => {
                 write!(f, "it has been retried {most} times, and no job is more often")
             }

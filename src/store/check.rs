@@ -205,14 +205,21 @@ impl Walk {
         if job.ended.is_none() {
             return Ok(());
         }
-        for one in Counted::of(job) {
-            // What a rule has found later was not counted when the job ended.
-            if let Counted::Known { rule } = &one
-                && let Some(later) = self.marks.get((job.id.0, &**rule)).map_err(unreadable)?
-                && later.value()
-            {
-                continue;
+        // At its end it counts for the first rule that knew it, later for each that finds it.
+        let mut what = Counted::of(job);
+        what.retain(|one| !matches!(one, Counted::Known { .. }));
+        let mut at_end = None;
+        let marks = (job.id.0, "")..(job.id.0 + 1, "");
+        for mark in self.marks.range(marks).map_err(unreadable)? {
+            let (key, later) = mark.map_err(unreadable)?;
+            let known = Counted::Known { rule: key.value().1.to_owned() };
+            if later.value() {
+                what.push(known);
+            } else {
+                at_end.get_or_insert(known);
             }
+        }
+        for one in what.into_iter().chain(at_end) {
             let (day, ..) = occurrences::key(job, &one);
             let (device_type, name) = (job.device_type.clone(), job.name.clone());
             let key = (day, one.kind(), one.subject().to_owned(), device_type, name);

@@ -16,7 +16,7 @@ use crate::{
         retry::{self, Asked, Decision},
         signature,
     },
-    model::{Failure, Job, JobId, JobState, KnownRule, Lineage, NewJob},
+    model::{Counted, Failure, Job, JobId, JobState, KnownRule, Lineage, NewJob},
 };
 
 pub(super) enum KnownWork {
@@ -59,7 +59,11 @@ pub(super) fn carry_out(tables: &mut Tables<'_>, work: KnownWork) -> Result<Outc
         KnownWork::RemoveRule { name } => tables.known.remove_rule(&name).map(|()| Outcome::Done),
         KnownWork::Mark { rule, jobs } => mark(tables, &rule, &jobs),
         KnownWork::Unmark { rule, from, most } => {
-            tables.known.unmark(&rule, from, most).map(Outcome::Part)
+            let (left, next) = tables.known.unmark(&rule, from, most)?;
+            for id in left {
+                tables.unmarked(id, &rule)?;
+            }
+            Ok(Outcome::Part(next))
         }
     }
 }
@@ -111,7 +115,11 @@ fn decide_retry(
         }
         Decision::No(why) => {
             tracing::debug!(job = %job.id, %why, "will not be retried");
-            Ok(())
+            // Of a failure no rule knows that goes without saying.
+            if rules.is_empty() || job.cancel_asked {
+                return Ok(());
+            }
+            tables.known.tell_not_retried(job.id, &why.to_string())
         }
     }
 }
@@ -178,14 +186,25 @@ fn mark(tables: &mut Tables<'_>, rule: &str, jobs: &[JobId]) -> Result<Outcome, 
     }
     let mut marked = 0;
     for id in jobs {
-        if let Some(stored) = tables.stored(*id)? {
-            marked += u64::from(tables.known.mark(&stored.job, rule)?);
+        if let Some(stored) = tables.stored(*id)?
+            && tables.known.mark(&stored.job, rule)?
+        {
+            marked += 1;
+            tables.happened(&stored.job, &[Counted::Known { rule: rule.into() }])?;
         }
     }
     Ok(Outcome::Count(marked))
 }
 
 impl Tables<'_> {
+    /// A rule has taken back its mark of a job.
+    fn unmarked(&mut self, id: JobId, rule: &str) -> Result<(), StoreError> {
+        match self.stored(id)? {
+            Some(stored) => self.did_not_happen(&stored.job, &Counted::Known { rule: rule.into() }),
+            None => Ok(()),
+        }
+    }
+
     /// Takes away the retry that waits for a job, if one does, and gives its bundle back.
     pub(super) fn drop_retry(&mut self, job: &Job) -> Result<(), StoreError> {
         if let Some((due, _)) = self.known.awaited(job.id)? {

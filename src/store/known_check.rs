@@ -9,8 +9,8 @@ use super::{
     check::{disagree, unreadable},
     known_record as record,
     known_tables::{
-        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, Group, MARKS, PENDING, RETRIED,
-        RETRIES, RULES,
+        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, Group, MARKS, NOT_RETRIED, PENDING,
+        RETRIED, RETRIES, RULES,
     },
     read::Jobs,
 };
@@ -32,6 +32,10 @@ pub(super) fn consistent(
     let marked = marks(txn, jobs)?;
     groups(txn, failures(txn, jobs, &marked)?)?;
     retries(txn, jobs)?;
+    let not_retried = txn.open_table(NOT_RETRIED).map_err(unreadable)?;
+    for entry in not_retried.range::<u64>(..).map_err(unreadable)? {
+        ended("not-retried", jobs, entry.map_err(unreadable)?.0.value())?;
+    }
     pending(txn, jobs)
 }
 

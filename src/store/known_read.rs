@@ -9,8 +9,8 @@ use super::{
     error::disk,
     known_record as record,
     known_tables::{
-        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, PENDING, RETRIED, RETRIES,
-        RETRY_DAYS, RULES,
+        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RETRIED,
+        RETRIES, RETRY_DAYS, RULES,
     },
     read, tables,
 };
@@ -50,6 +50,8 @@ pub struct Standing {
     /// Its retries.
     pub retried_as: Vec<JobId>,
     pub pending: Option<PendingRetry>,
+    /// Why a known failure is not retried by itself, in words.
+    pub not_retried: Option<String>,
 }
 
 /// How often a rule has matched.
@@ -197,7 +199,10 @@ pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, Sto
         Made { from: JobId(from), depth, by: by.to_owned() }
     });
     let pending = pending(txn, usize::MAX)?.into_iter().find(|pending| pending.job == id);
-    Ok(Standing { marks, group, made, retried_as: retried_as(txn, id)?, pending })
+    let not_retried = txn.open_table(NOT_RETRIED).map_err(disk("read"))?;
+    let not_retried = not_retried.get(id.0).map_err(disk("read"))?;
+    let not_retried = not_retried.map(|why| why.value().to_owned());
+    Ok(Standing { marks, group, made, retried_as: retried_as(txn, id)?, pending, not_retried })
 }
 
 /// The retries of a job, oldest first.

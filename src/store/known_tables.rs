@@ -39,6 +39,10 @@ pub(super) const PENDING: TableDefinition<'_, EndKey, &str> =
 pub(super) const RETRY_DAYS: TableDefinition<'_, i64, u64> =
     TableDefinition::new("retries-by-day-1");
 
+/// Job number to why a failure that a rule knows was not retried by itself, in words.
+pub(super) const NOT_RETRIED: TableDefinition<'_, u64, &str> =
+    TableDefinition::new("not-retried-1");
+
 pub(super) type EndKey = (i64, u64);
 pub(super) type Group = (u64, i64, i64, u64);
 
@@ -58,6 +62,7 @@ pub(super) struct KnownTables<'txn> {
     retried: Table<'txn, (u64, u64), ()>,
     pending: Table<'txn, EndKey, &'static str>,
     retry_days: Table<'txn, i64, u64>,
+    not_retried: Table<'txn, u64, &'static str>,
 }
 
 impl<'txn> KnownTables<'txn> {
@@ -74,6 +79,7 @@ impl<'txn> KnownTables<'txn> {
             retried: txn.open_table(RETRIED).map_err(disk("written"))?,
             pending: txn.open_table(PENDING).map_err(disk("written"))?,
             retry_days: txn.open_table(RETRY_DAYS).map_err(disk("written"))?,
+            not_retried: txn.open_table(NOT_RETRIED).map_err(disk("written"))?,
         })
     }
 
@@ -144,14 +150,15 @@ impl<'txn> KnownTables<'txn> {
     }
 
     /// Takes back up to `most` marks that a rule got later than at the end of the job, from `from`
-    /// on; jobs nothing else knows go back to their group. Where to go on; none when it is done.
+    /// on; jobs nothing else knows go back to their group. Which jobs that were, and where to go on;
+    /// none when it is done.
     pub(super) fn unmark(
         &mut self,
         rule: &str,
         from: EndKey,
         most: usize,
-    ) -> Result<Option<EndKey>, StoreError> {
-        let mut keys = Vec::new();
+    ) -> Result<(Vec<JobId>, Option<EndKey>), StoreError> {
+        let (mut keys, mut left) = (Vec::new(), Vec::new());
         let range = (rule, from.0, from.1)..=(rule, i64::MAX, u64::MAX);
         for entry in self.by_rule.range(range).map_err(disk("read"))?.take(most) {
             let (key, _) = entry.map_err(disk("read"))?;
@@ -164,11 +171,13 @@ impl<'txn> KnownTables<'txn> {
                 continue;
             }
             self.leave_rule(*key, rule)?;
+            left.push(JobId(key.1));
             if let (false, Some(signature)) = (self.is_marked(key.1)?, self.signature(*key)?) {
                 self.enter_group(signature, *key)?;
             }
         }
-        Ok(keys.last().filter(|_| keys.len() == most).map(|(end, id)| (*end, id + 1)))
+        let next = keys.last().filter(|_| keys.len() == most).map(|(end, id)| (*end, id + 1));
+        Ok((left, next))
     }
 
     /// How often the chain a job ends has been retried: 0 for one that is no retry.
@@ -198,6 +207,11 @@ impl<'txn> KnownTables<'txn> {
         self.pending.insert(due, rule).map_err(disk("written"))?;
         let before = self.retries_on(day)?;
         self.retry_days.insert(day, before + 1).map_err(disk("written"))?;
+        Ok(())
+    }
+
+    pub(super) fn tell_not_retried(&mut self, id: JobId, why: &str) -> Result<(), StoreError> {
+        self.not_retried.insert(id.0, why).map_err(disk("written"))?;
         Ok(())
     }
 
@@ -231,6 +245,7 @@ impl<'txn> KnownTables<'txn> {
             }
             self.failures.remove(key).map_err(disk("written"))?;
         }
+        self.not_retried.remove(id).map_err(disk("written"))?;
         let made = self.retries.remove(id).map_err(disk("written"))?;
         let from = made.map(|made| made.value().0);
         if let Some(from) = from {
@@ -242,6 +257,19 @@ impl<'txn> KnownTables<'txn> {
     /// The first rule that has marked a job, if one has.
     pub(super) fn mark_of(&self, id: u64) -> Result<Option<String>, StoreError> {
         first_mark(&self.marks, id)
+    }
+
+    /// All marks that were made later than at the end of their jobs.
+    pub(super) fn late_marks(&self) -> Result<Vec<(JobId, String)>, StoreError> {
+        let mut late = Vec::new();
+        for entry in self.marks.range::<(u64, &str)>(..).map_err(disk("read"))? {
+            let (key, later) = entry.map_err(disk("read"))?;
+            if later.value() {
+                let (id, rule) = key.value();
+                late.push((JobId(id), rule.to_owned()));
+            }
+        }
+        Ok(late)
     }
 
     fn marks_of(&self, id: u64) -> Result<Vec<String>, StoreError> {

@@ -11,7 +11,7 @@ use redb::{Database, ReadableTable, TableDefinition};
 use super::{StoreError, error::disk, tables::Tables};
 use crate::{
     decide::signature,
-    model::{Failure, samples_of_parts},
+    model::{Counted, Failure, samples_of_parts},
 };
 
 /// Facts about the file: `layout`.
@@ -24,7 +24,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | 1 | jobs, their indexes and counts |
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
 /// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
-pub(super) const LAYOUT: u64 = 3;
+/// | 4 | why known failures are not retried; what rules find later is counted |
+pub(super) const LAYOUT: u64 = 4;
 
 /// Jobs of an older layout that are learned from: those that ended last.
 const LEARN_FROM: usize = 50_000;
@@ -45,6 +46,7 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
         Some(found) if found > LAYOUT => {
             return Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT });
         }
+        Some(3) => adopt_late_marks(&mut Tables::open(&txn)?)?,
         Some(found @ (1 | 2)) => {
             let tables = &mut Tables::open(&txn)?;
             if found < 2 {
@@ -83,6 +85,16 @@ fn adopt_failures(tables: &mut Tables<'_>) -> Result<(), StoreError> {
             tables.known.keep(&stored.job, signature(&failure), &failure, &[])?;
         }
         from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
+/// Layout 3 did not count what rules found later.
+fn adopt_late_marks(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    for (id, rule) in tables.known.late_marks()? {
+        if let Some(stored) = tables.stored(id)? {
+            tables.happened(&stored.job, &[Counted::Known { rule }])?;
+        }
     }
     Ok(())
 }

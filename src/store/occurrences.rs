@@ -1,5 +1,6 @@
 //! What happened to jobs, counted by day: slow ones, stopped ones, known failures, and what they
-//! cost. Kept up in the transaction that ends a job; it stays when the job is forgotten.
+//! cost. Kept up in the transaction that ends a job, and in those in which a rule finds it later or
+//! takes that back; it stays when the job is forgotten.
 
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -41,6 +42,20 @@ impl<'txn> Occurrences<'txn> {
             let (count, seconds) =
                 self.0.get(key).map_err(disk("read"))?.map_or((0, 0), |found| found.value());
             let now = (count + 1, seconds.saturating_add(cost(job)));
+            self.0.insert(key, now).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Self::count`] has counted of a job.
+    pub(super) fn uncount(&mut self, job: &Job, what: &Counted) -> Result<(), StoreError> {
+        let key = key(job, what);
+        let found = self.0.get(key).map_err(disk("read"))?.map(|found| found.value());
+        let Some((count, seconds)) = found else { return Ok(()) };
+        if count <= 1 {
+            self.0.remove(key).map_err(disk("written"))?;
+        } else {
+            let now = (count - 1, seconds.saturating_sub(cost(job)));
             self.0.insert(key, now).map_err(disk("written"))?;
         }
         Ok(())

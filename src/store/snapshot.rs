@@ -14,8 +14,8 @@ use super::{
     StoreError,
     error::disk,
     known_tables::{
-        BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, PENDING, RETRIED, RETRIES, RETRY_DAYS,
-        RULES,
+        BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RETRIED, RETRIES,
+        RETRY_DAYS, RULES,
     },
     measures::{SERIES, SERIES_BY_DAY},
     migrate::META,
@@ -75,7 +75,8 @@ fn known(source: &ReadTransaction, txn: &WriteTransaction) -> Result<(), StoreEr
     table(source, txn, RETRIES)?;
     table(source, txn, RETRIED)?;
     table(source, txn, PENDING)?;
-    table(source, txn, RETRY_DAYS)
+    table(source, txn, RETRY_DAYS)?;
+    table(source, txn, NOT_RETRIED)
 }
 
 fn table<K: Key + 'static, V: Value + 'static>(

@@ -1,4 +1,4 @@
-//! The tables of layout 3, and the one place that changes them.
+//! The tables of layout 4, and the one place that changes them.
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -259,8 +259,13 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Counts what happened to a job that has ended.
-    fn happened(&mut self, job: &Job, what: &[Counted]) -> Result<(), StoreError> {
+    pub(super) fn happened(&mut self, job: &Job, what: &[Counted]) -> Result<(), StoreError> {
         self.occurrences.count(job, what)
+    }
+
+    /// Takes back what [`Self::happened`] has counted.
+    pub(super) fn did_not_happen(&mut self, job: &Job, what: &Counted) -> Result<(), StoreError> {
+        self.occurrences.uncount(job, what)
     }
 
     /// Forgets what was learned of the jobs of a name.

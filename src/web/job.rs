@@ -124,7 +124,7 @@ fn head(view: &JobView) -> Markup {
 
 /// What is known of its failure, what it retries, and what retries it.
 fn standing(view: &JobView) -> Markup {
-    let Standing { marks, group, made, retried_as, pending } = &view.standing;
+    let Standing { marks, group, made, retried_as, pending, not_retried } = &view.standing;
     let job = |id: JobId| html! { a href=(layout::job_url(id)) { "job " (id) } };
     html! {
         @for mark in marks {
@@ -162,6 +162,9 @@ fn standing(view: &JobView) -> Markup {
             p.standing {
                 "Will be retried " (view.moment.ago(pending.due)) ", by rule " (pending.rule)
             }
+        }
+        @if let (Some(why), true) = (not_retried, retried_as.is_empty()) {
+            p.standing { "Not retried: " (why) "." }
         }
     }
 }

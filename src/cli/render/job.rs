@@ -70,7 +70,7 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
 
 /// Where it stands among failures and retries.
 fn standing(record: &Record, zone: &TimeZone) -> Vec<(&'static str, String)> {
-    let Standing { marks, group, made, retried_as, pending } = &record.standing;
+    let Standing { marks, group, made, retried_as, pending, not_retried } = &record.standing;
     let mut facts = Vec::new();
     for mark in marks {
         let bug = mark.bug.as_ref().map_or_else(String::new, |bug| format!(", {}", clean(bug)));
@@ -88,6 +88,9 @@ fn standing(record: &Record, zone: &TimeZone) -> Vec<(&'static str, String)> {
     if let Some(pending) = pending {
         let (due, rule) = (time(pending.due, zone), clean(&pending.rule));
         facts.push(("retry due", format!("{due}, by rule {rule}")));
+    }
+    if let (Some(why), true) = (not_retried, retried_as.is_empty()) {
+        facts.push(("no retry", clean(why)));
     }
     facts
 }
@@ -209,6 +212,16 @@ mod tests {
                        no needle matched
           not run  save_screenshot
         ");
+    }
+
+    #[test]
+    fn a_known_failure_that_is_not_retried_says_why() {
+        let mut record = failed();
+        record.standing.pending = None;
+        record.standing.retried_as.clear();
+        record.standing.not_retried = Some("retrying by itself is off".into());
+        let text = super::record(&record, &status(), &TimeZone::UTC);
+        assert!(text.contains("\n  no retry   retrying by itself is off\n"), "{text}");
     }
 
     #[test]

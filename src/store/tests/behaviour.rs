@@ -170,7 +170,7 @@ async fn a_file_of_a_later_layout_is_refused_by_name() {
     drop(later);
 
     let error = Store::open(&path, StoreSettings::default()).unwrap_err();
-    assert!(error.to_string().contains("has layout 7, this sutler knows layouts up to 3"));
+    assert!(error.to_string().contains("has layout 7, this sutler knows layouts up to 4"));
     let untouched = redb::Database::open(&path).unwrap();
     let txn = untouched.begin_read().unwrap();
     assert_eq!(txn.open_table(meta).unwrap().get("layout").unwrap().unwrap().value(), 7);

@@ -11,8 +11,8 @@ use crate::{
     clock,
     config::Retry,
     model::{
-        Cause, Code, Failure, JobId, JobState, Keepsake, KnownRule, Pattern, Rule, RuleRetry,
-        Touch, Verdict, Who,
+        Cause, Code, Counted, Failure, JobId, JobState, Keepsake, KnownRule, Pattern, Rule,
+        RuleRetry, Touch, Verdict, Who,
     },
     store::{Change, Leftover, Store, StoreError},
 };
@@ -130,6 +130,13 @@ async fn unknown_failures_of_a_kind_are_one_group_the_largest_first() {
     writer.close().await;
 }
 
+/// Jobs that were known failures, by the counts of all days.
+async fn counted(store: &Store) -> u64 {
+    let all = store.occurrences(0, u32::MAX - 1).await.unwrap();
+    let known = all.iter().filter(|one| matches!(one.what, Counted::Known { .. }));
+    known.map(|one| one.count).sum()
+}
+
 #[tokio::test]
 async fn a_rule_made_later_is_tried_and_applied_to_what_was_kept_and_can_be_taken_back() {
     let folder = tempdir().unwrap();
@@ -156,6 +163,7 @@ async fn a_rule_made_later_is_tried_and_applied_to_what_was_kept_and_can_be_take
     fail(&store, 601, "even 7", OFF).await;
     let kept = crate::model::Kept { by: "ada".into(), at: at(9) };
     store.change(JobId(4), Change::Kept(Some(kept))).await.unwrap();
+    assert_eq!(counted(&store).await, 301, "those found later count, too");
     store.check_consistent().unwrap();
     writer.close().await;
 
@@ -168,6 +176,7 @@ async fn a_rule_made_later_is_tried_and_applied_to_what_was_kept_and_can_be_take
     let counts: Vec<_> =
         store.failure_groups(9).await.unwrap().iter().map(|group| group.count).collect();
     assert_eq!(counts, [300, 300]);
+    assert_eq!(counted(&store).await, 1, "what it knew at the end stays");
     let gone = store.remove_rule("even").await;
     assert!(matches!(gone, Err(StoreError::NoSuchRule { .. })), "{gone:?}");
     store.check_consistent().unwrap();
@@ -273,6 +282,8 @@ async fn a_person_may_retry_what_has_ended_and_still_has_its_bundle() {
     let change = failed(20, "x");
     store.end(retry.id, change, Some(failure("x")), ON).await.unwrap();
     assert_eq!(store.pending_retries(9).await.unwrap(), []);
+    let why = store.standing(retry.id).await.unwrap().not_retried.unwrap();
+    assert_eq!(why, "it has been retried once, and no job is more often");
 
     for id in [id, retry.id] {
         let measured = Change::Measured { video_bytes: 0, results_bytes: 1 };
@@ -320,6 +331,7 @@ async fn what_somebody_canceled_is_not_retried() {
     store.end(id, failed(2, "x"), Some(failure("x")), ON).await.unwrap();
     assert_eq!(known(&store, id).await.as_deref(), Some("r"));
     assert_eq!(store.pending_retries(9).await.unwrap(), []);
+    assert_eq!(store.standing(id).await.unwrap().not_retried, None, "that goes without saying");
     writer.close().await;
 }
 

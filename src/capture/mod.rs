@@ -19,6 +19,7 @@ mod error;
 mod film;
 mod growing;
 mod live;
+mod pace;
 mod process;
 mod recorder;
 mod screens;

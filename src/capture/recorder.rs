@@ -1,7 +1,7 @@
 //! The engine's side of the video: takes frames, never waits, keeps the encoder's process.
 //!
 //! A frame is put in a slot where the newest wins. One thread takes it from there when the spool
-//! has room and the frame before is a moment old, writes it as PPM and names it to the encoder;
+//! has room and its [`Pace`] allows it, writes it as PPM and names it to the encoder;
 //! another hears what is durable and deletes those files. So a screen that comes to rest is always
 //! recorded in the end, whatever was left out on the way.
 //!
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::{
     Canvas, CaptureError, VIDEO_FILE,
     container::micros,
+    pace::Pace,
     spool::{Answer, Order, SPOOL_FOLDER, Spool},
 };
 use crate::{
@@ -30,9 +31,6 @@ use crate::{
     picture::{Frame, Picture, write_image},
     tasks,
 };
-
-/// Frames that follow each other faster are left out: nobody can read ten screens a second.
-const GAP: Duration = Duration::from_millis(100);
 
 /// How the encoder's process is started.
 #[derive(Debug, Clone)]
@@ -312,14 +310,16 @@ impl Shared {
     /// The first thread: slot to spool.
     fn spool_frames(&self, folder: &Path, mut orders: ChildStdin) {
         let mut number = 0;
+        let mut pace = Pace::default();
         let mut last: Option<Frame> = None;
-        while let Some(frame) = self.next_frame(last.as_ref()) {
+        while let Some(frame) = self.next_frame(&pace) {
             if last.as_ref().is_some_and(|last| is_same(&last.picture, &frame.picture)) {
                 let mut state = self.lock();
                 (state.unchanged, state.in_hand) = (state.unchanged + 1, false);
                 continue;
             }
             number += 1;
+            pace.take(frame.at);
             let file = Spool::file(number);
             self.add(number, &frame.picture);
             let order = Order::Frame { frame: number, at_us: micros(frame.at), file: file.clone() };
@@ -350,7 +350,7 @@ impl Shared {
     }
 
     /// Waits for a frame that may be spooled now; nothing more comes after none.
-    fn next_frame(&self, last: Option<&Frame>) -> Option<Frame> {
+    fn next_frame(&self, pace: &Pace) -> Option<Frame> {
         let mut state = self.lock();
         let mut has_waited = false;
         loop {
@@ -358,10 +358,7 @@ impl Shared {
             if *lost {
                 return None;
             }
-            let early = |frame: &Frame| {
-                let after = last.map_or(GAP, |last| frame.at.saturating_sub(last.at));
-                (end.is_none() && !has_waited).then(|| GAP.saturating_sub(after))
-            };
+            let early = |frame: &Frame| (end.is_none() && !has_waited).then(|| pace.wait(frame.at));
             match &*slot {
                 None if end.is_some() => return None,
                 None => state = self.wait(state),

@@ -16,7 +16,7 @@ const COARSE: usize = 16;
 const FINE: usize = 8;
 /// Sums of squares below this have room for another [`TOGETHER`] blocks.
 const ROOM: u32 = 1 << 31;
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 8;
 /// Twice as bright as white, for tiles that are none.
 const NOWHERE: i16 = 2 * 255 * 8;
 
@@ -29,12 +29,12 @@ pub(super) struct Blocks {
     fine: Means,
 }
 
-/// Means of blocks side by side, in eighths of a grey level, rounded down.
+/// Means of blocks side by side, in eighths of a grey level, rounded down, with the places of their
+/// first pixels. Those that stand out most from the template's mean come first.
 #[derive(Debug)]
 struct Means {
     side: usize,
-    across: usize,
-    all: Box<[i16]>,
+    all: Box<[(usize, usize, i16)]>,
 }
 
 impl Blocks {
@@ -52,31 +52,38 @@ impl Means {
             i16::try_from(sum * 8 / (side * side)).unwrap_or(i16::MAX)
         };
         let places = (0..down).flat_map(|y| (0..across).map(move |x| (x, y)));
-        Self { side, across, all: places.map(mean).collect() }
+        let mut all: Vec<_> = places.map(|(x, y)| (x * side, y * side, mean((x, y)))).collect();
+        let sum: i64 = all.iter().map(|(.., mean)| i64::from(*mean)).sum();
+        let middle = sum / i64::try_from(all.len().max(1)).unwrap_or(1);
+        all.sort_by_key(|(.., mean)| std::cmp::Reverse(middle.abs_diff((*mean).into())));
+        Self { side, all: all.into() }
     }
 
     /// For eight tiles or places side by side, a sum of squares that is at most what the blocks
     /// differ, in 64ths of a squared level a block. `gaps` gives how far, in eighths of a level,
     /// the mean of the block at this offset is from there at least. Summing ends early when all
-    /// are beyond `limit`.
+    /// are beyond `limit`; how many means were compared is told, too.
     #[inline]
-    fn apart(&self, limit: u32, gaps: impl Fn(usize, usize, i16) -> Lanes<i16>) -> Lanes<u32> {
+    fn apart(
+        &self,
+        limit: u32,
+        gaps: impl Fn(usize, usize, i16) -> Lanes<i16>,
+    ) -> (Lanes<u32>, usize) {
         let mut sums = [0; TILE];
-        for (row, y) in self.all.chunks_exact(self.across.max(1)).zip(0..) {
-            for (some, before) in row.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
-                for (mean, x) in some.iter().zip(before..) {
-                    let gaps = gaps(x * self.side, y * self.side, *mean);
-                    for (sum, gap) in sums.iter_mut().zip(gaps) {
-                        *sum += (i32::from(gap) * i32::from(gap)).cast_unsigned();
-                    }
+        let mut compared = 0;
+        for some in self.all.chunks(TOGETHER) {
+            compared += some.len() * TILE;
+            for (x, y, mean) in some {
+                for (sum, gap) in sums.iter_mut().zip(gaps(*x, *y, *mean)) {
+                    *sum += (i32::from(gap) * i32::from(gap)).cast_unsigned();
                 }
-                if sums.iter().all(|sum| *sum > limit) {
-                    return sums;
-                }
-                sums = sums.map(|sum| sum.min(ROOM));
             }
+            if sums.iter().all(|sum| *sum > limit) {
+                break;
+            }
+            sums = sums.map(|sum| sum.min(ROOM));
         }
-        sums
+        (sums, compared)
     }
 
     /// A sum of squared differences as a sum of [`apart`](Self::apart). Of one too large to be
@@ -99,6 +106,9 @@ pub(super) trait Seeker {
     /// The same for a tile whose places are this far away or more, as the square of the distance;
     /// nothing ends the search.
     fn enter(&mut self, distance: u64) -> Option<u64>;
+
+    /// So many means were compared to find out where to look.
+    fn spend(&mut self, compared: usize);
 
     fn look(&mut self, x: usize, y: usize);
 }
@@ -152,7 +162,9 @@ impl Bounds {
         let mut open = Vec::new();
         for y in y0 / TILE..=y1 / TILE {
             for x in (x0 / TILE..=x1 / TILE).step_by(TILE) {
-                let apart = field.tiles_apart(blocks, x, y, first).into_iter().zip(x..=x1 / TILE);
+                let (apart, compared) = field.tiles_apart(blocks, x, y, first);
+                seeker.spend(2 * compared);
+                let apart = apart.into_iter().zip(x..=x1 / TILE);
                 for (apart, x) in apart.filter(|(apart, _)| *apart <= first) {
                     let distance = away(x, origin.0).pow(2) + away(y, origin.1).pow(2);
                     open.push((distance as u64, apart, x * TILE, y * TILE));
@@ -166,7 +178,9 @@ impl Bounds {
                 continue;
             }
             for y in top.max(y0)..=(top + TILE - 1).min(y1) {
-                let may = self.may_be(template, left, y, worst).into_iter().zip(left..=x1);
+                let (may, compared) = self.may_be(template, left, y, worst);
+                seeker.spend(compared);
+                let may = may.into_iter().zip(left..=x1);
                 for (_, x) in may.filter(|(may, x)| *may && *x >= x0) {
                     seeker.look(x, y);
                 }
@@ -185,7 +199,7 @@ impl Bounds {
         let tiles = rows.flat_map(|y| (x0 / TILE..=x1 / TILE).step_by(TILE).map(move |x| (x, y)));
         let mut least = u32::MAX;
         for (x, y) in tiles {
-            let apart = field.tiles_apart(blocks, x, y, least);
+            let (apart, _) = field.tiles_apart(blocks, x, y, least);
             let inside = apart.into_iter().zip(x..=x1 / TILE).map(|(apart, _)| apart);
             least = inside.fold(least, u32::min);
         }
@@ -201,18 +215,21 @@ impl Bounds {
         }
     }
 
-    /// Of eight places side by side, where `template` may differ by no more than `limit`.
-    fn may_be(&self, template: &Blocks, x: usize, y: usize, limit: u64) -> Lanes<bool> {
+    /// Of eight places side by side, where `template` may differ by no more than `limit`; and how
+    /// many means were compared.
+    fn may_be(&self, template: &Blocks, x: usize, y: usize, limit: u64) -> (Lanes<bool>, usize) {
         let mut may = [true; TILE];
+        let mut all = 0;
         for (field, blocks) in [(&self.coarse, &template.coarse), (&self.fine, &template.fine)] {
             let limit = blocks.limit(limit);
-            let apart = field.places_apart(blocks, x, y, limit);
+            let (apart, compared) = field.places_apart(blocks, x, y, limit);
+            all += compared;
             may = std::array::from_fn(|lane| may[lane] && apart[lane] <= limit);
             if may == [false; TILE] {
                 break;
             }
         }
-        may
+        (may, all)
     }
 }
 
@@ -244,7 +261,7 @@ impl Field {
         Self { width, means: means.into(), tiles, least: least.into(), greatest: greatest.into() }
     }
 
-    fn tiles_apart(&self, blocks: &Means, x: usize, y: usize, limit: u32) -> Lanes<u32> {
+    fn tiles_apart(&self, blocks: &Means, x: usize, y: usize, limit: u32) -> (Lanes<u32>, usize) {
         blocks.apart(limit, |dx, dy, mean| {
             let at = (y + dy / TILE) * self.tiles + x + dx / TILE;
             let (least, greatest) = (eight(&self.least, at), eight(&self.greatest, at));
@@ -255,7 +272,7 @@ impl Field {
         })
     }
 
-    fn places_apart(&self, blocks: &Means, x: usize, y: usize, limit: u32) -> Lanes<u32> {
+    fn places_apart(&self, blocks: &Means, x: usize, y: usize, limit: u32) -> (Lanes<u32>, usize) {
         blocks.apart(limit, |dx, dy, mean| {
             let there = eight(&self.means, (y + dy) * self.width + x + dx);
             std::array::from_fn(|lane| ((mean - there[lane]).abs() - 1).max(0))
@@ -327,6 +344,8 @@ mod tests {
             Some(self.0)
         }
 
+        fn spend(&mut self, _: usize) {}
+
         fn look(&mut self, x: usize, y: usize) {
             self.1.push((x, y));
         }
@@ -356,7 +375,7 @@ mod tests {
                 let ranges = [(0, width - tw), (0, height - th)];
                 let all: Vec<_> = (0..=height - th)
                     .flat_map(|y| (0..=width - tw).map(move |x| (x, y)))
-                    .map(|at| ((at), screen.difference(&template, at, u64::MAX).0.unwrap()))
+                    .map(|at| ((at), screen.whole_difference(&template, at)))
                     .collect();
                 let least = all.iter().map(|(_, difference)| *difference).min().unwrap();
                 assert!(bounds.least(&blocks, ranges) <= least);

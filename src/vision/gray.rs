@@ -78,28 +78,57 @@ impl Gray {
     }
 
     /// The sum of squared differences to `template` at this place, or nothing when that is more
-    /// than `limit`; and how many pixels were compared to know.
+    /// than `limit`; and how many pixels were compared to know. `order` has the template's rows, the
+    /// ones that are likely to differ first.
     pub(super) fn difference(
         &self,
         template: &Self,
+        order: &[usize],
         (x, y): (usize, usize),
         limit: u64,
     ) -> (Option<u64>, usize) {
         let mut sum = 0;
-        for (row, below) in template.rows().zip(0..) {
-            let here = self.row(x, y + below, template.width);
-            // Some 60,000 pixels a row fit: more than any picture has.
-            let squares = here.iter().zip(row).map(|(a, b)| {
-                let apart = i16::from(*a) - i16::from(*b);
-                i32::from(apart) * i32::from(apart)
-            });
-            sum += u64::from(squares.sum::<i32>().cast_unsigned());
+        for (below, compared) in order.iter().zip(1..) {
+            let row = template.row(0, *below, template.width);
+            sum += squares(self.row(x, y + below, template.width), row);
             if sum > limit {
-                return (None, (below + 1) * template.width);
+                return (None, compared * template.width);
             }
         }
         (Some(sum), template.pixels.len())
     }
+
+    /// The same without a limit.
+    pub(super) fn whole_difference(&self, template: &Self, (x, y): (usize, usize)) -> u64 {
+        let rows = template.rows().zip(y..);
+        rows.map(|(row, y)| squares(self.row(x, y, template.width), row)).sum()
+    }
+
+    /// The mean level, rounded down; 0 of nothing.
+    pub(super) fn mean(&self) -> u8 {
+        let sum: u64 = self.pixels.iter().map(|pixel| u64::from(*pixel)).sum();
+        u8::try_from(sum / self.pixels.len().max(1) as u64).unwrap_or(u8::MAX)
+    }
+
+    /// Its rows, those first that stand out most from the picture's mean: on most screens most
+    /// places are flat.
+    pub(super) fn striking_rows(&self) -> Box<[usize]> {
+        let flat = vec![self.mean(); self.width];
+        let mut rows: Vec<_> =
+            self.rows().zip(0..).map(|(row, y)| (squares(row, &flat), y)).collect();
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        rows.into_iter().map(|(_, y)| y).collect()
+    }
+}
+
+/// The sum of squared differences of two rows.
+fn squares(a: &[u8], b: &[u8]) -> u64 {
+    let squares = a.iter().zip(b).map(|(a, b)| {
+        let apart = i16::from(*a) - i16::from(*b);
+        i32::from(apart) * i32::from(apart)
+    });
+    // Some 60,000 pixels a row fit: more than any picture has.
+    u64::from(squares.sum::<i32>().cast_unsigned())
 }
 
 #[cfg(test)]
@@ -137,11 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn the_rows_that_stand_out_come_first() {
+        let picture = gray(3, &[90, 90, 90, 0, 200, 0, 90, 90, 90, 90, 120, 90]);
+        assert_eq!(*picture.striking_rows(), [1, 3, 2, 0]);
+    }
+
+    #[test]
     fn a_difference_is_given_up_when_it_is_too_large() {
         let (white, black) = (gray(4, &[255; 16]), gray(2, &[0; 4]));
         let all = 4 * 255 * 255;
-        assert_eq!(white.difference(&black, (1, 2), all), (Some(all), 4));
-        assert_eq!(white.difference(&black, (1, 2), 9), (None, 2));
+        assert_eq!(white.whole_difference(&black, (1, 2)), all);
+        assert_eq!(white.difference(&black, &[1, 0], (1, 2), all), (Some(all), 4));
+        assert_eq!(white.difference(&black, &[1, 0], (1, 2), 9), (None, 2));
         assert!(white.shows(&white.cut(1, 1, 3, 2), 0, 2) && !white.shows(&black, 0, 0));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Once;
 
 use opencv::{
     boxed_ref::BoxedRef,
-    core::{self, CV_8U, Mat, Size, Vec3b},
+    core::{self, CV_8U, CV_32F, Mat, Scalar, Size, Vec3b},
     imgproc,
     prelude::*,
 };
@@ -56,20 +56,126 @@ pub(super) fn nearest_best(
     let mut sums = Mat::default();
     imgproc::match_template_def(&mat(screen), &mat(template), &mut sums, imgproc::TM_SQDIFF)
         .expect(SIZES);
-    let rows = || (0..sums.rows()).map(|y| sums.at_row::<f32>(y).expect("the sums are floats"));
-    let least = rows().flatten().copied().fold(f32::INFINITY, f32::min);
+    let rows = (0..sums.rows()).map(|y| sums.at_row::<f32>(y).expect("the sums are floats"));
+    nearest(&rows.collect::<Vec<_>>(), origin, as_good)
+}
+
+/// Of sums of squared differences, row by row, the place nearest to `origin` among those that are at
+/// most `as_good` above the least.
+fn nearest(rows: &[&[f32]], origin: (usize, usize), as_good: u64) -> (usize, usize) {
+    let least_of = |row: &&[f32]| row.iter().copied().fold(f32::INFINITY, f32::min);
+    let least: Vec<f32> = rows.iter().map(least_of).collect();
+    let limit = least_of(&&*least) + as_good as f32;
     let mut best = (usize::MAX, origin);
-    for (row, y) in rows().zip(0..) {
-        for (sum, x) in row.iter().zip(0_usize..) {
-            if *sum <= least + as_good as f32 {
-                let distance = x.abs_diff(origin.0).pow(2) + usize::abs_diff(y, origin.1).pow(2);
-                if distance < best.0 {
-                    best = (distance, (x, y));
-                }
-            }
+    for ((row, y), _) in
+        rows.iter().zip(0_usize..).zip(&least).filter(|(_, least)| **least <= limit)
+    {
+        for (_, x) in row.iter().zip(0_usize..).filter(|(sum, _)| **sum <= limit) {
+            let distance = x.abs_diff(origin.0).pow(2) + y.abs_diff(origin.1).pow(2);
+            best = best.min((distance, (x, y)));
         }
     }
     best.1
+}
+
+/// A screen's Fourier transform, made once for all templates that are searched on the whole of it.
+///
+/// The sum of squared differences to a template is the sum of the squares there, less twice the
+/// correlation of both, and the template's own squares (J. P. Lewis, "Fast Normalized
+/// Cross-Correlation", 1995). Correlations at all places come from one product of transforms, in
+/// floats; both pictures are taken less their means, for small numbers lose less that way.
+#[derive(Debug)]
+pub(super) struct Spectrum {
+    width: usize,
+    height: usize,
+    mean: u8,
+    /// Of the grey levels less the mean, in OpenCV's packed form.
+    transform: Mat,
+    /// Sums of the levels and of their squares over everything above and to the left.
+    sums: Box<[(u64, u64)]>,
+}
+
+impl Spectrum {
+    pub(super) fn of(screen: &Gray) -> Self {
+        let Gray { width, height, .. } = *screen;
+        let best = |side: usize| {
+            let side = i32::try_from(side).expect(SIZES);
+            core::get_optimal_dft_size(side).expect(SIZES)
+        };
+        let mean = screen.mean();
+        let transform = transform(screen, mean, (best(height), best(width)));
+        let mut sums = vec![(0, 0); (width + 1) * (height + 1)];
+        for (row, y) in screen.rows().zip(1..) {
+            let (above, here) = sums.split_at_mut(y * (width + 1));
+            let above = &above[(y - 1) * (width + 1)..];
+            let mut sum = (0, 0);
+            for ((pixel, above), here) in row.iter().zip(&above[1..]).zip(&mut here[1..]) {
+                let level = u64::from(*pixel);
+                sum = (sum.0 + level, sum.1 + level * level);
+                *here = (above.0 + sum.0, above.1 + sum.1);
+            }
+        }
+        Self { width, height, mean, transform, sums: sums.into() }
+    }
+
+    /// As [`nearest_best`] on the whole screen.
+    pub(super) fn nearest_best(
+        &self,
+        template: &Gray,
+        origin: (usize, usize),
+        as_good: u64,
+    ) -> (usize, usize) {
+        let size = (self.transform.rows(), self.transform.cols());
+        let (across, down) = (self.width - template.width + 1, self.height - template.height + 1);
+        let mean = template.mean();
+        let mut product = Mat::default();
+        let other = transform(template, mean, size);
+        core::mul_spectrums(&self.transform, &other, &mut product, 0, true).expect(SIZES);
+        let mut correlation = Mat::default();
+        let flags = core::DFT_INVERSE | core::DFT_SCALE | core::DFT_REAL_OUTPUT;
+        let wanted = i32::try_from(down).expect(SIZES);
+        core::dft(&product, &mut correlation, flags, wanted).expect(SIZES);
+
+        // With s and t less their means m and n, the correlation of S and T is that of s and t, m
+        // times the sum of t, and n times the sum of S.
+        let level = |pixel: &u8| i64::from(*pixel);
+        let squares: i64 = template.pixels.iter().map(|pixel| level(pixel).pow(2)).sum();
+        let sum: i64 = template.pixels.iter().map(|pixel| level(pixel) - i64::from(mean)).sum();
+        let own = squares - 2 * i64::from(self.mean) * sum;
+        let mut differences = Vec::with_capacity(across * down);
+        for y in 0..down {
+            let number = i32::try_from(y).expect(SIZES);
+            let row = correlation.at_row::<f32>(number).expect("it is of floats");
+            let line = |y: usize| &self.sums[y * (self.width + 1)..][..=self.width];
+            let (top, bottom) = (line(y), line(y + template.height));
+            let corners = top.iter().zip(&top[template.width..]);
+            let corners = corners.zip(bottom.iter().zip(&bottom[template.width..]));
+            differences.extend(row.iter().zip(corners).take(across).map(
+                |(correlation, ((a, b), (c, d)))| {
+                    let [sum, squares] = [d.0 + a.0 - b.0 - c.0, d.1 + a.1 - b.1 - c.1];
+                    let known = squares.cast_signed() - 2 * i64::from(mean) * sum.cast_signed();
+                    (known + own) as f32 - 2.0 * correlation
+                },
+            ));
+        }
+        nearest(&differences.chunks_exact(across).collect::<Vec<_>>(), origin, as_good)
+    }
+}
+
+/// The transform of a picture, less its mean, at the top left of so many rows and columns of zeros.
+fn transform(picture: &Gray, mean: u8, (rows, columns): (i32, i32)) -> Mat {
+    let zeros = Mat::new_rows_cols_with_default(rows, columns, CV_32F, Scalar::all(0.0));
+    let mut padded = zeros.expect(SIZES);
+    for (row, y) in picture.rows().zip(0..) {
+        let place = padded.at_row_mut::<f32>(y).expect("it is of floats");
+        for (place, pixel) in place.iter_mut().zip(row) {
+            *place = f32::from(*pixel) - f32::from(mean);
+        }
+    }
+    let mut transform = Mat::default();
+    let filled = i32::try_from(picture.height).expect(SIZES);
+    core::dft(&padded, &mut transform, 0, filled).expect(SIZES);
+    transform
 }
 
 fn mat(gray: &Gray) -> BoxedRef<'_, Mat> {
@@ -110,6 +216,7 @@ mod tests {
         let template = screen.cut(3, 1, 9, 7);
         for (origin, want) in [((0, 0), (3, 1)), ((60, 38), (48, 28))] {
             assert_eq!(nearest_best(&screen, &template, origin, 10), want);
+            assert_eq!(Spectrum::of(&screen).nearest_best(&template, origin, 10), want);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! which frames are worth a search, and how wide a one.
 
 mod bounds;
+mod crew;
 mod gray;
 mod landmarks;
 mod lookout;

@@ -6,12 +6,12 @@
 //! in turn: the area is unchanged where it was; [`Bounds`] rule out all places but a few, which are
 //! compared; and when too many are left, OpenCV's transform takes them all at once.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use super::{
     bounds::{Blocks, Bounds, Seeker},
     gray::Gray,
-    matcher,
+    matcher::{self, Spectrum},
 };
 use crate::picture::{Picture, Rect};
 
@@ -20,14 +20,20 @@ use crate::picture::{Picture, Rect};
 /// little worse they are, and so lets noise choose between equals; here all of them count.
 pub(super) const AS_GOOD: u64 = 10;
 /// So many pixels are compared for each of the region before the transform is asked, which costs
-/// about four times as much.
-const TRANSFORM: usize = 32;
+/// some four times as much.
+const TRANSFORM: usize = 48;
+/// What comparing a mean of a block costs, in pixels compared.
+const MEAN: usize = 2;
+/// What a place costs to begin with.
+const PLACE: usize = 64;
 
 /// What an area looks like: grey and blurred.
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) gray: Gray,
     blocks: Blocks,
+    /// Its rows in the order in which they are compared.
+    order: Box<[usize]>,
 }
 
 impl Template {
@@ -36,7 +42,7 @@ impl Template {
         let (around, gray) = painted(picture, rect, excluded);
         let (x, y) = (rect.x - around.x, rect.y - around.y);
         let gray = matcher::cut_blurred(&gray, [x, y, rect.w, rect.h].map(length));
-        Self { blocks: Blocks::of(&gray), gray }
+        Self { blocks: Blocks::of(&gray), order: gray.striking_rows(), gray }
     }
 }
 
@@ -55,14 +61,21 @@ pub(super) struct Part {
     at: (i32, i32),
     pub(super) gray: Gray,
     /// Made when first needed: an area that is where it was needs none.
-    bounds: OnceCell<Bounds>,
+    bounds: OnceLock<Bounds>,
+    /// The same for templates that are searched everywhere and not found by bounds.
+    spectrum: OnceLock<Spectrum>,
 }
 
 impl Part {
     /// What of `rect` is inside the picture. Areas that are wholly inside it are painted over.
     pub(super) fn of(picture: &Picture, rect: Rect, excluded: &[Rect]) -> Self {
         let (rect, gray) = painted(picture, rect, excluded);
-        Self { at: (rect.x, rect.y), gray: gray.blurred(), bounds: OnceCell::new() }
+        Self {
+            at: (rect.x, rect.y),
+            gray: gray.blurred(),
+            bounds: OnceLock::new(),
+            spectrum: OnceLock::new(),
+        }
     }
 
     /// The nearest of the best places for `template` in `region`, when the similarity there is more
@@ -88,6 +101,7 @@ impl Part {
             worst: worst_difference(needed, pixels),
             least: None,
             kept: Vec::new(),
+            settled: u64::MAX,
             left: TRANSFORM.saturating_mul(region[2] * region[3]),
         };
         let (difference, (x, y)) = hunt.run(region)?;
@@ -144,7 +158,9 @@ struct Hunt<'a> {
     least: Option<u64>,
     /// Places that may be chosen: square of the distance, place from top to bottom, difference.
     kept: Vec<(u64, (usize, usize), u64)>,
-    /// How many pixels may still be compared.
+    /// Nothing further away than this is chosen.
+    settled: u64,
+    /// How much may still be compared.
     left: usize,
 }
 
@@ -161,18 +177,17 @@ impl Hunt<'_> {
         good.min().map(|(_, (y, x), difference)| (*difference, (*x, *y)))
     }
 
-    /// Whether a place so near is known that nothing from this distance on is chosen.
-    fn is_settled(&self, distance: u64) -> bool {
-        self.kept.iter().any(|(near, _, difference)| *difference <= AS_GOOD && *near < distance)
-    }
-
     fn by_transform(&self, [x, y, w, h]: [usize; 4]) -> (u64, (usize, usize)) {
         let (screen, template) = (&self.part.gray, &self.template.gray);
+        if (w, h) == (screen.width, screen.height) {
+            let spectrum = self.part.spectrum.get_or_init(|| Spectrum::of(screen));
+            let place = spectrum.nearest_best(template, self.origin, AS_GOOD);
+            return (screen.whole_difference(template, place), place);
+        }
         let origin = (self.origin.0 - x, self.origin.1 - y);
         let (dx, dy) = matcher::nearest_best(&screen.cut(x, y, w, h), template, origin, AS_GOOD);
         let place = (x + dx, y + dy);
-        let (difference, _) = screen.difference(template, place, u64::MAX);
-        (difference.unwrap_or(u64::MAX), place)
+        (screen.whole_difference(template, place), place)
     }
 }
 
@@ -182,26 +197,32 @@ impl Seeker for Hunt<'_> {
     }
 
     fn enter(&mut self, distance: u64) -> Option<u64> {
-        // Ruling out the places of a tile costs about as much as comparing one.
-        self.left = self.left.saturating_sub(self.template.gray.pixels.len());
-        (self.left > 0 && !self.is_settled(distance)).then(|| self.worst())
+        (self.left > 0 && distance <= self.settled).then(|| self.worst())
+    }
+
+    fn spend(&mut self, compared: usize) {
+        self.left = self.left.saturating_sub(MEAN * compared);
     }
 
     fn look(&mut self, x: usize, y: usize) {
         let distance = x.abs_diff(self.origin.0).pow(2) + y.abs_diff(self.origin.1).pow(2);
         let distance = distance as u64;
-        if self.left == 0 || self.is_settled(distance) {
+        if self.left == 0 || distance > self.settled {
             return;
         }
-        let (difference, compared) =
-            self.part.gray.difference(&self.template.gray, (x, y), self.worst());
-        self.left = self.left.saturating_sub(compared);
-        if let Some(difference) = difference {
-            self.least = Some(self.least.map_or(difference, |least| least.min(difference)));
+        let Template { gray, order, .. } = self.template;
+        let (difference, compared) = self.part.gray.difference(gray, order, (x, y), self.worst());
+        self.left = self.left.saturating_sub(PLACE + compared);
+        let Some(difference) = difference else { return };
+        if self.least.is_none_or(|least| difference < least) {
+            self.least = Some(difference);
             let worst = self.worst();
             self.kept.retain(|(.., kept)| *kept <= worst);
-            self.kept.push((distance, (y, x), difference));
         }
+        if difference <= AS_GOOD {
+            self.settled = self.settled.min(distance);
+        }
+        self.kept.push((distance, (y, x), difference));
     }
 }
 

@@ -82,7 +82,7 @@ fn everywhere(part: &Part, template: &Template, origin: (usize, usize)) -> (u64,
     let gray = &template.gray;
     let (across, down) = (part.gray.width - gray.width, part.gray.height - gray.height);
     let places = (0..=down).flat_map(|y| (0..=across).map(move |x| (x, y)));
-    let difference = |at| part.gray.difference(gray, at, u64::MAX).0.unwrap();
+    let difference = |at| part.gray.whole_difference(gray, at);
     let all: Vec<_> = places.map(|at| (difference(at), at)).collect();
     let least = all.iter().map(|(difference, _)| *difference).min().unwrap();
     let good = all.into_iter().filter(|(difference, _)| *difference <= least + AS_GOOD);
@@ -134,14 +134,14 @@ proptest! {
             if let Some(ours) = ours {
                 // Not by the similarity, which is 1 for all that differs by less than noise.
                 let at = (ours.x.cast_unsigned() as usize, ours.y.cast_unsigned() as usize);
-                let taken = part.gray.difference(&template.gray, at, u64::MAX).0.unwrap();
+                let taken = part.gray.whole_difference(&template.gray, at);
                 let apart = taken.abs_diff(difference) as f64 / pixels / 380.0;
                 prop_assert!(ours == found || taken != difference && apart < NOISE, "{ours:?} {found:?}");
                 prop_assert!((ours.similarity - want).abs() < NOISE, "{ours:?} {found:?}");
             }
         }
         let theirs = matcher::nearest_best(&part.gray, &template.gray, at, AS_GOOD);
-        let theirs = part.gray.difference(&template.gray, theirs, u64::MAX).0.unwrap();
+        let theirs = part.gray.whole_difference(&template.gray, theirs);
         prop_assert!(difference <= theirs + AS_GOOD);
         prop_assert!((want - similarity(theirs)).abs() < NOISE, "{difference} {theirs}");
     }

@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use super::{
+    crew,
     needle_set::LoadedNeedle,
     place::{self, Found, Part, Template},
 };
@@ -88,13 +89,16 @@ fn candidates(
 }
 
 /// Calls `look` for every needle with the part of the screen it is searched in. That part is made
-/// ready once for all needles with the same excluded areas, and there is one at a time.
+/// ready once for all needles with the same excluded areas, and there is one at a time. In no order.
 fn each<T>(
     screen: &Picture,
     needles: &[Arc<LoadedNeedle>],
     ratio: f64,
-    look: impl Fn(&Part, &Arc<LoadedNeedle>, &[Template]) -> Option<T>,
-) -> Vec<T> {
+    look: impl Fn(&Part, &Arc<LoadedNeedle>, &[Template]) -> Option<T> + Sync,
+) -> Vec<T>
+where
+    T: Send,
+{
     let mut groups: HashMap<Vec<Rect>, Vec<_>> = HashMap::new();
     for needle in needles {
         if let Ok(templates) = needle.templates() {
@@ -108,7 +112,7 @@ fn each<T>(
         });
         let rect = regions.reduce(|a, b| a.around(&b)).unwrap_or(Rect::new(0, 0, 0, 0));
         let part = Part::of(screen, rect, &excluded);
-        all.extend(needles.iter().filter_map(|(needle, templates)| look(&part, needle, templates)));
+        all.extend(crew::share(&needles, |(needle, templates)| look(&part, needle, templates)));
     }
     all
 }

@@ -45,7 +45,7 @@ pub fn measures(run: &Run, until: Duration, usual: &Usuals) -> Markup {
         @if !panels.is_empty() {
             div.measures data-until=(format!("{:.1}", until.as_secs_f64())) {
                 (plot::behind(run, until))
-                @for panel in &panels { (plot::plot(panel, &series, until, usual)) }
+                @for panel in &panels { (plot::plot(panel, &series, &run.slow, until, usual)) }
                 (axis(until))
             }
             (numbers(&run.series, usual))

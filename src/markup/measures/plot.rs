@@ -1,5 +1,5 @@
-//! Draws one plot: what happened meanwhile behind it, what is usual, what was least and greatest
-//! at each point, and the means as a line.
+//! Draws one plot: what happened meanwhile and when something was slow behind it, what is usual,
+//! the limit that was exceeded, what was least and greatest at each point, and the means as a line.
 //!
 //! Plots are stretched to the page, so no text is in them; lines keep their width all the same.
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     markup::words,
-    model::{ItemRun, Outcome, Run, SeriesCell, SeriesSpan, TimeSeries},
+    model::{ItemRun, Outcome, Run, SeriesCell, SeriesSpan, SlowRun, TimeSeries},
 };
 
 /// Of a drawing, in its own units.
@@ -24,8 +24,9 @@ const HEIGHT: f64 = 100.0;
 const GAP: Duration = Duration::from_secs(15);
 const GAP_STEPS: u32 = 4;
 
-/// What all plots have in common: a band for each module, or step that stands alone. A failed one
-/// is tinted. In the page once, for it may be large.
+/// What all plots have in common: a band for each module, or step that stands alone, and a line for
+/// each moment at which something was told to be slow. What failed is tinted. In the page once, for
+/// it may be large.
 pub(super) fn behind(run: &Run, until: Duration) -> Markup {
     html! {
         svg.unseen width="0" height="0" aria-hidden="true" focusable="false" {
@@ -36,6 +37,10 @@ pub(super) fn behind(run: &Run, until: Duration) -> Markup {
                         rect class=(format!("band {} {}", parity(index), result.map_or("running", Outcome::name)))
                             x=(x) y="0" width=((end - x).max(1)) height=(HEIGHT) {}
                     }
+                }
+                @for slow in &run.slow {
+                    @let x = x_of(slow.at, until);
+                    line.slow-moment x1=(x) x2=(x) y1="0" y2=(HEIGHT) {}
                 }
             } }
         }
@@ -60,12 +65,14 @@ fn extent(item: &ItemRun, until: Duration) -> Option<(Duration, Duration, Option
 pub(super) fn plot(
     panel: &Panel<'_>,
     series: &TimeSeries,
+    slow: &[SlowRun],
     until: Duration,
     usual: &Usuals,
 ) -> Markup {
     let usual_of = |line: &Line<'_>| usual.get(line.name).copied();
     let most = panel.lines.iter().flat_map(|line| {
-        [line.summary.high].into_iter().chain(usual_of(line).map(|usual| usual.high))
+        let others = [usual_of(line).map(|usual| usual.high), limit(slow, line)];
+        [line.summary.high].into_iter().chain(others.into_iter().flatten())
     });
     let edge = panel.unit.edge(most.fold(0.0, f64::max));
     html! {
@@ -73,12 +80,15 @@ pub(super) fn plot(
             figcaption {
                 b { (title(panel)) }
                 ul { @for (index, line) in panel.lines.iter().enumerate() {
-                    li { span class=(format!("key line{index}")) {} (legend(panel, line)) }
+                    li {
+                        span class=(format!("key line{index}")) {}
+                        (legend(panel, line, limit(slow, line)))
+                    }
                 } }
             }
             div.chart {
                 svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none"
-                    role="img" aria-label=(in_words(panel)) {
+                    role="img" aria-label=(in_words(panel, slow)) {
                     use href="#measures-behind" {}
                     line.grid x1="0" x2=(WIDTH) y1=(HEIGHT / 2.0) y2=(HEIGHT / 2.0) {}
                     @for (index, line) in panel.lines.iter().enumerate() {
@@ -90,6 +100,10 @@ pub(super) fn plot(
                             path class=(format!("range line{index}")) d=(drawn.range) {}
                         }
                         path class=(format!("line line{index}")) d=(drawn.line) {}
+                    }
+                    @for limit in panel.lines.iter().filter_map(|line| limit(slow, line)) {
+                        @let y = y_of(limit, edge);
+                        line.limit x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
                     }
                     line.playhead x1="-9" x2="-9" y1="0" y2=(HEIGHT) {}
                 }
@@ -107,15 +121,23 @@ fn title<'a>(panel: &'a Panel<'_>) -> &'a str {
     }
 }
 
-fn legend(panel: &Panel<'_>, line: &Line<'_>) -> Markup {
+/// The limit it was last above.
+fn limit(slow: &[SlowRun], line: &Line<'_>) -> Option<f64> {
+    slow.iter().rev().find(|slow| slow.measure == line.name).map(|slow| slow.limit)
+}
+
+fn legend(panel: &Panel<'_>, line: &Line<'_>, limit: Option<f64>) -> Markup {
     html! {
         @if panel.group != Group::Other { bdi { (words::shorten(&line.known.title, 40)) } " " }
-        span.hint { "at most " (panel.unit.figure(line.summary.high)) }
+        span.hint {
+            "at most " (panel.unit.figure(line.summary.high))
+            @if let Some(limit) = limit { ", limit " (panel.unit.figure(limit)) }
+        }
     }
 }
 
 /// What the drawing says, for those who do not see it.
-fn in_words(panel: &Panel<'_>) -> String {
+fn in_words(panel: &Panel<'_>, slow: &[SlowRun]) -> String {
     let one = |line: &Line<'_>| {
         let figure = |value| panel.unit.figure(value);
         let summary = line.summary;
@@ -125,7 +147,7 @@ fn in_words(panel: &Panel<'_>) -> String {
             figure(summary.low),
             figure(summary.high),
             figure(summary.median)
-        )
+        ) + &limit(slow, line).map_or_else(String::new, |at| format!(", limit {}", figure(at)))
     };
     let lines: Vec<_> = panel.lines.iter().map(one).collect();
     format!("{}: {}", words::shorten(title(panel), 40), lines.join("; "))

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     markup::samples::{measured, story},
-    model::Outcome,
+    model::{Event, Fact, LimitMode, LimitOrigin, Measure, Outcome, Spot},
 };
 
 const UNTIL: Duration = Duration::from_secs(66);
@@ -34,6 +34,27 @@ fn what_is_usual_lies_behind_its_line_and_has_a_column() {
     assert!(page.contains("class=\"usual line1\""), "{page}");
     assert_eq!(page.matches("class=\"usual").count(), 1);
     assert!(page.contains("10 ms, 400 ms"), "{page}");
+}
+
+#[test]
+fn the_moment_something_was_slow_and_the_limit_it_was_above_are_drawn() {
+    let mut events = measured(story(Some(Outcome::Fail)));
+    let at = events.len() as u64 + 1;
+    let fact = Fact::Slow {
+        measure: Measure::MatchTime.name().into(),
+        value: 900.0,
+        limit: 600.0,
+        spot: Spot::default(),
+        mode: Some(LimitMode::Watch),
+        origin: Some(LimitOrigin::Set { by: "ada".into() }),
+        slowness: None,
+    };
+    let last = events.last().unwrap();
+    events.push(Event { seq: at, mono_us: 33_000_000, wall: last.wall, fact });
+    let page = lines(&measures(&Run::of(events), UNTIL, &Usuals::new()));
+    assert!(page.contains("<line class=\"slow-moment\" x1=\"500\""), "{page}");
+    assert_eq!(page.matches("class=\"limit\"").count(), 1, "in the plot of its measure only");
+    assert_eq!(page.matches("limit 600 ms").count(), 2, "in the legend and in words");
 }
 
 #[test]

@@ -96,10 +96,14 @@ fn family(root: u32) -> Vec<u32> {
     found
 }
 
-/// Command line and processor time in seconds.
+/// Command line and processor time in seconds. One that has ended and was not waited for has no
+/// command line any more, and counts with what was seen of it before.
 fn process(pid: u32) -> Option<(String, f64)> {
     let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    if command.is_empty() {
+        return None;
+    }
     let fields = stat(pid)?;
     let ticks: u64 = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
     #[expect(clippy::cast_precision_loss, reason = "seconds of a bench")]

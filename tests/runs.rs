@@ -412,11 +412,91 @@ fn a_guest_that_is_stopped_for_a_moment_goes_on_and_its_slowness_is_the_hosts() 
     let qemu = Pid::from_raw(pid_of(&out, "qemu-system")).unwrap();
     kill_process(qemu, Signal::STOP).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(5));
-    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
-    let ended: Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
+    let ended = last_event(&out);
     assert_eq!(ended["backend"]["slow"]["slowness"], "host", "{ended:#}");
     let words = ended["cause"]["words"].as_str().unwrap();
     assert!(words.contains("QEMU's process was stopped from outside"), "{words}");
+}
+
+/// Programs that only use up processors, ended at the end of the test.
+struct Hogs(Vec<std::process::Child>);
+
+impl Hogs {
+    /// Processes that want all of every processor, several of each. Each in a session of its own:
+    /// the scheduler may share the time among sessions first (autogroups of sched(7)).
+    fn start() -> Self {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let hog = || {
+            let mut hog = Command::new("setsid");
+            hog.args(["--wait", "setpriv", "--pdeathsig", "KILL", "sh", "-c"]);
+            hog.arg("while :; do :; done").spawn().unwrap()
+        };
+        Self((0..4 * cores).map(|_| hog()).collect())
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        for hog in &mut self.0 {
+            hog.kill().unwrap();
+            hog.wait().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_hog_beside_a_guest_makes_it_slow_and_that_is_the_hosts_fault() {
+    let lab = Lab::new();
+    let steps = "- wait_serial: page A\n- send_key: l\n- wait_serial: nobody says this\n";
+    let job = lab.job("hog", steps);
+    let out = lab.root.join("out");
+    let mut run = Command::new(SUTLER);
+    run.arg("run").arg(job.file()).arg("--out").arg(&out);
+    let mut run = run.args(["--limit", "guest_wait=15%:stop"]).spawn().unwrap();
+    wait_for("the guest to be busy", || {
+        let said = fs::read_to_string(out.join("serial0.txt")).unwrap_or_default();
+        said.contains("busy").then_some(())
+    });
+    let hogs = Hogs::start();
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+    drop(hogs);
+    let ended = last_event(&out);
+    let slow = &ended["backend"]["slow"];
+    assert_eq!((&slow["measure"], &slow["slowness"]), (&"guest_wait".into(), &"host".into()));
+    let words = ended["cause"]["words"].as_str().unwrap();
+    assert!(words.contains("processors were ready and had to wait"), "{words}");
+}
+
+#[test]
+fn a_slow_disk_makes_a_guest_slow_and_that_is_the_hosts_fault() {
+    let lab = Lab::new();
+    let steps = "- wait_serial: { regex: page A, timeout: 60s }\n- send_key: d\n\
+                 - assert_screen: { tags: page-b, timeout: 60s }\n";
+    let job = lab.job("slow-disk", steps);
+    let text = fs::read_to_string(job.file()).unwrap();
+    let disk = job.0.join("tiny_guest.img");
+    let deploy = format!(
+        "actions:\n- deploy:\n    to: tmpfs\n    images:\n      disk:\n        url: file://{}\n        \
+         image_arg: '-drive file={{disk}},format=raw,throttling.iops-total=3'\n",
+        disk.display()
+    );
+    let text = text.replacen("actions:\n", &deploy, 1).replace(", disk: tiny_guest.img", "");
+    fs::write(job.file(), text).unwrap();
+    let out = lab.root.join("out");
+    let mut run = Command::new(SUTLER);
+    run.arg("run").arg(job.file()).arg("--out").arg(&out);
+    run.args(["--limit", "step_time@/assert_screen page-b=15s:stop"]);
+    assert_eq!(run.output().unwrap().status.code(), Some(5));
+    let ended = last_event(&out);
+    assert_eq!(ended["backend"]["slow"]["slowness"], "host", "{ended:#}");
+    let words = ended["cause"]["words"].as_str().unwrap();
+    assert!(words.contains("the guest's disk kept it waiting"), "{words}");
+}
+
+/// The last event of a run.
+fn last_event(out: &Path) -> Value {
+    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
+    serde_json::from_str(events.lines().last().unwrap()).unwrap()
 }
 
 #[test]

@@ -13,6 +13,10 @@ const WAIT: f64 = 15.0;
 const STEAL: f64 = 10.0;
 const CPU_PRESSURE: f64 = 40.0;
 const IO_PRESSURE: f64 = 25.0;
+/// A disk that keeps a guest waiting for this share of the time,
+const DISK_WAIT: f64 = 50.0;
+/// and takes so many milliseconds for a request: a fast disk that is read without end is busy too.
+const DISK_LATENCY: f64 = 100.0;
 const MEMORY_PRESSURE: f64 = 10.0;
 /// A guest that uses less than this of a core waits for something.
 const IDLE: f64 = 30.0;
@@ -49,6 +53,13 @@ pub fn slowness(lately: &Lately) -> (Slowness, String) {
     if let Some(pressure) = above(Gauge::MemoryPressure, MEMORY_PRESSURE) {
         return host(format!("it was short of memory {pressure:.0} % of the time"));
     }
+    if let Some(wait) = above(Gauge::DiskWait, DISK_WAIT)
+        && let Some(latency) = above(Gauge::DiskLatency, DISK_LATENCY)
+    {
+        return host(format!(
+            "the guest's disk kept it waiting {wait:.0} % of the time, {latency:.0} ms a request"
+        ));
+    }
     let is_idle = value(Gauge::GuestCpu).is_none_or(|cpu| cpu < IDLE);
     if let Some(pressure) = above(Gauge::IoPressure, IO_PRESSURE).filter(|_| is_idle) {
         return host(format!("its disk kept something waiting {pressure:.0} % of the time"));
@@ -79,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_slow_host_is_told_from_a_slow_guest() {
-        use Gauge::{CpuPressure, GuestCpu, GuestWait, IoPressure, MemoryPressure, Steal};
+        use Gauge::{
+            CpuPressure, DiskLatency, DiskWait, GuestCpu, GuestWait, IoPressure, MemoryPressure,
+            Steal,
+        };
         use Slowness::{Guest, Host};
         for (case, values, stopped, who, words) in [
             (
@@ -88,6 +102,20 @@ mod tests {
                 false,
                 Host,
                 "48 %",
+            ),
+            (
+                "a disk that answers slowly, and firmware that asks it again and again",
+                vec![(DiskWait, 96.0), (DiskLatency, 480.0), (GuestCpu, 100.0)],
+                false,
+                Host,
+                "96 % of the time, 480 ms a request",
+            ),
+            (
+                "a fast disk that is read without end",
+                vec![(DiskWait, 99.0), (DiskLatency, 0.3), (GuestCpu, 20.0)],
+                false,
+                Guest,
+                "did little",
             ),
             (
                 "stopped and continued: it waits for nothing, for it is not ready",

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     journal::Journal,
-    meter::Subject,
+    meter::{DiskPace, Subject},
     narrator::Narrator,
     stop::{Reason, Stopper},
     watcher::Watcher,
@@ -36,7 +36,7 @@ use crate::{
     model::{Cause, Code, Fact, Level, PowerAction, Who},
     picture::Frame,
     tasks::Tasks,
-    vm::{By, Machine, MachineEvent, MachineSpec, Monitor, ScreenHandle, VmError},
+    vm::{By, DiskUse, Machine, MachineEvent, MachineSpec, Monitor, ScreenHandle, VmError},
 };
 
 /// The first serial port's log, in the job's folder.
@@ -88,13 +88,15 @@ impl Controls {
     }
 }
 
-/// What QEMU says when it is asked now and then whether the guest runs.
+/// What QEMU says when it is asked now and then how the guest is.
 #[derive(Default)]
 struct Pulse {
     /// When the first question was asked that it owes an answer to.
     asked: Cell<Option<Duration>>,
     /// Its word for why the guest does not run and nobody has asked for it.
     held: RefCell<Option<String>>,
+    /// What its disks did between the last two answers.
+    disk: Rc<Cell<Option<DiskPace>>>,
 }
 
 /// How a watcher sees the guest.
@@ -176,7 +178,12 @@ impl Guest {
         let recorder = self.recorder.as_ref().map_or_else(Weak::new, Rc::downgrade);
         let monitor = self.machine.monitor.clone();
         Some(Eyes {
-            subject: Subject::new(self.machine.pid?, monitor.clone(), recorder),
+            subject: Subject::new(
+                self.machine.pid?,
+                monitor.clone(),
+                recorder,
+                self.pulse.disk.clone(),
+            ),
             monitor,
             screen: self.machine.screen.clone(),
             growth: self.serial.growth(),
@@ -307,8 +314,10 @@ async fn show(
     }
 }
 
-/// Asks QEMU again and again whether the guest runs: no event tells that it does not answer.
+/// Asks QEMU again and again whether the guest runs, for no event tells that it does not answer; and
+/// what its disks do.
 async fn feel(monitor: Monitor, pulse: Rc<Pulse>, clock: Stopwatch) {
+    let mut last: Option<(Duration, DiskUse)> = None;
     loop {
         let asked = pulse.asked.get().unwrap_or_else(|| clock.elapsed());
         pulse.asked.set(Some(asked));
@@ -318,6 +327,12 @@ async fn feel(monitor: Monitor, pulse: Rc<Pulse>, clock: Stopwatch) {
                 let held =
                     (!state.running && HELD.contains(&state.name.as_str())).then_some(state.name);
                 pulse.held.replace(held);
+                if let Ok(now) = monitor.disk_use().await {
+                    let at = clock.elapsed();
+                    let pace = last.map(|(since, last)| DiskPace::between(last, now, at - since));
+                    pulse.disk.set(pace);
+                    last = Some((at, now));
+                }
                 tokio::time::sleep(PULSE).await;
             }
             // It owes the answer still; the next question may be heard.

@@ -3,8 +3,9 @@
 //! One look reads some sixteen small files of `/proc`. What the kernel does not tell is absent.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, VecDeque},
-    rc::Weak,
+    rc::{Rc, Weak},
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ use crate::{
     },
     gauges::{HostReading, Process, ProcessReading, Timings, Window},
     model::{Gauge, Operation},
-    vm::Monitor,
+    vm::{DiskUse, Monitor},
 };
 
 /// The seconds that say what the host is doing when a job is slow or ends.
@@ -29,11 +30,38 @@ pub(super) struct Subject {
     monitor: Monitor,
     /// Weak: whoever closes the recorder must be the last to have it.
     recorder: Weak<Recorder>,
+    /// Kept up by whoever asks QEMU.
+    disk: Rc<Cell<Option<DiskPace>>>,
+}
+
+/// How fast the guest's disks answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct DiskPace {
+    /// The share of the time for which a request was under way. Percent.
+    pub(super) wait: f64,
+    /// What a request took on the mean; none when none was done.
+    pub(super) latency: Option<Duration>,
+}
+
+impl DiskPace {
+    pub(super) fn between(last: DiskUse, now: DiskUse, span: Duration) -> Self {
+        let took = now.took.saturating_sub(last.took);
+        let wait = 100.0 * took.as_secs_f64() / span.as_secs_f64().max(0.001);
+        let requests = now.requests.saturating_sub(last.requests);
+        let latency = took.checked_div(u32::try_from(requests).unwrap_or(u32::MAX));
+        // Several may be under way at once.
+        Self { wait: wait.min(100.0), latency }
+    }
 }
 
 impl Subject {
-    pub(super) fn new(pid: u32, monitor: Monitor, recorder: Weak<Recorder>) -> Self {
-        Self { process: Process::new(pid), monitor, recorder }
+    pub(super) fn new(
+        pid: u32,
+        monitor: Monitor,
+        recorder: Weak<Recorder>,
+        disk: Rc<Cell<Option<DiskPace>>>,
+    ) -> Self {
+        Self { process: Process::new(pid), monitor, recorder, disk }
     }
 }
 
@@ -89,6 +117,7 @@ impl Meter {
     /// Looks at everything.
     pub(super) fn look(&mut self, subject: Option<&mut Subject>) -> Look {
         let recorder = subject.as_ref().and_then(|subject| subject.recorder.upgrade());
+        let disk = subject.as_ref().and_then(|subject| subject.disk.get());
         let now = self.read(subject, recorder.as_deref());
         let timed = self.timings.take_window();
         let last = self.last.take();
@@ -99,6 +128,10 @@ impl Meter {
         look.values.extend(now.host.values());
         if let Some(recorder) = &recorder {
             look.values.insert(Gauge::EncodeLag, ms(recorder.lag()));
+        }
+        if let Some(DiskPace { wait, latency }) = disk {
+            look.values.insert(Gauge::DiskWait, wait);
+            look.values.extend(latency.map(|latency| (Gauge::DiskLatency, ms(latency))));
         }
         look.is_stopped = now.guest.as_ref().is_some_and(is_stopped);
         look.timed = timed;
@@ -274,6 +307,22 @@ mod tests {
             meter.keep(&Look { values: [(Gauge::GuestWait, 130.0)].into(), ..Look::default() });
         });
         assert_eq!(meter.waited(), Some(100.0));
+    }
+
+    #[test]
+    fn a_disk_is_as_busy_and_as_fast_as_its_requests_say() {
+        let requests = |requests, took| DiskUse { requests, took: Duration::from_millis(took) };
+        let second = Duration::from_secs(1);
+        for (last, now, wait, latency) in [
+            ((7, 900), (7, 900), 0.0, None),
+            ((7, 900), (11, 1_300), 40.0, Some(100)),
+            ((7, 900), (8, 9_900), 100.0, Some(9_000)),
+            ((7, 900), (0, 0), 0.0, None),
+        ] {
+            let pace = DiskPace::between(requests(last.0, last.1), requests(now.0, now.1), second);
+            let latency = latency.map(Duration::from_millis);
+            assert_eq!(pace, DiskPace { wait, latency }, "{last:?} {now:?}");
+        }
     }
 
     #[test]

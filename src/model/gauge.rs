@@ -71,6 +71,10 @@ pub enum Gauge {
     DiskRead,
     /// What QEMU's process wrote to storage.
     DiskWrite,
+    /// For how much of the time a request to the guest's disks was under way.
+    DiskWait,
+    /// What a request to the guest's disks took on the mean.
+    DiskLatency,
     /// Processor time of the engine; 100 is one core.
     EngineCpu,
     /// Processor time of the video encoder; 100 is one core.
@@ -104,12 +108,14 @@ pub enum Gauge {
 }
 
 impl Gauge {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::GuestCpu,
         Self::GuestWait,
         Self::GuestMemory,
         Self::DiskRead,
         Self::DiskWrite,
+        Self::DiskWait,
+        Self::DiskLatency,
         Self::EngineCpu,
         Self::EncoderCpu,
         Self::Frames,
@@ -135,6 +141,8 @@ impl Gauge {
             Self::GuestMemory => "guest_memory",
             Self::DiskRead => "disk_read",
             Self::DiskWrite => "disk_write",
+            Self::DiskWait => "disk_wait",
+            Self::DiskLatency => "disk_latency",
             Self::EngineCpu => "engine_cpu",
             Self::EncoderCpu => "encoder_cpu",
             Self::Frames => "frames",
@@ -158,13 +166,15 @@ impl Gauge {
         match self {
             Self::GuestCpu
             | Self::GuestWait
+            | Self::DiskWait
             | Self::EngineCpu
             | Self::EncoderCpu
             | Self::CpuPressure
             | Self::IoPressure
             | Self::MemoryPressure
             | Self::Steal => "%",
-            Self::FrameLag
+            Self::DiskLatency
+            | Self::FrameLag
             | Self::CaptureLag
             | Self::EncodeLag
             | Self::MatchTime
@@ -184,6 +194,8 @@ impl Gauge {
             Self::GuestMemory => "guest's memory on the host",
             Self::DiskRead => "guest's disk, read",
             Self::DiskWrite => "guest's disk, written",
+            Self::DiskWait => "guest's disk kept it waiting",
+            Self::DiskLatency => "mean time of a request to the guest's disk",
             Self::EngineCpu => "engine's processor time",
             Self::EncoderCpu => "video encoder's processor time",
             Self::Frames => "changed screens",
@@ -228,6 +240,6 @@ mod tests {
         assert_eq!(names.len(), Gauge::ALL.len());
         assert!(Gauge::ALL.iter().all(|series| Gauge::named(series.name()) == Some(*series)));
         let peaks: Vec<_> = Gauge::ALL.into_iter().filter(|series| series.is_peak()).collect();
-        assert_eq!(peaks.len(), 5, "{peaks:?}");
+        assert_eq!(peaks.len(), 6, "{peaks:?}");
     }
 }

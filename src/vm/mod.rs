@@ -19,7 +19,7 @@ pub use arguments::{
 };
 pub use error::VmError;
 pub use machine::{Closed, Ending, Machine};
-pub use monitor::{By, MachineEvent, Monitor, RunState};
+pub use monitor::{By, DiskUse, MachineEvent, Monitor, RunState};
 pub use overlay::{ImageFormat, ImageInfo, create_overlay, image_info};
 pub use probe::{Proof, probe};
 pub use screen::ScreenHandle;

@@ -81,6 +81,30 @@ pub struct RunState {
     pub name: String,
 }
 
+/// What the guest's disks did since QEMU began, all together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskUse {
+    /// Reads, writes and flushes that are done.
+    pub requests: u64,
+    /// How long they took together.
+    pub took: Duration,
+}
+
+impl DiskUse {
+    /// Of QEMU's answer to `query-blockstats`; what it does not tell counts as nothing.
+    fn of(answer: &Value) -> Self {
+        let mut all = Self::default();
+        for device in answer.as_array().into_iter().flatten() {
+            let number = |name: &str| device["stats"][name].as_u64().unwrap_or(0);
+            for kind in ["rd", "wr", "flush"] {
+                all.requests += number(&format!("{kind}_operations"));
+                all.took += Duration::from_nanos(number(&format!("{kind}_total_time_ns")));
+            }
+        }
+        all
+    }
+}
+
 #[derive(Debug)]
 struct Request {
     command: &'static str,
@@ -127,6 +151,10 @@ impl Monitor {
             running: value["running"].as_bool().unwrap_or(false),
             name: value["status"].as_str().unwrap_or_default().into(),
         })
+    }
+
+    pub async fn disk_use(&self) -> Result<DiskUse, VmError> {
+        self.execute("query-blockstats").await.map(|answer| DiskUse::of(&answer))
     }
 
     /// Carries out a step's wish. [`PowerAction::Off`] ends QEMU.

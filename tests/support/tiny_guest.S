@@ -3,7 +3,8 @@
 # Keys on the keyboard and bytes on COM1 mean the same:
 #   h hang with interrupts off      l loop with interrupts on    r reboot     p power off
 #   f flood serial and screen until a key                        g next graphics mode
-#   e echo a line typed on the screen                            any other: next page, A to H
+#   e echo a line typed on the screen                            d read the disk until a key
+#   any other: next page, A to H
 #
 # Everything it does is announced on COM1 as a line. Nothing on its screen blinks.
 # Made by tiny_guest.rs: as --32, ld -Ttext 0x7c00 --oformat binary.
@@ -67,6 +68,8 @@ command:
         je      graphics
         cmpb    $'e', %al
         je      echo
+        cmpb    $'d', %al
+        je      disk
         incb    page                    # any other
         cmpb    $8, page
         jb      1f
@@ -131,6 +134,23 @@ flood:  movw    $flood_text, %si
         call    say
         call    show_page
         jmp     idle
+
+# One sector again and again, to where nothing of ours is.
+disk:   movw    $disk_text, %si
+        call    say
+1:      movw    $far_packet, %si
+        movb    drive, %dl
+        movb    $0x42, %ah
+        int     $0x13
+        call    input
+        jz      1b
+        call    show_page
+        jmp     idle
+        .balign 4
+far_packet:
+        .byte   16, 0
+        .word   1, 0, 0x2000
+        .quad   0
 
 # 13h is 320x200 in 256 colours, 12h is 640x480 in 16.
 graphics:
@@ -351,6 +371,7 @@ flood_text:     .asciz  "flood"
 flood_line:     .asciz  "flood 0123456789 0123456789 0123456789 0123456789 0123456789"
 flood_end:      .asciz  "flood end"
 graphics_text:  .asciz  "graphics"
+disk_text:      .asciz  "reading"
 echo_text:      .asciz  "echo"
 typed_text:     .asciz  "typed "
 line:           .fill   72

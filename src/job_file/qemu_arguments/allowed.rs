@@ -104,6 +104,13 @@ pub(super) const DRIVE: &[(&str, Value)] = &[
     ("discard", Value::Words(&["ignore", "unmap", "on", "off"])),
     ("detect-zeroes", Value::Words(&["on", "off", "unmap"])),
     ("aio", Value::Words(&["threads"])),
+    // A slow disk, for whom a slow disk is the test.
+    ("throttling.bps-total", Value::Number),
+    ("throttling.bps-read", Value::Number),
+    ("throttling.bps-write", Value::Number),
+    ("throttling.iops-total", Value::Number),
+    ("throttling.iops-read", Value::Number),
+    ("throttling.iops-write", Value::Number),
 ];
 /// Device models that touch nothing of the host.
 pub(super) const DEVICES: &[&str] = &[

@@ -161,6 +161,8 @@ const TABLE: &[(&str, &str, Unit, Group)] = &[
     ("memory_pressure", "Host short of memory", Unit::Percent, Group::Memory),
     ("disk_read", "Read", Unit::BytesPerSecond(1), Group::Disk),
     ("disk_write", "Written", Unit::BytesPerSecond(1), Group::Disk),
+    ("disk_wait", "Kept the guest waiting", Unit::Percent, Group::Disk),
+    ("disk_latency", "A request", Unit::Millis, Group::Disk),
 ];
 
 /// Endings and the unit they say.

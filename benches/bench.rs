@@ -15,6 +15,7 @@ mod appliance;
 mod installer;
 mod needles;
 mod reaction;
+mod rest;
 mod store;
 mod submit;
 mod support;
@@ -24,8 +25,9 @@ mod video;
 use std::{env, process::ExitCode};
 
 /// Name, and what measures it.
-const BENCHES: [(&str, fn()); 8] = [
+const BENCHES: [(&str, fn()); 9] = [
     ("reaction", reaction::run),
+    ("rest", rest::run),
     ("submit", submit::run),
     ("installer", installer::run),
     ("store", store::run),

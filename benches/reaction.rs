@@ -43,7 +43,7 @@ pub(crate) fn run() {
 }
 
 /// Needles of both pages, cut from what Sutler sees of them.
-fn make_needles(work: &Path, marks: &Marks) -> std::path::PathBuf {
+pub(crate) fn make_needles(work: &Path, marks: &Marks) -> std::path::PathBuf {
     let folder = work.join("look");
     let still = "- wait_still_screen: { stilltime: 1s, timeout: 20s }\n- save_screenshot\n";
     let steps = format!(

@@ -12,11 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/setup.sh
 
-case ${1:-} in -h | --help)
-    sed -n 's/^# \{0,1\}//p' "$0" | sed 1d
-    exit 0
-    ;;
-esac
+help_if_asked "${1:-}"
 
 install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]}" "${bench_packages[@]}"
 install_rust

@@ -10,11 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/setup.sh
 
-case ${1:-} in -h | --help)
-    sed -n 's/^# \{0,1\}//p' "$0" | sed 1d
-    exit 0
-    ;;
-esac
+help_if_asked "${1:-}"
 
 # Everything below says what it does on standard output; here that belongs to the path.
 exec 3>&1 1>&2

@@ -16,10 +16,7 @@ keep=no
 case ${1:-} in
     '') ;;
     --keep) keep=yes ;;
-    -h | --help)
-        sed -n 's/^# \{0,1\}//p' "$0" | sed 1d
-        exit 0
-        ;;
+    -h | --help) help_if_asked "$1" ;;
     *) die "demo.sh does not know $1" "It knows --keep and --help." ;;
 esac
 

@@ -26,6 +26,15 @@ die() {
     exit 1
 }
 
+# Shows the comment a script begins with and ends it, when that is asked for.
+help_if_asked() {
+    case $1 in -h | --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    esac
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"

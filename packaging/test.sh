@@ -9,11 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/setup.sh
 
-case ${1:-} in -h | --help)
-    sed -n 's/^# \{0,1\}//p' "$0" | sed 1d
-    exit 0
-    ;;
-esac
+help_if_asked "${1:-}"
 
 install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]}" \
     "${deb_packages[@]}" "${test_packages[@]}"
@@ -58,8 +54,8 @@ run_tests() {
 }
 
 build_package() {
-    SUTLER_DEB=$(packaging/deb.sh) || return
-    export SUTLER_DEB
+    SUTLER_TEST_DEB=$(packaging/deb.sh) || return
+    export SUTLER_TEST_DEB
 }
 
 # They are left out of every other run, for there is no package then. That none is found is a fault.

@@ -40,8 +40,8 @@ impl Package {
     /// The one `packaging/test.sh` has built.
     pub(crate) fn built() -> Self {
         const MISSING: &str = "this test needs the package: run packaging/test.sh, or \
-                               SUTLER_DEB=$(packaging/deb.sh) cargo nextest run ...";
-        let path = PathBuf::from(std::env::var_os("SUTLER_DEB").expect(MISSING));
+                               SUTLER_TEST_DEB=$(packaging/deb.sh) cargo nextest run ...";
+        let path = PathBuf::from(std::env::var_os("SUTLER_TEST_DEB").expect(MISSING));
         assert!(path.is_file(), "there is no {}; {MISSING}", path.display());
         Self(path)
     }

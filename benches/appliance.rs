@@ -5,6 +5,8 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    thread,
+    time::Duration,
 };
 
 use sutler::clock::Stopwatch;
@@ -18,6 +20,9 @@ use crate::support::{
 
 const STARTS: usize = 10;
 const REQUESTS: usize = 500;
+const BROWSERS: usize = 8;
+/// How long they ask.
+const LONG: Duration = Duration::from_secs(3);
 
 pub(crate) fn run() {
     let mut figures = Figures::new("appliance");
@@ -71,6 +76,14 @@ pub(crate) fn run() {
         let p99 = Figure::new(format!("{what}, p99"), "ms", p99).beside(beside, floor.1);
         figures.push(p99.aim(Aim::AtMost(10.0)));
     }
+    let beside = ("a static file", Spread::once(rate(&appliance.address, &style)));
+    for (what, path) in
+        [("queue page", "/"), ("history, newest", "/history"), ("job page", "/jobs/123456")]
+    {
+        let rate = Spread::once(rate(&appliance.address, path));
+        let figure = Figure::new(format!("{what}, {BROWSERS} browsers at once"), "/s", rate);
+        figures.push(figure.beside(beside.0, beside.1));
+    }
     let memory = Spread::once(processes::pss_mib(appliance.pid()));
     figures.push(Figure::new("memory after all of that", "MiB", memory));
     figures.finish();
@@ -85,6 +98,25 @@ fn start(data: &std::path::Path) -> f64 {
     let took = since.elapsed().as_secs_f64() * 1000.0;
     assert!(page.ends_with(b"</html>"), "the page is whole");
     took
+}
+
+/// Pages a second that several browsers get together.
+fn rate(address: &str, path: &str) -> f64 {
+    let since = Stopwatch::start();
+    let ask = || {
+        let mut browser = Browser::open(address);
+        let mut pages = 0_u32;
+        while since.elapsed() < LONG {
+            browser.get(path);
+            pages += 1;
+        }
+        pages
+    };
+    let pages: u32 = thread::scope(|scope| {
+        let browsers: Vec<_> = (0..BROWSERS).map(|_| scope.spawn(ask)).collect();
+        browsers.into_iter().map(|browser| browser.join().expect("it does not panic")).sum()
+    });
+    f64::from(pages) / since.elapsed().as_secs_f64()
 }
 
 /// One connection, as a browser keeps it.

@@ -321,10 +321,14 @@ fn prepare_order(
 /// What a job is held to. One that cannot be held to anything runs all the same.
 async fn limits(insight: &Insight, job: &Job) -> Vec<Limit> {
     insight.limits(job).await.unwrap_or_else(|error| {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(job = %job.id, error, "could not read what the job is held to");
+        unread(job, &error);
         Vec::new()
     })
+}
+
+fn unread(job: &Job, error: &StoreError) {
+    let error = error as &dyn std::error::Error;
+    tracing::error!(job = %job.id, error, "could not read what the job is held to");
 }
 
 /// Tells running engines their limits anew when some have changed. A job that is started in that
@@ -353,8 +357,11 @@ async fn tell_limits(
         changed.notified().await;
         for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
             for job in store.jobs_in(state, usize::MAX).await.unwrap_or_default() {
-                let limits = limits(insight, &job).await;
-                handle.send(job.id, Command::Limits { limits }).await;
+                match insight.limits(&job).await {
+                    Ok(limits) => handle.send(job.id, Command::Limits { limits }).await,
+                    // It keeps those it has.
+                    Err(error) => unread(&job, &error),
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -106,7 +106,10 @@ pub struct Recorder {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    child: Mutex<Child>,
+    /// Number of the encoder's process.
+    encoder: u32,
+    /// None once it is being waited for.
+    child: Mutex<Option<Child>>,
     trouble: watch::Sender<Option<String>>,
     timings: Timings,
 }
@@ -168,7 +171,8 @@ impl Recorder {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
-            child: Mutex::new(child),
+            encoder: child.id(),
+            child: Mutex::new(Some(child)),
             trouble: trouble_sender,
             timings,
         });
@@ -212,7 +216,7 @@ impl Recorder {
 
     /// The encoder's process, for its memory and processor time while it runs.
     pub fn encoder_pid(&self) -> u32 {
-        self.shared.child().id()
+        self.shared.encoder
     }
 
     /// Counts so far; `bytes`, `encoder_cpu` and `finished` only mean something after
@@ -285,12 +289,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn child(&self) -> MutexGuard<'_, Child> {
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kill(&self) {
-        if let Err(error) = self.child().kill() {
+        let killed = self.child().as_mut().map_or(Ok(()), Child::kill);
+        if let Err(error) = killed {
             tracing::warn!("could not kill the video encoder: {error}");
         }
     }
@@ -389,28 +394,34 @@ impl Shared {
         for line in BufReader::new(answers).lines() {
             match line.map(|line| serde_json::from_str(&line)) {
                 Ok(Ok(Answer::Durable { durable })) => {
-                    let gone = self.lock().spool.remove_to(durable);
+                    let done = self.lock().spool.up_to(durable);
                     // Files first: room in the spool is room on the disk.
-                    for waiting in &gone {
-                        self.timings.since(Operation::Encode, waiting.since);
-                        let file = folder.join(Spool::file(waiting.number));
+                    for number in done {
+                        let file = folder.join(Spool::file(number));
                         if let Err(error) = fs::remove_file(file) {
                             tracing::warn!("could not remove a spooled frame: {error}");
                         }
                     }
-                    self.lock().encoded += gone.len() as u64;
+                    let mut state = self.lock();
+                    let gone = state.spool.remove_to(durable);
+                    state.encoded += gone.len() as u64;
+                    drop(state);
+                    gone.iter().for_each(|gone| self.timings.since(Operation::Encode, gone.since));
                     self.changed.notify_all();
                 }
                 Ok(Ok(Answer::Finished { finished })) => self.lock().finished = finished,
                 Ok(Err(_)) | Err(_) => break,
             }
         }
-        let mut child = self.child();
         // Also of one that ended and was not waited for yet.
-        let cpu = Process::new(child.id()).look().cpu.unwrap_or_default();
-        // It closed its output, so it has ended or has gone mad; either way this ends it.
-        let ended = child.kill().and_then(|()| child.wait());
-        drop(child);
+        let cpu = Process::new(self.encoder).look().cpu.unwrap_or_default();
+        // It closed its output, so it has ended or has gone mad; either way this ends it. Nobody may
+        // wait for us meanwhile: a process may take long to die.
+        let child = self.child().take();
+        let ended = match child {
+            Some(mut child) => child.kill().and_then(|()| child.wait()),
+            None => Ok(ExitStatus::default()),
+        };
         self.lock().encoder_cpu = cpu;
         let finished = self.lock().finished;
         if !finished {

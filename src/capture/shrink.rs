@@ -107,7 +107,12 @@ fn shows(path: &Path, sha256: Digest) -> Result<(), String> {
 }
 
 fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(to)?;
+    // One that was left behind may have other names by now: it is never written over.
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = File::create_new(to)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -70,7 +70,13 @@ impl Spool {
         self.waiting.push_back(Waiting { number, since, bytes });
     }
 
-    /// Takes out the frames up to `number`, whose files can go.
+    /// The numbers of the frames up to `number`.
+    pub(super) fn up_to(&self, number: u64) -> Vec<u64> {
+        let numbers = self.waiting.iter().map(|waiting| waiting.number);
+        numbers.take_while(|waiting| *waiting <= number).collect()
+    }
+
+    /// Takes out the frames up to `number`, whose files are gone.
     pub(super) fn remove_to(&mut self, number: u64) -> Vec<Waiting> {
         let count = self.waiting.iter().take_while(|waiting| waiting.number <= number).count();
         let gone: Vec<_> = self.waiting.drain(..count).collect();

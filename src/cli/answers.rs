@@ -121,6 +121,9 @@ pub(super) struct KnownJobs {
     pub rule: KnownRule,
     /// Newest first.
     pub jobs: Vec<KnownJob>,
+    /// These are the newest, and there are more.
+    #[serde(default)]
+    pub more: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -317,8 +320,8 @@ pub(super) struct Counts {
     pub first: String,
     pub last: String,
     pub by_subject: Vec<SumOf>,
-    pub by_job: Vec<SumOf>,
-    pub by_device_type: Vec<SumOf>,
+    pub by_job: Vec<TimesOf>,
+    pub by_device_type: Vec<TimesOf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -327,6 +330,14 @@ pub(super) struct SumOf {
     pub name: String,
     pub jobs: u64,
     pub seconds: u64,
+}
+
+/// How often something happened to the jobs of a name, or of a device type.
+#[derive(Debug, Deserialize)]
+pub(super) struct TimesOf {
+    pub kind: String,
+    pub name: String,
+    pub times: u64,
 }
 
 /// `POST /api/jobs`

@@ -79,7 +79,7 @@ pub(super) struct Add {
     /// Retry its jobs by themselves; for the keeper of the box
     #[arg(long, conflicts_with = "no_auto")]
     auto: bool,
-    /// Never retry its jobs by themselves, whatever the settings say
+    /// Do not retry its jobs for this rule, whatever the settings say
     #[arg(long)]
     no_auto: bool,
     /// How often a job is retried by itself, the retries of its retries included

@@ -50,7 +50,7 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
         return Ok(0);
     }
     let mut done = Vec::new();
-    let mut failed = None;
+    let (mut failed, mut broken) = (None, None);
     for job in &jobs {
         match client.post::<Retried>(&format!("/api/jobs/{job}/retry")).await {
             Ok(answer) => done.push(answer),
@@ -59,7 +59,11 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
                 say(&format!("job {job}: {}", error.words()));
                 failed = Some(error.exit_code());
             }
-            Err(error) => return Err(error),
+            // What was done is told all the same.
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
         }
     }
     let text: String = done
@@ -68,10 +72,10 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
             format!("job {} is retried as job {}\n", answer.read.retried_from, answer.read.number)
         })
         .collect();
-    let text = if jobs.is_empty() { "There is no such job to retry.\n".into() } else { text };
+    let text = if jobs.is_empty() { render::preview(&[], &left_out) } else { text };
     let raw = || json!({ "retried": done.iter().map(|answer| &answer.raw).collect::<Vec<_>>(), "left_out": left_out });
     tell(json, raw, &text)?;
-    Ok(failed.unwrap_or(0))
+    broken.map_or(Ok(failed.unwrap_or(0)), Err)
 }
 
 /// Jobs a rule has marked, the oldest first, and those that have been retried already.

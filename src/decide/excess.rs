@@ -33,6 +33,9 @@ pub const fn whose(slowness: Slowness) -> &'static str {
 pub fn origin_words(origin: &LimitOrigin) -> String {
     match origin {
         LimitOrigin::Set { by } => format!("set by {by}"),
+        LimitOrigin::Learned { runs, at_floor: true, .. } => {
+            format!("the least there is; {runs} good runs stayed well below")
+        }
         LimitOrigin::Learned { quantile, factor, runs, .. } => format!(
             "learned: {} times what {} % of {runs} good runs stayed below",
             rounded(*factor),
@@ -84,8 +87,14 @@ mod tests {
     fn an_excess_reads_as_a_person_would_say_it() {
         let spot = |module: &str, step: &str| Spot { module: module.into(), step: step.into() };
         let set = LimitOrigin::Set { by: "ada".into() };
-        let learned =
-            LimitOrigin::Learned { quantile: 0.95, factor: 2.5, runs: 20, typical: 12_000.0 };
+        let learned = |at_floor| LimitOrigin::Learned {
+            quantile: 0.95,
+            factor: 2.5,
+            runs: 20,
+            typical: 12_000.0,
+            at_floor,
+        };
+        let (least, learned) = (learned(true), learned(false));
         for (measure, value, limit, spot, origin, words) in [
             (
                 "step_time",
@@ -95,6 +104,15 @@ mod tests {
                 Some(&set),
                 "the step assert_screen norway of module country has taken 31.2 s; the limit is 30 \
                  s, set by ada",
+            ),
+            (
+                "step_time",
+                11_000.0,
+                10_000.0,
+                spot("", "send_key ret"),
+                Some(&least),
+                "the step send_key ret has taken 11 s; the limit is 10 s, the least there is; 20 \
+                 good runs stayed well below",
             ),
             (
                 "step_time",

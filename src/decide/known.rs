@@ -182,10 +182,10 @@ pub fn suggestion(failure: &Failure) -> Pattern {
     pattern
 }
 
-/// The tag that was asked for, or the first there is.
+/// The first tag that was asked for. Those of needles that were merely near tell nothing.
 fn telling_tag(failure: &Failure) -> Option<&String> {
     let step = failure.step.as_ref()?;
-    step.tags.iter().find(|tag| **tag == step.subject).or_else(|| step.tags.first())
+    step.tags.iter().find(|tag| step.subject.split([' ', ',']).any(|asked| asked == **tag))
 }
 
 /// A name that stands for itself, where `*` and slashes would not.

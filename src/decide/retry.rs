@@ -46,7 +46,7 @@ pub enum Decision {
 }
 
 /// Why a job is not retried by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
     /// It did not fail, or somebody wanted it to end.
     NotFailed,
@@ -54,8 +54,8 @@ pub enum Why {
     Unknown,
     /// Nobody has switched it on.
     Off,
-    /// It has been retried as often as a job may.
-    Most(u32),
+    /// It has been retried as often as every rule that would have it retried allows.
+    Most { rule: String, most: u32, depth: u32 },
     /// The box has made its retries for today.
     Budget(u32),
 }
@@ -69,11 +69,14 @@ pub fn retry(asked: &Asked<'_>, general: &Retry) -> Decision {
         return Decision::No(Why::Unknown);
     }
     let is_on = |rule: &&KnownRule| rule.retry.automatic.unwrap_or(general.automatic);
-    let Some(rule) = asked.rules.iter().find(is_on) else { return Decision::No(Why::Off) };
-    let most = rule.retry.most.unwrap_or(general.most);
-    if asked.depth >= most {
-        return Decision::No(Why::Most(most));
-    }
+    let most = |rule: &KnownRule| rule.retry.most.unwrap_or(general.most);
+    let mut on = asked.rules.iter().filter(is_on);
+    let Some(first) = on.next() else { return Decision::No(Why::Off) };
+    let mut on = std::iter::once(first).chain(on);
+    let Some(rule) = on.find(|rule| asked.depth < most(rule)) else {
+        let (rule, most) = (first.name.clone(), most(first));
+        return Decision::No(Why::Most { rule, most, depth: asked.depth });
+    };
     if asked.today >= general.per_day.into() {
         return Decision::No(Why::Budget(general.per_day));
     }
@@ -90,10 +93,9 @@ impl fmt::Display for Why {
             Self::NotFailed => f.write_str("it did not fail"),
             Self::Unknown => f.write_str("no rule knows its failure"),
             Self::Off => f.write_str("retrying by itself is off"),
-            Self::Most(0) => f.write_str("no job is retried by itself"),
-            Self::Most(1) => f.write_str("it has been retried once, and no job is more often"),
-            Self::Most(most) => {
-                write!(f, "it has been retried {most} times, and no job is more often")
+            Self::Most { rule, most: 0, .. } => write!(f, "rule {rule} allows no retry"),
+            Self::Most { rule, most, depth } => {
+                write!(f, "rule {rule} allows {most} retries, and there have been {depth}")
             }
             Self::Budget(most) => write!(f, "this box has made its {most} retries of today"),
         }
@@ -143,6 +145,7 @@ mod tests {
         let yes = |second, name: &str| Decision::Retry { at: at(second), rule: name.into() };
         let no = Decision::No;
         let failed = Verdict::Failed;
+        let most = |depth| Why::Most { rule: "r".into(), most: 2, depth };
         for (case, general, verdict, rules, depth, today, want) in [
             ("no rule, off", off, failed, none(), 0, 0, no(Why::Unknown)),
             ("no rule, on", on, failed, none(), 0, 0, no(Why::Unknown)),
@@ -151,8 +154,17 @@ mod tests {
             ("a rule says yes, off", off, failed, says(Some(true)), 0, 0, yes(1_060, "r")),
             ("a rule, on", on, failed, says(None), 0, 0, yes(1_060, "r")),
             ("the second waits twice as long", on, failed, says(None), 1, 0, yes(1_120, "r")),
-            ("the most", on, failed, says(None), 2, 0, no(Why::Most(2))),
-            ("more than the most", on, failed, says(None), 9, 0, no(Why::Most(2))),
+            ("the most", on, failed, says(None), 2, 0, no(most(2))),
+            ("more than the most", on, failed, says(None), 9, 0, no(most(9))),
+            (
+                "another rule allows more",
+                on,
+                failed,
+                vec![rule("a", None, None, None), rule("b", Some(true), Some(3), None)],
+                2,
+                0,
+                yes(1_240, "b"),
+            ),
             ("the last of the day", on, failed, says(None), 0, 19, yes(1_060, "r")),
             ("the day is used up", on, failed, says(None), 0, 20, no(Why::Budget(20))),
             ("passed", on, Verdict::Passed, says(None), 0, 0, no(Why::NotFailed)),
@@ -176,7 +188,7 @@ mod tests {
                 vec![rule("r", Some(true), Some(0), None)],
                 0,
                 0,
-                no(Why::Most(0)),
+                no(Why::Most { rule: "r".into(), most: 0, depth: 0 }),
             ),
             (
                 "the first that wants it",

@@ -17,12 +17,14 @@
 //! reboot may come as two.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
 /// A guest that stands so long is frozen; shorter is a hiccup.
 const FROZEN: Duration = Duration::from_secs(3);
+/// What comes and goes is news again after so long, and then after twice as long each time.
+const AGAIN: Duration = Duration::from_secs(60);
 /// QEMU may be busy for some seconds (a disk, a snapshot) and then answers.
 const SILENT: Duration = Duration::from_secs(10);
 /// A guest that was frozen for so long will not come back in time.
@@ -112,8 +114,10 @@ pub struct Stalls {
     frozen_since: Option<Duration>,
     /// Newest last.
     resets: VecDeque<Duration>,
-    /// What is the case now, and since when.
-    open: BTreeMap<Stall, Duration>,
+    /// What is the case now.
+    open: BTreeSet<Stall>,
+    /// When each is news again, and the distance after that.
+    again: BTreeMap<Stall, (Duration, Duration)>,
     /// Looks in a row in which the guest's processors slept, or worked.
     asleep: u32,
     at_work: u32,
@@ -147,6 +151,7 @@ impl Stalls {
     pub fn on_step_passed(&mut self) {
         self.resets.clear();
         self.open.clear();
+        self.again.clear();
     }
 
     /// To be asked once a second.
@@ -166,15 +171,24 @@ impl Stalls {
         ] {
             match said {
                 Some((words, ends)) => found.push(self.remark(now, stall, words, ends)),
-                None => drop(self.open.remove(&stall)),
+                None => {
+                    self.open.remove(&stall);
+                }
             }
         }
         found
     }
 
     fn remark(&mut self, now: Duration, stall: Stall, words: String, ends: bool) -> Remark {
-        let is_new = self.open.insert(stall, now).is_none() || ends;
-        Remark { stall, words, is_new, ends }
+        let began = self.open.insert(stall);
+        let distance = match self.again.get(&stall) {
+            Some((at, distance)) => (now >= *at).then_some(*distance * 2),
+            None => Some(AGAIN),
+        };
+        if let Some(distance) = distance.filter(|_| began) {
+            self.again.insert(stall, (now + distance, distance));
+        }
+        Remark { stall, words, is_new: began && distance.is_some() || ends, ends }
     }
 
     fn frozen(&mut self, now: Duration, sight: &Sight) -> Option<(String, bool)> {

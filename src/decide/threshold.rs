@@ -49,9 +49,17 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// The limit as an engine is given it; none where there is nothing to look at.
+    /// The limit as an engine is given it; none where there is nothing to look at. One that somebody
+    /// has switched off is given as well, for it silences those for wider places.
     pub fn order(&self, measure: Measure, spot: Spot) -> Option<Limit> {
-        let (value, origin) = self.limit.clone().filter(|_| self.mode != LimitMode::Off)?;
+        let off = || {
+            let (_, by) = self.mode_set.clone().filter(|_| self.mode == LimitMode::Off)?;
+            Some((0.0, LimitOrigin::Set { by }))
+        };
+        let (value, origin) = match self.mode {
+            LimitMode::Off => off()?,
+            LimitMode::Watch | LimitMode::Stop => self.limit.clone()?,
+        };
         Some(Limit { measure, spot, value, mode: self.mode, origin })
     }
 }
@@ -88,8 +96,9 @@ pub fn threshold(
     };
     if let Some(Learned { runs, typical, high }) = learned.filter(|_| threshold.lacking_runs == 0) {
         let least = floor(series.measure, settings);
-        let origin = LimitOrigin::Learned { quantile: settings.quantile, factor, runs, typical };
         threshold.is_at_floor = high * factor < least;
+        let (quantile, at_floor) = (settings.quantile, threshold.is_at_floor);
+        let origin = LimitOrigin::Learned { quantile, factor, runs, typical, at_floor };
         threshold.limit = Some(((high * factor).max(least), origin));
     }
     threshold
@@ -162,7 +171,13 @@ mod tests {
             assert_eq!((found.mode, found.mode_set), (LimitMode::Watch, None), "{case}");
             if let Some((_, origin)) = found.limit {
                 let Learned { runs, typical, .. } = learned.unwrap();
-                let expected = LimitOrigin::Learned { quantile: 0.99, factor: 3.0, runs, typical };
+                let expected = LimitOrigin::Learned {
+                    quantile: 0.99,
+                    factor: 3.0,
+                    runs,
+                    typical,
+                    at_floor: found.is_at_floor,
+                };
                 assert_eq!(origin, expected, "{case}");
             }
         }
@@ -228,8 +243,8 @@ mod tests {
             assert_eq!(found.limit.as_ref().map(|(value, _)| *value), limit, "{case}");
             let set_by = found.limit_set.as_ref().map(|(_, by)| by.as_str());
             assert_eq!(set_by, by, "{case}");
-            let order = found.order(series.measure, series.spot);
-            assert_eq!(order.is_none(), mode == Off, "{case}");
+            let order = found.order(series.measure, series.spot).unwrap();
+            assert_eq!(order.mode, mode, "{case}");
         }
     }
 

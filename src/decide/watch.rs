@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::model::{Limit, LimitMode, Measure, Part, Spot};
+use crate::model::{Limit, LimitMode, LimitOrigin, Measure, Part, Spot};
 
 /// So many seconds in a row must be above a limit for something that is measured again and again:
 /// one slow frame is no slow guest.
@@ -56,23 +56,27 @@ impl Open {
         }
     }
 
-    /// Whether a limit is for what is open.
+    /// Whether a limit is for what is open. One that somebody has set may leave open where; one that
+    /// was learned of a part, a module or a step is for the very place it was learned at.
     fn is_at(&self, limit: &Limit) -> bool {
         let Spot { module, step } = &limit.spot;
-        let is = |wanted: &String, found: &str| wanted.is_empty() || wanted == found;
+        let is_learned = matches!(limit.origin, LimitOrigin::Learned { .. });
+        let open_or = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        let is = |wanted: &str, found: &str| {
+            if is_learned { wanted == found } else { open_or(wanted, found) }
+        };
         let here = self.spot();
         match limit.measure {
             Measure::JobTime => true,
-            Measure::PartTime => self
-                .part
-                .as_ref()
-                .is_some_and(|(part, name, _)| is(module, name) || is(module, part.name())),
+            Measure::PartTime => self.part.as_ref().is_some_and(|(part, name, _)| {
+                is(module, name) || !is_learned && module == part.name()
+            }),
             Measure::ModuleTime => self.module.is_some() && is(module, &here.module),
             Measure::StepTime => {
                 self.step.is_some() && is(module, &here.module) && is(step, &here.step)
             }
             Measure::KeyToScreen | Measure::FrameLag | Measure::MatchTime | Measure::GuestWait => {
-                is(module, &here.module) && is(step, &here.step)
+                open_or(module, &here.module) && open_or(step, &here.step)
             }
         }
     }

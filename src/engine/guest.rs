@@ -327,12 +327,12 @@ async fn feel(monitor: Monitor, pulse: Rc<Pulse>, clock: Stopwatch) {
                 let held =
                     (!state.running && HELD.contains(&state.name.as_str())).then_some(state.name);
                 pulse.held.replace(held);
-                if let Ok(now) = monitor.disk_use().await {
-                    let at = clock.elapsed();
-                    let pace = last.map(|(since, last)| DiskPace::between(last, now, at - since));
-                    pulse.disk.set(pace);
-                    last = Some((at, now));
-                }
+                let now = monitor.disk_use().await.ok().map(|now| (clock.elapsed(), now));
+                let both = last.zip(now);
+                pulse.disk.set(both.map(|((since, last), (at, now))| {
+                    DiskPace::between(last, now, at.saturating_sub(since))
+                }));
+                last = now;
                 tokio::time::sleep(PULSE).await;
             }
             // It owes the answer still; the next question may be heard.
@@ -358,9 +358,12 @@ async fn complain(mut trouble: watch::Receiver<Option<String>>, journal: Journal
 async fn listen(serial: Serial, journal: Journal) {
     const BETWEEN: Duration = Duration::from_millis(500);
     let mut growth = serial.growth();
+    let mut told = 0;
     loop {
+        // A console that says more than is kept does not grow any more.
         let offset = growth.borrow_and_update().kept;
-        if offset > 0 {
+        if offset > told {
+            told = offset;
             let (stream, file) = ("serial0".into(), SERIAL_FILE.into());
             journal.tell(Fact::Console { stream, file, offset });
         }

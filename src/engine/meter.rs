@@ -37,7 +37,7 @@ pub(super) struct Subject {
 /// How fast the guest's disks answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct DiskPace {
-    /// The share of the time for which a request was under way. Percent.
+    /// The share of the time for which requests were under way. Percent.
     pub(super) wait: f64,
     /// What a request took on the mean; none when none was done.
     pub(super) latency: Option<Duration>,
@@ -129,7 +129,7 @@ impl Meter {
         if let Some(recorder) = &recorder {
             look.values.insert(Gauge::EncodeLag, ms(recorder.lag()));
         }
-        if let Some(DiskPace { wait, latency }) = disk {
+        if let Some(DiskPace { wait, latency }) = disk.filter(|_| now.guest.is_some()) {
             look.values.insert(Gauge::DiskWait, wait);
             look.values.extend(latency.map(|latency| (Gauge::DiskLatency, ms(latency))));
         }

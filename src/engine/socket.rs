@@ -11,8 +11,9 @@ use tokio::{
 
 use crate::{model::Command, tasks::Tasks};
 
-/// A command longer than this is not one of ours.
-const MAX_LINE: u64 = 64 << 10;
+/// A command longer than this is not one of ours. The longest has all the limits an engine is given,
+/// each for a place with names as long as they may be.
+const MAX_LINE: u64 = 1 << 20;
 /// Nothing says when a connection can be accepted again.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(200);
 
@@ -64,6 +65,9 @@ async fn serve(
             line.clear();
             let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await;
             if !matches!(read, Ok(1..)) || line.last() != Some(&b'\n') {
+                if line.len() as u64 >= MAX_LINE {
+                    tracing::warn!("a command is longer than {MAX_LINE} bytes: not heard");
+                }
                 return;
             }
             match serde_json::from_slice(&line) {
@@ -91,7 +95,23 @@ async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Limit, LimitMode, LimitOrigin, Measure, Spot};
     use tokio_util::sync::CancellationToken;
+
+    #[test]
+    fn all_the_limits_there_may_be_are_one_command() {
+        let name = || "\u{7f}".repeat(crate::model::LONGEST_SPOT);
+        let limit = Limit {
+            measure: Measure::ModuleTime,
+            spot: Spot { module: name(), step: name() },
+            value: 123_456.789,
+            mode: LimitMode::Watch,
+            origin: LimitOrigin::Set { by: "x".repeat(64) },
+        };
+        let limits = vec![limit; crate::insight::MOST_LIMITS];
+        let line = serde_json::to_string(&Command::Limits { limits }).unwrap();
+        assert!((line.len() as u64) < MAX_LINE, "{}", line.len());
+    }
 
     #[tokio::test]
     async fn a_connection_is_woken_and_heard_and_nonsense_is_passed_over() {

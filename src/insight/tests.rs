@@ -103,7 +103,7 @@ async fn ten_runs_teach_a_threshold_that_then_holds() {
         assert!((180e3..300e3).contains(&limit.value), "{limit:?}");
         assert!(took * 1e3 < limit.value && limit.value < 4.0 * 60e3 * 1.5, "{took} {limit:?}");
         assert_eq!((limit.mode, limit.spot), (LimitMode::Watch, Spot::default()));
-        let LimitOrigin::Learned { quantile, factor, runs, typical } = limit.origin else {
+        let LimitOrigin::Learned { quantile, factor, runs, typical, .. } = limit.origin else {
             panic!("nobody has set it");
         };
         assert_eq!((quantile, factor), (0.99, 3.0));

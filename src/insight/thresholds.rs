@@ -210,5 +210,14 @@ pub(super) fn choose(
     });
     let order =
         |(threshold, series): (Threshold, Series)| threshold.order(series.measure, series.spot);
-    all.into_iter().filter_map(order).take(MOST_LIMITS).collect()
+    let all: Vec<_> = all.into_iter().filter_map(order).collect();
+    // One that is off has something to say only where a wider one is on.
+    let is_wider = |wide: &str, name: &str| wide.is_empty() || wide == name;
+    let silences = |off: &Limit| {
+        all.iter().filter(|on| on.mode != LimitMode::Off && on.measure == off.measure).any(|on| {
+            is_wider(&on.spot.module, &off.spot.module) && is_wider(&on.spot.step, &off.spot.step)
+        })
+    };
+    let wanted = all.iter().filter(|limit| limit.mode != LimitMode::Off || silences(limit));
+    wanted.take(MOST_LIMITS).cloned().collect()
 }

@@ -138,6 +138,8 @@ impl Failure {
     /// Of one line or name.
     const LINE: usize = 400;
     const NAMES: usize = 24;
+    /// As long as a job file's tags and types may be.
+    const NAME: usize = 200;
     const EVIDENCE: usize = 3 << 10;
     const LOG: usize = 4 << 10;
     const SERIAL: usize = 4 << 10;
@@ -147,7 +149,7 @@ impl Failure {
     pub fn bounded(mut self) -> Self {
         self.words = cut(&self.words, Self::LINE);
         self.job = cut(&self.job, Self::LINE);
-        self.device_type = cut(&self.device_type, Self::LINE / 4);
+        self.device_type = cut(&self.device_type, Self::NAME);
         self.screen = self.screen.map(|name| cut(&name, Self::LINE / 2));
         self.evidence = last_lines(self.evidence, Self::EVIDENCE);
         self.log = last_lines(self.log, Self::LOG);
@@ -194,7 +196,7 @@ impl Failure {
 
 fn names(mut names: Vec<String>) -> Vec<String> {
     names.truncate(Failure::NAMES);
-    names.iter().map(|name| cut(name, Failure::LINE / 8)).collect()
+    names.iter().map(|name| cut(name, Failure::NAME)).collect()
 }
 
 /// As many of the last lines as fit, each cut.

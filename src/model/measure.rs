@@ -117,7 +117,15 @@ impl LimitMode {
 #[serde(rename_all = "snake_case")]
 pub enum LimitOrigin {
     /// `quantile` (0 to 1) of what `runs` good runs came to, times `factor`.
-    Learned { quantile: f64, factor: f64, runs: u64, typical: f64 },
+    Learned {
+        quantile: f64,
+        factor: f64,
+        runs: u64,
+        typical: f64,
+        /// That came to less than the least there is, which is the limit then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        at_floor: bool,
+    },
     /// Somebody set it.
     Set { by: String },
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{Measure, Part, PartDuration, Run, Spot};
+use super::{Measure, Outcome, Part, PartDuration, Run, Spot};
 
 /// Samples of one job. A test of more steps is learned from up to here: whoever writes tests must
 /// not be able to fill the store with one of them.
@@ -50,8 +50,8 @@ impl Spot {
 }
 
 /// All that a run has to teach, at most [`MOST_SAMPLES`]. Of several at one place (a key that is
-/// sent twice) the largest counts, as each of them is held to the same limit. What was not brought
-/// to its end teaches nothing, and neither does the collecting of results, which is our own work.
+/// sent twice) the largest counts, as each of them is held to the same limit. What was not run, and
+/// what failed, teaches nothing, and neither does the collecting of results, which is our own work.
 pub fn samples(run: &Run) -> Vec<Sample> {
     let mut found = Largest::default();
     let parts = || run.parts.iter().filter(|part| part.part != Part::Collect);
@@ -69,12 +69,12 @@ pub fn samples(run: &Run) -> Vec<Sample> {
         let name = module.map_or("", |module| module.name.as_str());
         let ends = item.steps.iter().filter_map(|step| Some(step.started + step.took?));
         if let (Some(first), Some(end), true) =
-            (item.steps.first(), ends.max(), module.is_some_and(|module| module.result.is_some()))
+            (item.steps.first(), ends.max(), module.is_some_and(|module| is_good(module.result)))
         {
             let took = end.saturating_sub(first.started);
             found.add(Measure::ModuleTime, Spot::of_module(name), millis(took));
         }
-        for step in &item.steps {
+        for step in item.steps.iter().filter(|step| is_good(step.result)) {
             if let Some(took) = step.took {
                 let spot = Spot::of_step(name, &step.verb, &step.subject);
                 found.add(Measure::StepTime, spot, millis(took));
@@ -85,6 +85,10 @@ pub fn samples(run: &Run) -> Vec<Sample> {
         found.add_backend(&end.backend);
     }
     found.samples()
+}
+
+const fn is_good(result: Option<Outcome>) -> bool {
+    matches!(result, Some(Outcome::Ok | Outcome::Softfail))
 }
 
 /// What the record of a job tells of its parts alone, for a job whose run nobody read.

@@ -56,7 +56,14 @@ pub(super) fn carry_out(tables: &mut Tables<'_>, work: KnownWork) -> Result<Outc
         KnownWork::PutRule { rule, replace } => {
             tables.known.put_rule(&rule, replace).map(|()| Outcome::Done)
         }
-        KnownWork::RemoveRule { name } => tables.known.remove_rule(&name).map(|()| Outcome::Done),
+        KnownWork::RemoveRule { name } => {
+            // What was marked after the marks were taken back, or the last of them.
+            let (left, _) = tables.known.unmark(&name, (i64::MIN, 0), usize::MAX)?;
+            for id in left {
+                tables.unmarked(id, &name)?;
+            }
+            tables.known.remove_rule(&name).map(|()| Outcome::Done)
+        }
         KnownWork::Mark { rule, jobs } => mark(tables, &rule, &jobs),
         KnownWork::Unmark { rule, from, most } => {
             let (left, next) = tables.known.unmark(&rule, from, most)?;
@@ -139,6 +146,16 @@ fn run_again(tables: &mut Tables<'_>, again: &Again) -> Result<Outcome, StoreErr
         return Err(StoreError::NoBundle(id));
     }
     let awaited = tables.known.awaited(id)?;
+    if let (None, Some((_, name))) = (by, &awaited) {
+        let rule = tables.known.rule(name)?;
+        let is_off = |rule: &KnownRule| !rule.enabled || rule.retry.automatic == Some(false);
+        if rule.as_ref().is_none_or(is_off) {
+            tables.drop_retry(&from)?;
+            let why = format!("rule {name} was switched off before it was due");
+            tables.known.tell_not_retried(id, &why)?;
+            return Ok(Outcome::Done);
+        }
+    }
     let rule = match (by, &awaited) {
         (Some(_), _) => None,
         (None, Some((_, rule))) => Some(rule.clone()),

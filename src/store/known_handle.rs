@@ -72,13 +72,21 @@ impl Store {
     /// Makes the retry that waits for `job`. Asked twice, the second is refused.
     ///
     /// # Errors
-    /// [`StoreError::NotDue`] when none waits, and as [`Store::retry`].
+    /// [`StoreError::NotDue`] when none waits, or its rule was switched off meanwhile; and as
+    /// [`Store::retry`].
     pub async fn retry_due(&self, job: JobId, uuid: Uuid) -> Result<Job, StoreError> {
         self.again(Again { job, uuid, now: clock::now(), by: None }).await
     }
 
     async fn again(&self, again: Again) -> Result<Job, StoreError> {
-        Ok(self.ask_known(KnownWork::Retry(again)).await?.job().0)
+        let id = again.job;
+        match self.ask_known(KnownWork::Retry(again)).await? {
+            Outcome::Job { job, .. } => Ok(job),
+            // Nobody wants it any more.
+            Outcome::Done | Outcome::Part(_) | Outcome::Count(_) | Outcome::Set(_) => {
+                Err(StoreError::NotDue(id))
+            }
+        }
     }
 
     /// Adds a rule, or changes the one of that name. Who may do so is not asked here, and neither is
@@ -199,6 +207,16 @@ impl Store {
     /// At most `limit` groups of failures no rule knows, largest first.
     pub async fn failure_groups(&self, limit: usize) -> Result<Vec<FailureGroup>, StoreError> {
         self.read(move |txn| read::groups(txn, limit)).await
+    }
+
+    /// One group, while there is a failure in it.
+    pub async fn failure_group(&self, of: Signature) -> Result<Option<FailureGroup>, StoreError> {
+        self.read(move |txn| read::group(txn, of)).await
+    }
+
+    /// How many groups there are.
+    pub async fn failure_group_count(&self) -> Result<u64, StoreError> {
+        self.read(read::group_count).await
     }
 
     /// The latest jobs of a group, newest first.

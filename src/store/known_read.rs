@@ -1,7 +1,7 @@
 //! What readers ask about failures, each in one short read transaction.
 
 use jiff::Timestamp;
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTableMetadata as _};
 use serde::Serialize;
 
 use super::{
@@ -126,6 +126,10 @@ pub(super) fn groups(txn: &ReadTransaction, limit: usize) -> Result<Vec<FailureG
         groups.push(group.ok_or_else(missing)?);
     }
     Ok(groups)
+}
+
+pub(super) fn group_count(txn: &ReadTransaction) -> Result<u64, StoreError> {
+    txn.open_table(GROUPS).map_err(disk("read"))?.len().map_err(disk("read"))
 }
 
 pub(super) fn group(

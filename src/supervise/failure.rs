@@ -40,14 +40,20 @@ pub(super) fn failure(job: &Job, ending: &Ending, folder: &JobFolder) -> Option<
 fn failed_step(step: &StepRun) -> FailedStep {
     let searched = step.screens.last().map_or(&[][..], |screen| &screen.candidates);
     let needles = searched.iter().map(|candidate| candidate.needle.clone()).collect();
-    let mut tags: Vec<_> = searched.iter().flat_map(|candidate| candidate.tags.clone()).collect();
+    let mut found: Vec<_> = searched.iter().flat_map(|candidate| candidate.tags.clone()).collect();
+    found.sort_unstable();
+    // Those that were asked for come first: there may be more than are kept.
+    let mut tags: Vec<String> = Vec::new();
     if step.verb.contains("screen") || step.verb.contains("click") {
         // Of a verb that searches, the subject says which tags.
         let asked = step.subject.split([' ', ',']).filter(|tag| !tag.is_empty());
         tags.extend(asked.map(str::to_owned));
     }
-    tags.sort_unstable();
-    tags.dedup();
+    for tag in found {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
     let StepRun { path, verb, subject, .. } = step.clone();
     FailedStep { path, verb, subject, needles, tags }
 }

@@ -4,19 +4,20 @@ use std::{fmt::Write as _, sync::Arc};
 
 use axum::{extract::State, response::Html};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::{
     addresses::file_url,
     errors::{PageError, WebError},
     layout::{self, Frame, Tab, job_url},
-    params::{NoParams, Params},
+    params::Params,
     state::Web,
 };
 use crate::{
     config::Retry,
     decide::known::{suggested_name, suggestion},
     markup::{Moment, span, words},
-    model::{Failure, FailureGroup, JobId, KnownRule, Pattern, PendingRetry},
+    model::{Failure, FailureGroup, JobId, KnownRule, Pattern, PendingRetry, Signature},
     store::RuleDays,
 };
 
@@ -31,8 +32,10 @@ const PENDING: usize = 20;
 pub(super) struct FailuresView {
     pub moment: Moment,
     pub rules: Vec<(KnownRule, RuleDays)>,
-    /// Largest first.
+    /// Largest first, and the one that was asked for.
     pub groups: Vec<GroupView>,
+    /// How many there are.
+    pub all_groups: u64,
     pub settings: Retry,
     /// Retries the box has decided on today.
     pub today: u64,
@@ -48,16 +51,30 @@ pub(super) struct GroupView {
     pub has_files: bool,
 }
 
+/// What of the failures is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Shown also when it is not among the largest.
+    group: Option<Signature>,
+}
+
 impl FailuresView {
-    pub(super) async fn fetch(web: &Web) -> Result<Self, WebError> {
+    pub(super) async fn fetch(web: &Web, asked: &Asked) -> Result<Self, WebError> {
         let store = &web.store;
         let mut rules = Vec::new();
         for rule in store.rules().await? {
             let days = store.rule_days(&rule.name, DAYS, JOBS).await?;
             rules.push((rule, days));
         }
+        let mut found = store.failure_groups(GROUPS).await?;
+        if let Some(wanted) = asked.group
+            && found.iter().all(|group| group.signature != wanted)
+        {
+            found.extend(store.failure_group(wanted).await?);
+        }
         let mut groups = Vec::new();
-        for group in store.failure_groups(GROUPS).await? {
+        for group in found {
             // The last of a group may have gone since.
             let Some((_, failure)) = store.failure(group.sample).await? else { continue };
             let job = store.job(group.sample).await?;
@@ -68,18 +85,19 @@ impl FailuresView {
             moment: web.moment(),
             rules,
             groups,
+            all_groups: store.failure_group_count().await?,
             settings: web.retry,
             today: store.retries_today().await?,
-            pending: store.pending_retries(PENDING).await?,
+            pending: store.pending_retries(usize::MAX).await?,
         })
     }
 }
 
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
-    Params(NoParams {}): Params<NoParams>,
+    Params(asked): Params<Asked>,
 ) -> Result<Html<String>, PageError> {
-    Ok(Html(render(&FailuresView::fetch(&web).await?).into_string()))
+    Ok(Html(render(&FailuresView::fetch(&web, &asked).await?).into_string()))
 }
 
 pub(super) fn render(view: &FailuresView) -> Markup {
@@ -97,7 +115,7 @@ pub(super) fn render(view: &FailuresView) -> Markup {
             (known(view))
         }
         section #unknown data-live {
-            h2 { "Not known yet" span.tally { (view.groups.len()) } }
+            h2 { "Not known yet" span.tally { (view.all_groups) } }
             (unknown(view))
         }
     };
@@ -107,7 +125,9 @@ pub(super) fn render(view: &FailuresView) -> Markup {
 /// What is retried by itself, in a sentence or two.
 fn retrying(view: &FailuresView) -> String {
     let Retry { automatic, most, backoff, per_day } = view.settings;
-    let own = view.rules.iter().filter(|(rule, _)| rule.retry.automatic == Some(true)).count();
+    let own =
+        view.rules.iter().filter(|(rule, _)| rule.enabled && rule.retry.automatic == Some(true));
+    let own = own.count();
     match (automatic, own) {
         (false, 0) => "No job is retried by itself.".into(),
         (false, own) => format!(
@@ -129,10 +149,13 @@ fn pending(view: &FailuresView) -> Markup {
         @if !view.pending.is_empty() {
             h2 { "Waiting for their retry" span.tally { (view.pending.len()) } }
             ul.pending {
-                @for one in &view.pending { li {
+                @for one in view.pending.iter().take(PENDING) { li {
                     a href=(job_url(one.job)) { "job " (one.job) } ", by rule " (one.rule) ", "
                     (view.moment.ago(one.due))
                 } }
+                @if let Some(more) = view.pending.len().checked_sub(PENDING + 1) {
+                    li.hint { "and " (more + 1) " more" }
+                }
             }
         }
     }
@@ -249,6 +272,10 @@ fn unknown(view: &FailuresView) -> Markup {
                     th scope="col" { "First" } th scope="col" { "Last" }
                 } }
                 tbody { @for one in &view.groups { (group_row(one, &view.moment)) } }
+            }
+            @let more = view.all_groups.saturating_sub(view.groups.len() as u64);
+            @if more > 0 {
+                p.hint { (more) " smaller groups are not shown; the page of a job links its own." }
             }
         }
     }

@@ -139,7 +139,7 @@ fn standing(view: &JobView) -> Markup {
         @if let Some(group) = group {
             p.standing {
                 "No rule knows this failure. "
-                a href=(format!("/failures#group-{}", group.signature)) {
+                a href=(format!("/failures?group={0}#group-{0}", group.signature)) {
                     (words::count(group.count, "job")) " like this"
                 }
             }

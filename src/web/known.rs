@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     api,
     errors::{Problem, WebError},
-    failures::{FailuresView, command},
+    failures::{Asked, FailuresView, command},
     guard::Access,
     layout::job_url,
     params::{NoParams, Params},
@@ -35,15 +35,15 @@ use crate::{
 
 /// Bytes of a rule as it is sent.
 const BODY: usize = 64 << 10;
-/// Jobs that are listed at most.
-const JOBS: usize = 500;
+/// Jobs that are listed at most. An answer says when there are more.
+const JOBS: usize = 2_000;
 
 /// `GET /api/known`: rules with what they matched lately, and what is retried.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let view = FailuresView::fetch(&web).await?;
+    let view = FailuresView::fetch(&web, &Asked::default()).await?;
     let rules: Vec<_> = view
         .rules
         .iter()
@@ -69,9 +69,9 @@ pub(super) async fn list(
 /// `GET /api/failures`: failures no rule knows, by kind.
 pub(super) async fn groups(
     State(web): State<Arc<Web>>,
-    Params(NoParams {}): Params<NoParams>,
+    Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let view = FailuresView::fetch(&web).await?;
+    let view = FailuresView::fetch(&web, &asked).await?;
     let mut groups = Vec::new();
     for one in &view.groups {
         let mut told = json!(one.group);
@@ -81,7 +81,7 @@ pub(super) async fn groups(
             json!(web.store.group_jobs(one.group.signature, super::failures::JOBS).await?);
         groups.push(told);
     }
-    Ok(Json(json!({ "groups": groups })).into_response())
+    Ok(Json(json!({ "groups": groups, "all": view.all_groups })).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,9 +111,11 @@ pub(super) async fn show(
     Params(asked): Params<Since>,
 ) -> Result<Response, Problem> {
     let rule = rule(&web, &name).await?;
-    let ids = web.store.known_jobs(&name, asked.time()?, JOBS).await?;
+    let mut ids = web.store.known_jobs(&name, asked.time()?, JOBS + 1).await?;
+    let more = ids.len() > JOBS;
+    ids.truncate(JOBS);
     let jobs = told(&web, ids).await?;
-    Ok(Json(json!({ "rule": rule, "jobs": jobs })).into_response())
+    Ok(Json(json!({ "rule": rule, "jobs": jobs, "more": more })).into_response())
 }
 
 /// `POST /api/failures/try`: what a pattern would match of what is kept.
@@ -227,7 +229,13 @@ pub(super) async fn apply(
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    may_change(&access.submitter()?, &rule(&web, &name).await?)?;
+    let found = rule(&web, &name).await?;
+    may_change(&access.submitter()?, &found)?;
+    if !found.enabled {
+        return Err(
+            WebError::Conflict(format!("the rule {name} is off, so it matches nothing")).into()
+        );
+    }
     let marked = web.store.apply_rule(&name).await.map_err(refused)?;
     Ok(Json(json!({ "rule": name, "marked": marked })).into_response())
 }

@@ -120,17 +120,22 @@ fn counts(statistics: &Statistics) -> Value {
             "device_type": device_type, "job": job, "jobs": count, "seconds": seconds,
         })
     });
-    let sums = |sums: Vec<((&str, String), Sum)>| -> Value {
-        let told = |((kind, name), Sum { jobs, seconds }): ((&str, String), Sum)| json!({ "kind": kind, "name": name, "jobs": jobs, "seconds": seconds });
+    let subjects = statistics.by(|r| (r.what.kind(), r.what.subject().to_owned()));
+    let subjects = subjects.into_iter().map(|((kind, name), Sum { jobs, seconds })| {
+        json!({ "kind": kind, "name": name, "jobs": jobs, "seconds": seconds })
+    });
+    // A job may be in several rows, so these are not numbers of jobs.
+    let times = |sums: Vec<((&str, String), Sum)>| -> Value {
+        let told = |((kind, name), Sum { jobs, .. }): ((&str, String), Sum)| json!({ "kind": kind, "name": name, "times": jobs });
         sums.into_iter().map(told).collect()
     };
     json!({
         "first": day_of(statistics.first),
         "last": day_of(statistics.last),
         "rows": rows.collect::<Vec<_>>(),
-        "by_subject": sums(statistics.by(|r| (r.what.kind(), r.what.subject().to_owned()))),
-        "by_job": sums(statistics.by(|r| (r.what.kind(), r.job.clone()))),
-        "by_device_type": sums(statistics.by(|r| (r.what.kind(), r.device_type.clone()))),
+        "by_subject": subjects.collect::<Vec<_>>(),
+        "by_job": times(statistics.by(|r| (r.what.kind(), r.job.clone()))),
+        "by_device_type": times(statistics.by(|r| (r.what.kind(), r.device_type.clone()))),
     })
 }
 

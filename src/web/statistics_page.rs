@@ -47,9 +47,9 @@ pub(super) fn render(statistics: &Statistics) -> Markup {
         }
         (plot(statistics))
         @if !statistics.rows.is_empty() {
-            (table(statistics, "By measure and rule", |row| subject(&row.what)))
-            (table(statistics, "By job", |row| row.job.clone()))
-            (table(statistics, "By device type", |row| row.device_type.clone()))
+            (table(statistics, "By measure and rule", true, |row| subject(&row.what)))
+            (table(statistics, "By job", false, |row| row.job.clone()))
+            (table(statistics, "By device type", false, |row| row.device_type.clone()))
         }
         section { h2 { "As files" }
             ul {
@@ -67,10 +67,10 @@ fn sentence(statistics: &Statistics) -> String {
     let sum = |kind| sums.iter().find(|(one, _)| *one == kind).map_or(0, |(_, sum)| sum.jobs);
     let days = words::count(u64::from(statistics.last - statistics.first) + 1, "day");
     format!(
-        "In the last {days}: {} slow and went on, {} stopped as too slow, {} for known reasons.",
-        words::count(sum("slow"), "job"),
-        sum("stopped"),
-        words::count(sum("known"), "failure"),
+        "In the last {days}: slow and went on {}, stopped as too slow {}, failed for a known reason {}.",
+        words::count(sum("slow"), "time"),
+        words::count(sum("stopped"), "time"),
+        words::count(sum("known"), "time"),
     )
 }
 
@@ -86,20 +86,29 @@ fn file(of: &'static str, format: &'static str) -> Markup {
     html! { a href=(address) { (format.to_uppercase()) } }
 }
 
-fn table(statistics: &Statistics, title: &str, name: impl Fn(&Occurrence) -> String) -> Markup {
+/// What was added up by its name. How long the jobs ran is only told where each counts once.
+fn table(
+    statistics: &Statistics,
+    title: &str,
+    once: bool,
+    name: impl Fn(&Occurrence) -> String,
+) -> Markup {
     let sums = statistics.by(|row| (row.what.kind(), name(row)));
     html! {
         section { h2 { (title) }
             table.jobs {
                 thead { tr {
                     th scope="col" { "Name" } th scope="col" { "What happened" }
-                    th.figure scope="col" { "Jobs" } th.figure scope="col" { "They ran for" }
+                    th.figure scope="col" { @if once { "Jobs" } @else { "Times" } }
+                    @if once { th.figure scope="col" { "They ran for" } }
                 } }
                 tbody { @for ((kind, name), Sum { jobs, seconds }) in sums.iter().take(ROWS) { tr {
                     td.main { bdi { (words::shorten(name, NAME)) } }
                     td data-label="What happened" { (kind_words(kind)) }
-                    td.figure data-label="Jobs" { (jobs) }
-                    td.figure data-label="They ran for" { (span(Duration::from_secs(*seconds))) }
+                    td.figure data-label=(if once { "Jobs" } else { "Times" }) { (jobs) }
+                    @if once {
+                        td.figure data-label="They ran for" { (span(Duration::from_secs(*seconds))) }
+                    }
                 } } }
             }
             @if sums.len() > ROWS { p.hint { (sums.len() - ROWS) " more are in the file." } }
@@ -123,7 +132,8 @@ fn plot(statistics: &Statistics) -> Markup {
     let width = (WIDTH - LEFT) / count as f64;
     let ground = HEIGHT - BOTTOM;
     let height = |jobs: u64| jobs as f64 / most as f64 * (ground - TOP);
-    let label = format!("Jobs by day, at most {}. {}", most, sentence(statistics));
+    let bar = if each > 1 { format!("{each} days") } else { "a day".into() };
+    let label = format!("A bar for {bar}, at most {most} high. {}", sentence(statistics));
     html! {
         figure.plot {
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(label) {
@@ -144,7 +154,8 @@ fn plot(statistics: &Statistics) -> Markup {
                 text.time x=(WIDTH) y=(HEIGHT - 6.0) text-anchor="end" { (day_of(statistics.last)) }
             }
             figcaption.hint {
-                "Jobs by day they ended on (UTC), from below: slow, stopped, known."
+                "A bar for " (bar) " in which jobs ended (UTC), from below: slow, stopped, known. \
+                 A job counts once for each measure and each rule."
             }
         }
     }

@@ -65,8 +65,9 @@ pub(in crate::cli) fn rule(answer: &KnownJobs, since: &str, zone: &TimeZone) -> 
     if changed != created {
         fact("changed", format!("{} by {}", time(changed.at, zone), clean(&changed.by)));
     }
-    let _ = writeln!(text, "\nJobs of the last {since}: {}", answer.jobs.len());
-    text + &jobs(&answer.jobs, zone)
+    let (count, least) = (answer.jobs.len(), if answer.more { "more than " } else { "" });
+    let _ = writeln!(text, "\nJobs of the last {since}: {least}{count}");
+    text + &jobs(&answer.jobs, count, zone)
 }
 
 /// What was made, and what may be done with it.
@@ -82,7 +83,8 @@ pub(in crate::cli) fn added(rule: &KnownRule) -> String {
 /// What a pattern would match.
 pub(in crate::cli) fn tried(answer: &Tried, since: &str, zone: &TimeZone) -> String {
     let Tried { matched, looked, jobs: found } = answer;
-    format!("{matched} of {looked} failures of the last {since}\n") + &jobs(found, zone)
+    format!("{matched} of {looked} failures of the last {since}\n")
+        + &jobs(found, usize::try_from(*matched).unwrap_or(usize::MAX), zone)
 }
 
 /// Failures nobody knows, the most frequent first.
@@ -120,7 +122,8 @@ pub(in crate::cli) fn preview(jobs: &[String], left_out: &[JobId]) -> String {
     text
 }
 
-fn jobs(jobs: &[KnownJob], zone: &TimeZone) -> String {
+/// The first of so many.
+fn jobs(jobs: &[KnownJob], count: usize, zone: &TimeZone) -> String {
     let mut text = String::new();
     for KnownJob { job, retried_as } in jobs.iter().take(LISTED) {
         let ended = job.ended.map(|at| time(at, zone)).unwrap_or_default();
@@ -134,8 +137,9 @@ fn jobs(jobs: &[KnownJob], zone: &TimeZone) -> String {
             clean(&job.name)
         );
     }
-    if jobs.len() > LISTED {
-        let _ = writeln!(text, "  and {} more", jobs.len() - LISTED);
+    let rest = count.saturating_sub(jobs.len().min(LISTED));
+    if rest > 0 {
+        let _ = writeln!(text, "  and {rest} more");
     }
     text
 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::words::{clean, duration};
 use crate::{
-    cli::answers::{Bin, Counts, Explained, Overview, SumOf, Threshold, Thresholds, WasSet},
+    cli::answers::{
+        Bin, Counts, Explained, Overview, SumOf, Threshold, Thresholds, TimesOf, WasSet,
+    },
     insight::words::amount,
     model::{LimitOrigin, Measure, SetLimit},
 };
@@ -158,17 +160,18 @@ pub(in crate::cli) fn counts(counts: &Counts) -> String {
     if counts.by_subject.is_empty() {
         return text + "No job was slow, and none failed for a known reason.\n";
     }
-    for (title, sums) in [
-        ("BY MEASURE OR RULE", &counts.by_subject),
-        ("BY JOB", &counts.by_job),
-        ("BY DEVICE TYPE", &counts.by_device_type),
-    ] {
-        let row = |sum: &SumOf| {
-            let cost = duration(Duration::from_secs(sum.seconds));
-            [clean(&sum.kind), sum.jobs.to_string(), cost, clean(&sum.name)]
-        };
+    let row = |sum: &SumOf| {
+        let cost = duration(Duration::from_secs(sum.seconds));
+        [clean(&sum.kind), sum.jobs.to_string(), cost, clean(&sum.name)]
+    };
+    text.push('\n');
+    let head = ["WHAT", "JOBS", "THEY RAN FOR", "BY MEASURE OR RULE"];
+    text += &columns(head, counts.by_subject.iter().map(row));
+    // A job counts once for each measure and each rule.
+    for (title, all) in [("BY JOB", &counts.by_job), ("BY DEVICE TYPE", &counts.by_device_type)] {
+        let row = |of: &TimesOf| [clean(&of.kind), of.times.to_string(), clean(&of.name)];
         text.push('\n');
-        text += &columns(["WHAT", "JOBS", "THEY RAN FOR", title], sums.iter().map(row));
+        text += &columns(["WHAT", "TIMES", title], all.iter().map(row));
     }
     text
 }
@@ -252,8 +255,9 @@ mod tests {
     #[test]
     fn what_happened_is_counted() {
         let sum = json!([{ "kind": "slow", "name": "job_time", "jobs": 3, "seconds": 4000 }]);
+        let times = json!([{ "kind": "slow", "name": "installer", "times": 4 }]);
         let counted = json!({ "first": "2026-01-01", "last": "2026-01-30", "rows": [],
-            "by_subject": sum, "by_job": sum, "by_device_type": sum });
+            "by_subject": sum, "by_job": times, "by_device_type": times });
         let counted: Counts = serde_json::from_value(counted).unwrap();
         insta::assert_snapshot!(counts(&counted));
         let nothing = Counts { by_subject: vec![], ..counted };

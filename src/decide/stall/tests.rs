@@ -104,11 +104,14 @@ fn each_stall_is_named_within_seconds_and_as_itself() {
 }
 
 #[test]
-fn what_goes_on_is_news_only_once_and_what_ended_and_came_again_twice() {
+fn what_goes_on_is_news_only_once_and_what_comes_and_goes_ever_more_seldom() {
     let stopped = |at: u64| Sight { is_stopped: !(108..=112).contains(&at), ..Sight::default() };
-    let news: Vec<_> =
-        looked(20, stopped).into_iter().filter(|(_, said)| said.is_new).map(|(at, _)| at).collect();
-    assert_eq!(news, [103, 116]);
+    let news = |said: Vec<(u64, Remark)>| -> Vec<u64> {
+        said.into_iter().filter(|(_, said)| said.is_new).map(|(at, _)| at).collect()
+    };
+    assert_eq!(news(looked(20, stopped)), [103]);
+    let again = |at: u64| Sight { is_stopped: at % 10 >= 5, ..Sight::default() };
+    assert_eq!(news(looked(200, again)), [108, 168, 288]);
     // A host that stops it for moments makes it slow, not frozen.
     let pulsed = looked(60, |at| Sight { is_stopped: at % 2 == 0, ..Sight::default() });
     assert_eq!(pulsed, []);

@@ -283,7 +283,7 @@ async fn a_person_may_retry_what_has_ended_and_still_has_its_bundle() {
     store.end(retry.id, change, Some(failure("x")), ON).await.unwrap();
     assert_eq!(store.pending_retries(9).await.unwrap(), []);
     let why = store.standing(retry.id).await.unwrap().not_retried.unwrap();
-    assert_eq!(why, "it has been retried once, and no job is more often");
+    assert_eq!(why, "rule r allows 1 retries, and there have been 1");
 
     for id in [id, retry.id] {
         let measured = Change::Measured { video_bytes: 0, results_bytes: 1 };

@@ -89,6 +89,7 @@ fn view(words: &str) -> FailuresView {
             (off, RuleDays { days: vec![0; 30], jobs: vec![] }),
         ],
         groups: vec![group(words)],
+        all_groups: 3,
         settings: Retry::default(),
         today: 3,
         pending: vec![PendingRetry {
@@ -222,7 +223,11 @@ async fn a_failure_is_grouped_made_known_and_retried() {
     assert_eq!(groups["groups"][0]["jobs"], json!([2]));
     let group = groups["groups"][0]["signature"].as_str().unwrap();
     let page = site.get("/jobs/2").await;
-    assert!(page.text().contains(&format!("/failures#group-{group}")), "{}", page.text());
+    assert!(
+        page.text().contains(&format!("/failures?group={group}#group-{group}")),
+        "{}",
+        page.text()
+    );
 
     let body = json!({"name": "country", "bug": "https://bugs.example/7",
                       "pattern": {"words": "installer-country"}});

@@ -53,6 +53,39 @@ impl Job {
     }
 }
 
+/// `GET /api/plan`
+#[derive(Debug, Deserialize)]
+pub(super) struct PlanAnswer {
+    pub now: Timestamp,
+    /// Why nothing starts.
+    pub hold: Option<String>,
+    pub jobs: Vec<Planned>,
+    /// Waiting jobs that are not among them.
+    pub more: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Planned {
+    #[serde(flatten)]
+    pub job: Job,
+    pub expected: Option<Expected>,
+}
+
+/// When a job starts and ends.
+#[derive(Debug, Deserialize)]
+pub(super) struct Expected {
+    pub start: Foretold,
+    pub end: Foretold,
+    /// Good runs it is known from.
+    pub runs: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Foretold {
+    pub usual: Timestamp,
+    pub late: Timestamp,
+}
+
 /// `GET /api/jobs/{id}`
 #[derive(Debug, Deserialize)]
 pub(super) struct Record {

@@ -18,7 +18,7 @@ use super::{
     needle::{self, NeedleCommand},
     new,
     output::say,
-    render, report, retry, run, schema,
+    plan, render, report, retry, run, schema,
     serve::{self, Appliance},
     show, shrink_screens, stats, stop_jobs,
     store::{self, StoreCommand},
@@ -114,6 +114,7 @@ enum Command {
     Submit(submit::Args),
     Validate(validate::Args),
     Jobs(jobs::Args),
+    Plan(plan::Args),
     Show(show::Args),
     Logs(logs::Args),
     Report(report::Args),
@@ -207,6 +208,9 @@ impl Cli {
             }
             Command::Jobs(args) => {
                 ask(&common, async |client, json| jobs::run(&args, client, json).await)
+            }
+            Command::Plan(args) => {
+                ask(&common, async |client, json| plan::run(&args, client, json).await)
             }
             Command::Show(args) => {
                 ask(&common, async |client, json| show::run(&args, client, json).await)

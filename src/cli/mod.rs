@@ -30,6 +30,7 @@ mod logs;
 mod needle;
 mod new;
 mod output;
+mod plan;
 mod progress;
 mod render;
 mod report;

@@ -3,6 +3,7 @@
 pub mod excess;
 pub mod forecast;
 pub mod known;
+pub mod outlook;
 mod plan;
 mod reason;
 pub mod retention;

@@ -140,6 +140,8 @@ impl Failure {
     const NAMES: usize = 24;
     /// As long as a job file's tags and types may be.
     const NAME: usize = 200;
+    /// Of all names of a kind.
+    const NAMES_BYTES: usize = 1_200;
     const EVIDENCE: usize = 3 << 10;
     const LOG: usize = 4 << 10;
     const SERIAL: usize = 4 << 10;
@@ -194,9 +196,18 @@ impl Failure {
     }
 }
 
-fn names(mut names: Vec<String>) -> Vec<String> {
-    names.truncate(Failure::NAMES);
-    names.iter().map(|name| cut(name, Failure::NAME)).collect()
+/// As many of the first names as fit, each cut.
+fn names(names: Vec<String>) -> Vec<String> {
+    let mut left = Failure::NAMES_BYTES;
+    let cut = names.iter().take(Failure::NAMES).map(|name| cut(name, Failure::NAME));
+    cut.take_while(|name| match left.checked_sub(name.len()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    })
+    .collect()
 }
 
 /// As many of the last lines as fit, each cut.

@@ -152,7 +152,7 @@ fn millis(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{End, ItemRun, ModuleRun, Outcome, PartRun, StepRun, Verdict};
+    use crate::model::{End, ItemRun, ModuleRun, PartRun, StepRun, Verdict};
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -170,7 +170,7 @@ mod tests {
             subject: subject.into(),
             started: seconds(started),
             took: took.map(seconds),
-            result: None,
+            result: took.map(|_| Outcome::Ok),
             words: String::new(),
             screens: Vec::new(),
         }
@@ -213,6 +213,20 @@ mod tests {
                 ),
                 module("cut off", None, vec![step("save_screenshot", "", 20, Some(1))]),
                 module("cut off", None, vec![step("assert_screen", "never", 22, None)]),
+                module(
+                    "did not come",
+                    Some(Outcome::Fail),
+                    vec![
+                        StepRun {
+                            result: Some(Outcome::Fail),
+                            ..step("assert_screen", "popup", 24, Some(9))
+                        },
+                        StepRun {
+                            result: Some(Outcome::NotRun),
+                            ..step("send_key", "esc", 33, Some(0))
+                        },
+                    ],
+                ),
             ],
             end: Some(End {
                 wall: jiff::Timestamp::UNIX_EPOCH,

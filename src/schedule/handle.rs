@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::model::JobId;
+use crate::{decide::Lends, model::JobId};
 
 /// Why each waiting job waits, in words for a person, newest decision.
 pub type WaitReasons = Arc<BTreeMap<JobId, String>>;
@@ -33,6 +33,7 @@ pub enum Refused {
 pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) reasons: watch::Receiver<WaitReasons>,
+    pub(super) lends: Arc<Lends>,
 }
 
 impl Handle {
@@ -43,6 +44,11 @@ impl Handle {
         let request = Request::Cancel { job, by, answer };
         self.requests.send(request).await.map_err(|_| Refused::Closing)?;
         answered.await.map_err(|_| Refused::Closing)?
+    }
+
+    /// What is given to jobs, all together.
+    pub fn lends(&self) -> Arc<Lends> {
+        self.lends.clone()
     }
 
     /// Why the waiting jobs wait.

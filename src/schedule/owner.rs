@@ -69,10 +69,11 @@ impl Owner {
         let (reasons, published) = watch::channel(WaitReasons::default());
         let changes = store.changes();
         let queue = Queue::default();
+        let lent = Arc::new(lends.clone());
         let mut owner =
             Self { store, changes, lends, wishes, hold, requests, reasons, queue, stale: true };
         owner.read_all().await?;
-        Ok((owner, Handle { requests: sender, reasons: published }))
+        Ok((owner, Handle { requests: sender, reasons: published, lends: lent }))
     }
 
     /// Until `stop`, or until nobody takes the wishes any more.

@@ -264,7 +264,7 @@ fn sparkline(days: &[u64]) -> Markup {
 fn unknown(view: &FailuresView) -> Markup {
     html! {
         @if view.groups.is_empty() {
-            p.empty { "Every failure there is, is known." }
+            p.empty { "There is no failure that no rule knows." }
         } @else {
             table.jobs.groups {
                 thead { tr {

@@ -31,6 +31,7 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
+mod plan;
 mod queue;
 mod ranged;
 mod records;

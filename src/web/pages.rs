@@ -14,6 +14,7 @@ use super::{
     errors::{PageError, WebError},
     files, history, job, live,
     params::{NoParams, Params, number},
+    plan::Ahead,
     queue,
     ranged::{self, Whole},
     state::Web,
@@ -54,6 +55,8 @@ pub(super) async fn queue(
     active.sort_by_key(|(job, _)| (job.started, job.id));
     let reasons = web.schedule.reasons();
     let waiting = web.store.jobs_in(JobState::Waiting, WAITING).await?;
+    let running: Vec<&Job> = active.iter().map(|(job, _)| job).collect();
+    let ahead = Ahead::of(&web, &running, &waiting).await?;
     let view = queue::QueueView {
         moment: web.moment(),
         active,
@@ -64,6 +67,7 @@ pub(super) async fn queue(
                 (job, reason)
             })
             .collect(),
+        ahead,
         waiting_in_all: web.store.counts().await?.state(JobState::Waiting),
         ended: web.store.history(None, ENDED).await?.jobs,
         hold: web.about.hold.borrow().clone(),

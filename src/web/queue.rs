@@ -1,13 +1,16 @@
 //! `GET /`: what runs, what waits and why, what ended lately.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
     addresses::Addresses,
     history,
     layout::{self, Frame, Tab},
+    plan::Ahead,
 };
 use crate::{
+    decide::outlook::Outlook,
     markup::{self, Moment, Scale, span, words},
     model::{Job, JobState, Run, Verdict},
 };
@@ -19,6 +22,8 @@ pub(super) struct QueueView {
     pub active: Vec<(Job, Run)>,
     /// Best first, with the reason each waits.
     pub waiting: Vec<(Job, Option<String>)>,
+    /// What is to come of them.
+    pub ahead: Ahead,
     /// How many wait, shown or not.
     pub waiting_in_all: u64,
     /// Newest end first.
@@ -89,7 +94,7 @@ fn running(view: &QueueView) -> Markup {
     html! {
         @if view.active.is_empty() { p.empty { "Nothing runs." } }
         ul.cards {
-            @for (job, run) in &view.active { li { (card(job, run, &view.moment)) } }
+            @for (job, run) in &view.active { li { (card(job, run, view)) } }
         }
     }
 }
@@ -114,7 +119,8 @@ fn welcome(view: &QueueView) -> Markup {
     }
 }
 
-fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
+fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
+    let moment = &view.moment;
     let last = run.steps().filter_map(|step| step.screens.last()).last();
     html! {
         article.card {
@@ -132,6 +138,7 @@ fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
                     (markup::state_badge(job.state))
                     @if let Some(took) = job.running_time(moment.now) { span { (span(took)) } }
                     span.hint { code { (words::shorten(&job.device_type, 40)) } }
+                    (ends(job, view))
                 }
                 @if let Some((done, total)) = run.progress { (markup::progress(done, total)) }
                 @if let Some(slow) = run.slow_now() {
@@ -148,6 +155,42 @@ fn card(job: &Job, run: &Run, moment: &Moment) -> Markup {
     }
 }
 
+/// When a running job usually ends, or must at the latest.
+fn ends(job: &Job, view: &QueueView) -> Markup {
+    html! {
+        @match view.ahead.get(job.id) {
+            Some((Outlook { end, .. }, 0)) => {
+                span.hint { "ends " (view.moment.ago(end.usual)) " at the latest" }
+            }
+            Some((Outlook { end, .. }, runs)) => {
+                span.hint title=(format!("as {} before it", words::count(runs, "good run"))) {
+                    "usually ends " (view.moment.ago(end.usual))
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// When a waiting job usually starts.
+fn starts(job: &Job, view: &QueueView) -> Markup {
+    html! {
+        @match view.ahead.get(job.id) {
+            Some((Outlook { start, .. }, _)) => {
+                (view.moment.ago(start.usual))
+                @if start.late.duration_since(start.usual).as_secs() >= 60 {
+                    span.hint { ", or up to " (span_until(start.late, start.usual)) " later" }
+                }
+            }
+            None => span.hint { "not known" },
+        }
+    }
+}
+
+fn span_until(late: Timestamp, usual: Timestamp) -> String {
+    span(late.duration_since(usual).try_into().unwrap_or_default())
+}
+
 fn waiting(view: &QueueView) -> Markup {
     let hidden = view.waiting_in_all.saturating_sub(view.waiting.len() as u64);
     html! {
@@ -160,6 +203,7 @@ fn waiting(view: &QueueView) -> Markup {
                     th scope="col" data-label="Device type" { "Device type" }
                     th scope="col" data-label="By" { "By" }
                     th.figure scope="col" { "Priority" } th scope="col" { "Since" }
+                    th scope="col" { "Expected to start" }
                 } }
                 tbody { @for (job, reason) in &view.waiting { tr {
                     td.main { (markup::state_badge(JobState::Waiting)) (layout::job_link(job)) }
@@ -170,6 +214,7 @@ fn waiting(view: &QueueView) -> Markup {
                     td data-label="By" { bdi { (words::shorten(&job.submitter.name, 40)) } }
                     td.figure data-label="Priority" { (job.priority.0) }
                     td data-label="Since" { (view.moment.ago(job.submitted)) }
+                    td data-label="Expected to start" { (starts(job, view)) }
                 } } }
             }
             @if hidden > 0 { p.more { "and " (words::count(hidden, "more job")) } }

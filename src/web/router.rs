@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     api, assets, disk, doctor, events, failures, files, guard, handbook, known, metrics, pages,
-    report, series, state::Web, statistics, submit, thresholds, video,
+    plan, report, series, state::Web, statistics, submit, thresholds, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -33,6 +33,7 @@ pub fn router(web: Web) -> Router {
         .route("/known/{name}/apply", post(known::apply))
         .route("/failures", get(known::groups))
         .route("/failures/try", post(known::try_pattern))
+        .route("/plan", get(plan::api))
         .route("/disk", get(disk::json))
         .route(
             "/thresholds",

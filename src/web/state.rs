@@ -18,6 +18,7 @@ use super::{runs::Runs, watching::Watchers};
 use crate::{
     clock,
     config::{Retention, Retry},
+    decide::Lends,
     doctor::{self, Report},
     handbook::Handbook,
     insight::Insight,
@@ -33,6 +34,8 @@ use crate::{
 pub trait Queue: Send + Sync {
     /// Why the waiting jobs wait.
     fn reasons(&self) -> WaitReasons;
+    /// What this box gives to jobs.
+    fn lends(&self) -> Arc<Lends>;
     /// See [`schedule::Handle::cancel`].
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>>;
 }
@@ -40,6 +43,10 @@ pub trait Queue: Send + Sync {
 impl Queue for schedule::Handle {
     fn reasons(&self) -> WaitReasons {
         Self::reasons(self)
+    }
+
+    fn lends(&self) -> Arc<Lends> {
+        Self::lends(self)
     }
 
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {

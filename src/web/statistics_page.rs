@@ -45,8 +45,10 @@ pub(super) fn render(statistics: &Statistics) -> Markup {
                 }
             }
         }
-        (plot(statistics))
-        @if !statistics.rows.is_empty() {
+        @if statistics.rows.is_empty() {
+            p.empty { "No job was slow in this time, and none failed for a known reason." }
+        } @else {
+            (plot(statistics))
             (table(statistics, "By measure and rule", true, |row| subject(&row.what)))
             (table(statistics, "By job", false, |row| row.job.clone()))
             (table(statistics, "By device type", false, |row| row.device_type.clone()))

@@ -90,7 +90,7 @@ pub(in crate::cli) fn tried(answer: &Tried, since: &str, zone: &TimeZone) -> Str
 /// Failures nobody knows, the most frequent first.
 pub(in crate::cli) fn groups(answer: &Groups, zone: &TimeZone) -> String {
     if answer.groups.is_empty() {
-        return "Every failure there is, is known.\n".into();
+        return "There is no failure that no rule knows.\n".into();
     }
     let mut text = String::new();
     for one in &answer.groups {

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::words::{clean, duration, time};
+use super::words::{clean, columns, duration, time};
 use crate::{
     cli::answers::{Job, JobList},
     model::JobState,
@@ -16,19 +16,7 @@ pub(in crate::cli) fn jobs(list: &JobList, zone: &TimeZone) -> String {
     if list.jobs.is_empty() {
         return "There are no such jobs.\n".into();
     }
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(list.jobs.iter().map(|job| row(job, zone)));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line += &format!("{cell:width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
+    let mut text = columns(HEAD, list.jobs.iter().map(|job| row(job, zone)));
     if let Some(next) = &list.next {
         text += &format!("There are more: sutler jobs --before {}\n", clean(next));
     }

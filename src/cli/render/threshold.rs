@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
-use super::words::{clean, duration};
+use super::words::{clean, columns, duration};
 use crate::{
     cli::answers::{
         Bin, Counts, Explained, Overview, SumOf, Threshold, Thresholds, TimesOf, WasSet,
@@ -172,20 +172,6 @@ pub(in crate::cli) fn counts(counts: &Counts) -> String {
         let row = |of: &TimesOf| [clean(&of.kind), of.times.to_string(), clean(&of.name)];
         text.push('\n');
         text += &columns(["WHAT", "TIMES", title], all.iter().map(row));
-    }
-    text
-}
-
-/// Columns as wide as what is in them; the last has the rest of the line.
-fn columns<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
-        text += cells.collect::<String>().trim_end();
-        text.push('\n');
     }
     text
 }

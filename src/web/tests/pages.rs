@@ -1,13 +1,15 @@
 //! Whole pages from fixed data. What changed is read in the snapshot's difference.
 
 use crate::{
+    decide::outlook::{Foretold, Outlook},
     markup::{Tail, Usuals, samples::*},
-    model::{Job, Outcome, Run, Verdict},
+    model::{Job, JobId, Outcome, Run, Verdict},
     store::Standing,
     web::{
         history::{self, HistoryView},
         job::{self, JobView},
         live,
+        plan::Ahead,
         queue::{self, QueueView},
         step::{self, StepView},
         video::Video,
@@ -46,6 +48,16 @@ fn lines(page: maud::Markup) -> String {
     icons.replace_all(content, "").replace("><", ">\n<")
 }
 
+/// Starts, ends and ends at the latest so many seconds from now.
+fn outlook(start: i64, end: i64, late: i64) -> Outlook {
+    let at = |seconds| moment().now + jiff::SignedDuration::from_secs(seconds);
+    let later = start + late - end;
+    Outlook {
+        start: Foretold { usual: at(start), late: at(if start < 0 { start } else { later }) },
+        end: Foretold { usual: at(end), late: at(late) },
+    }
+}
+
 #[test]
 fn the_queue_shows_what_runs_waits_and_has_ended() {
     let view = QueueView {
@@ -53,6 +65,11 @@ fn the_queue_shows_what_runs_waits_and_has_ended() {
         moment: moment(),
         active: vec![(running(3, NAME), Run::of(story(None)))],
         waiting: vec![(waiting(4, "memtest86+", 2), Some("needs 4096 MiB".into()))],
+        ahead: Ahead::default().with(JobId(3), outlook(-60, 90, 200), 12).with(
+            JobId(4),
+            outlook(90, 600, 1_200),
+            0,
+        ),
         waiting_in_all: 2,
         ended: vec![ended(2, NAME, Verdict::Failed, 20), ended(1, NAME, Verdict::Passed, 30)],
         inbox: "/var/lib/sutler/inbox".into(),
@@ -67,6 +84,7 @@ fn a_new_box_says_how_to_begin() {
         moment: moment(),
         active: vec![],
         waiting: vec![],
+        ahead: Ahead::default(),
         waiting_in_all: 0,
         ended: vec![],
         inbox: "/var/lib/sutler/inbox".into(),
@@ -173,6 +191,7 @@ fn hostile_words_stay_words() {
             moment: moment(),
             active: vec![(job.clone(), run.clone())],
             waiting: vec![(job.clone(), Some(words.into()))],
+            ahead: Ahead::default(),
             waiting_in_all: 1,
             ended: vec![job.clone()],
             inbox: words.into(),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Retention, Retry, Thresholds},
+    decide::{DeviceType, Lends},
     doctor::Report,
     insight::Insight,
     markup::samples,
@@ -52,6 +53,12 @@ struct Queue(Arc<Mutex<Asked>>, WaitReasons);
 impl web::Queue for Queue {
     fn reasons(&self) -> WaitReasons {
         self.1.clone()
+    }
+
+    fn lends(&self) -> Arc<Lends> {
+        let kind = |name: &str| DeviceType { name: name.into(), tags: vec![], machines: 2 };
+        let device_types = vec![kind("qemu-x86_64"), kind("qemu-aarch64")];
+        Arc::new(Lends { memory_mib: 8192, cores: 4, machines: 2, device_types })
     }
 
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {

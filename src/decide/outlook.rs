@@ -1,0 +1,214 @@
+//! Plays the queue forward: when each job will start and end if jobs take as long as they usually do.
+//!
+//! The play is [`plan`]'s own choice at each end of a job, so what it foretells is what will happen as
+//! long as the times come true and nobody sends another job. It is played twice, with what half of the
+//! runs stay within and with what nearly all do.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Lends, Queued, Running, plan};
+use crate::model::JobId;
+
+/// How long a job takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// Half of the runs stay within.
+    pub usual: Duration,
+    /// Nearly all do.
+    pub long: Duration,
+}
+
+impl Takes {
+    /// Of a job nobody has seen run: as long as it may.
+    pub const fn unknown(at_most: Duration) -> Self {
+        Self { usual: at_most, long: at_most }
+    }
+}
+
+/// A job that has an engine.
+#[derive(Debug, Clone)]
+pub struct Underway {
+    pub id: JobId,
+    pub running: Running,
+    pub started: Timestamp,
+    pub takes: Takes,
+}
+
+/// A moment that is foretold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foretold {
+    pub usual: Timestamp,
+    /// It hardly gets later.
+    pub late: Timestamp,
+}
+
+/// What is to come of one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    pub start: Foretold,
+    pub end: Foretold,
+}
+
+/// What is to come of all jobs, waiting ones best first. A job that cannot run on this box has none.
+pub fn outlook(
+    now: Timestamp,
+    waiting: &[(Queued, Takes)],
+    underway: &[Underway],
+    lends: &Lends,
+) -> BTreeMap<JobId, Outlook> {
+    let usual = play(now, waiting, underway, lends, |takes| takes.usual);
+    let late = play(now, waiting, underway, lends, |takes| takes.long);
+    let both = usual.into_iter().filter_map(|(id, (start, end))| {
+        let (late_start, late_end) = late.get(&id)?;
+        // Longer times may bring a job forward: a gap it fits into opens elsewhere.
+        let foretold =
+            |usual: Timestamp, late: Timestamp| Foretold { usual, late: late.max(usual) };
+        Some((id, Outlook { start: foretold(start, *late_start), end: foretold(end, *late_end) }))
+    });
+    both.collect()
+}
+
+/// Start and end of each job.
+fn play(
+    now: Timestamp,
+    waiting: &[(Queued, Takes)],
+    underway: &[Underway],
+    lends: &Lends,
+    time: impl Fn(Takes) -> Duration,
+) -> BTreeMap<JobId, (Timestamp, Timestamp)> {
+    let mut played = BTreeMap::new();
+    // (expected end, what it holds until then)
+    let mut running = Vec::new();
+    for job in underway {
+        let takes = time(job.takes);
+        // One that has taken longer than expected is about to end, for all we know.
+        let end = after(job.started, takes).max(after(now, takes / 20));
+        played.insert(job.id, (job.started, end));
+        running.push((end, job.running.clone()));
+    }
+    let takes: BTreeMap<JobId, Duration> =
+        waiting.iter().map(|(job, takes)| (job.id, time(*takes))).collect();
+    let mut waiting: Vec<&Queued> = waiting.iter().map(|(job, _)| job).collect();
+    let mut clock = now;
+    while !waiting.is_empty() {
+        let held: Vec<_> = running.iter().map(|(_, held)| held.clone()).collect();
+        let started = plan(clock, waiting.iter().copied(), &held, lends).start;
+        waiting.retain(|job| {
+            let starts = started.contains(&job.id);
+            if starts {
+                let end = after(clock, takes[&job.id]);
+                played.insert(job.id, (clock, end));
+                let expected_end = after(clock, job.needs.at_most);
+                let device_type = job.device_type.clone();
+                running.push((end, Running { needs: job.needs, device_type, expected_end }));
+            }
+            !starts
+        });
+        let Some(next) = running.iter().map(|(end, _)| *end).min() else { break };
+        // Time goes on also where a job takes none.
+        clock = next.max(clock);
+        running.retain(|(end, _)| *end > clock);
+    }
+    played
+}
+
+fn after(from: Timestamp, time: Duration) -> Timestamp {
+    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    from.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{decide::DeviceType, model::Needs};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(minute: u32) -> Timestamp {
+        after(Timestamp::UNIX_EPOCH, MINUTE * minute)
+    }
+
+    fn lends(memory_mib: u32, machines: u32) -> Lends {
+        let kind = DeviceType { name: "qemu".into(), tags: vec![], machines };
+        Lends { memory_mib, cores: 64, machines, device_types: vec![kind] }
+    }
+
+    fn job(id: u64, memory_mib: u32, usual: u32, long: u32) -> (Queued, Takes) {
+        let needs = Needs { memory_mib, cores: 1, at_most: MINUTE * 60 };
+        let device_type = "qemu".into();
+        let takes = Takes { usual: MINUTE * usual, long: MINUTE * long };
+        (Queued { id: JobId(id), needs, device_type, tags: vec![] }, takes)
+    }
+
+    fn underway(id: u64, started: u32, usual: u32) -> Underway {
+        let needs = Needs { memory_mib: 100, cores: 1, at_most: MINUTE * 60 };
+        let expected_end = after(at(started), needs.at_most);
+        let running = Running { needs, device_type: "qemu".into(), expected_end };
+        let takes = Takes { usual: MINUTE * usual, long: MINUTE * usual };
+        Underway { id: JobId(id), running, started: at(started), takes }
+    }
+
+    /// Minutes of start and end, usual and late.
+    fn told(outlook: &BTreeMap<JobId, Outlook>, id: u64) -> Option<[i64; 4]> {
+        let Outlook { start, end } = outlook.get(&JobId(id))?;
+        let minute = |at: Timestamp| at.as_second() / 60;
+        Some([start.usual, start.late, end.usual, end.late].map(minute))
+    }
+
+    #[test]
+    fn jobs_follow_each_other_as_machines_become_free() {
+        let waiting = [job(2, 100, 10, 20), job(3, 100, 5, 5), job(4, 9_999, 1, 1)];
+        let found = outlook(at(100), &waiting, &[underway(1, 90, 15)], &lends(1_000, 1));
+        assert_eq!(told(&found, 1), Some([90, 90, 105, 105]));
+        assert_eq!(told(&found, 2), Some([105, 105, 115, 125]));
+        assert_eq!(told(&found, 3), Some([115, 125, 120, 130]));
+        assert_eq!(told(&found, 4), None, "this box has not that much memory");
+    }
+
+    #[test]
+    fn one_that_is_late_already_is_about_to_end() {
+        let found =
+            outlook(at(100), &[job(2, 100, 10, 10)], &[underway(1, 40, 20)], &lends(100, 1));
+        assert_eq!(told(&found, 1), Some([40, 40, 101, 101]));
+        assert_eq!(told(&found, 2), Some([101, 101, 111, 111]));
+    }
+
+    proptest! {
+        /// No more is out at any time than is lent, every job that fits is played once, and the
+        /// first starts at once on an empty box.
+        #[test]
+        fn a_play_keeps_to_the_box(
+            jobs in vec((1_u32..12, 0_u32..30, 0_u32..30), 1..40),
+            memory in 4_u32..20,
+            machines in 1_u32..5,
+        ) {
+            let waiting: Vec<_> = (1..).zip(&jobs).map(|(id, (memory, usual, more))| {
+                job(id, *memory, *usual, usual + more)
+            }).collect();
+            let lends = lends(memory, machines);
+            let found = outlook(at(0), &waiting, &[], &lends);
+            for (job, takes) in &waiting {
+                let fits = job.needs.memory_mib <= memory;
+                prop_assert_eq!(found.contains_key(&job.id), fits);
+                let Some(Outlook { start, end }) = found.get(&job.id) else { continue };
+                prop_assert_eq!(end.usual, after(start.usual, takes.usual));
+                prop_assert!(start.late >= start.usual && end.late >= end.usual);
+                let at_once = waiting.iter().filter(|(other, _)| {
+                    found.get(&other.id).is_some_and(|other| {
+                        other.start.usual <= start.usual && start.usual < other.end.usual
+                    })
+                });
+                let out: Vec<_> = at_once.map(|(other, _)| other.needs.memory_mib).collect();
+                prop_assert!(out.len() <= machines as usize && out.iter().sum::<u32>() <= memory);
+            }
+            let first = waiting.iter().find(|(job, _)| job.needs.memory_mib <= memory);
+            if let Some((first, _)) = first {
+                prop_assert_eq!(found[&first.id].start.usual, at(0));
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `GET /api/plan`: what is to come of the jobs that run and wait, as far as their past tells.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{
+    errors::{Problem, WebError},
+    params::{NoParams, Params},
+    records::Summary,
+    state::Web,
+};
+use crate::{
+    clock,
+    decide::{
+        Queued, Running,
+        outlook::{Foretold, Outlook, Takes, Underway, outlook},
+    },
+    model::{Job, JobId, JobState, Measure, Series, Spot},
+};
+
+/// Waiting jobs that are looked ahead for; the play costs as much as their square.
+pub(super) const AHEAD: usize = 200;
+/// Nearly all of the good runs.
+const NEARLY_ALL: f64 = 0.95;
+
+/// What is to come of jobs.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(BTreeMap<JobId, (Outlook, u64)>);
+
+impl Ahead {
+    /// Of `active` and `waiting` jobs, the latter best first. Nothing while nothing starts.
+    pub(super) async fn of(web: &Web, active: &[&Job], waiting: &[Job]) -> Result<Self, WebError> {
+        if web.about.hold.borrow().is_some() {
+            return Ok(Self::default());
+        }
+        let mut past = Past::default();
+        let (mut underway, mut queued, mut known) = (Vec::new(), Vec::new(), HashMap::new());
+        for job in active {
+            let (takes, runs) = past.of(web, job).await?;
+            known.insert(job.id, runs);
+            let started = job.started.unwrap_or(job.submitted);
+            let longest = jiff::SignedDuration::try_from(job.needs.at_most).unwrap_or_default();
+            let expected_end = started.checked_add(longest).unwrap_or(jiff::Timestamp::MAX);
+            let (needs, device_type) = (job.needs, job.device_type.clone());
+            let running = Running { needs, device_type, expected_end };
+            underway.push(Underway { id: job.id, running, started, takes });
+        }
+        for job in waiting.iter().take(AHEAD) {
+            let (takes, runs) = past.of(web, job).await?;
+            known.insert(job.id, runs);
+            let (device_type, tags) = (job.device_type.clone(), job.tags.clone());
+            queued.push((Queued { id: job.id, needs: job.needs, device_type, tags }, takes));
+        }
+        let all = outlook(clock::now(), &queued, &underway, &web.schedule.lends());
+        Ok(Self(all.into_iter().map(|(id, one)| (id, (one, known[&id]))).collect()))
+    }
+
+    /// What is to come of a job, and from how many good runs that is known. From none it is what the
+    /// job's time limit allows.
+    pub(super) fn get(&self, id: JobId) -> Option<(Outlook, u64)> {
+        self.0.get(&id).copied()
+    }
+
+    #[cfg(test)]
+    pub(super) fn with(mut self, id: JobId, outlook: Outlook, runs: u64) -> Self {
+        self.0.insert(id, (outlook, runs));
+        self
+    }
+}
+
+/// How long jobs took, each name asked for once.
+#[derive(Default)]
+struct Past(HashMap<(String, String), Option<(Takes, u64)>>);
+
+impl Past {
+    async fn of(&mut self, web: &Web, job: &Job) -> Result<(Takes, u64), WebError> {
+        let name = (job.name.clone(), job.device_type.clone());
+        let found = match self.0.get(&name) {
+            Some(found) => *found,
+            None => {
+                let found = look_up(web, job).await?;
+                self.0.insert(name, found);
+                found
+            }
+        };
+        Ok(found.unwrap_or_else(|| (Takes::unknown(job.needs.at_most), 0)))
+    }
+}
+
+async fn look_up(web: &Web, job: &Job) -> Result<Option<(Takes, u64)>, WebError> {
+    let (name, device_type) = (job.name.clone(), job.device_type.clone());
+    let (measure, spot) = (Measure::JobTime, Spot::default());
+    let held = web.insight.one(Series { job: name, device_type, measure, spot }).await?;
+    let time = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).ok();
+    let takes = held.and_then(|held| {
+        let (usual, long) = (held.good.quantile(0.5)?, held.good.quantile(NEARLY_ALL)?);
+        Some((Takes { usual: time(usual)?, long: time(long)? }, held.good.count()))
+    });
+    Ok(takes)
+}
+
+/// `GET /api/plan`
+pub(super) async fn api(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let mut active = Vec::new();
+    for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
+        active.extend(web.store.jobs_in(state, AHEAD).await?);
+    }
+    active.sort_by_key(|job| (job.started, job.id));
+    let waiting = web.store.jobs_in(JobState::Waiting, AHEAD).await?;
+    let ahead = Ahead::of(&web, &active.iter().collect::<Vec<_>>(), &waiting).await?;
+    let in_all = web.store.counts().await?.state(JobState::Waiting);
+    let (reasons, now) = (web.schedule.reasons(), clock::now());
+    let jobs = active.iter().chain(&waiting).map(|job| {
+        let mut told = json!(Summary::new(job, reasons.get(&job.id).map(String::as_str), now));
+        told["expected"] = ahead.get(job.id).map_or_else(Default::default, |(outlook, runs)| {
+            let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
+            json!({ "start": moment(outlook.start), "end": moment(outlook.end), "runs": runs })
+        });
+        told
+    });
+    let jobs: Vec<_> = jobs.collect();
+    let more = in_all.saturating_sub(waiting.len() as u64);
+    let hold = web.about.hold.borrow().clone();
+    Ok(Json(json!({ "now": now, "hold": hold, "jobs": jobs, "more": more })).into_response())
+}

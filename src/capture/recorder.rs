@@ -138,6 +138,12 @@ impl State {
         let (spooled, _) = self.spool.waiting();
         spooled as u64 + u64::from(self.slot.is_some()) + u64::from(self.in_hand)
     }
+
+    fn dropped(&self) -> u64 {
+        // What is lost waits for nothing any more.
+        let waiting = if self.lost { 0 } else { self.waiting() };
+        self.offered.saturating_sub(self.encoded + self.unchanged + waiting)
+    }
 }
 
 impl Recorder {
@@ -223,18 +229,20 @@ impl Recorder {
     /// [`close`](Self::close).
     pub fn report(&self) -> RecorderReport {
         let state = self.shared.lock();
-        // What is lost waits for nothing any more.
-        let waiting = if state.lost { 0 } else { state.waiting() };
-        let settled = state.encoded + state.unchanged + waiting;
         RecorderReport {
             offered: state.offered,
             encoded: state.encoded,
-            dropped: state.offered.saturating_sub(settled),
+            dropped: state.dropped(),
             unchanged: state.unchanged,
             bytes: fs::metadata(self.folder.join(VIDEO_FILE)).map_or(0, |file| file.len()),
             encoder_cpu: state.encoder_cpu,
             finished: state.finished,
         }
+    }
+
+    /// How many frames were left out so far.
+    pub fn dropped(&self) -> u64 {
+        self.shared.lock().dropped()
     }
 
     /// How long the oldest picture has waited that is not in the video yet; zero when none does.

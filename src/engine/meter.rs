@@ -153,7 +153,7 @@ impl Meter {
             us: self.us.look(),
             guest,
             encoder: encoder.map(|recorder| Process::new(recorder.encoder_pid()).look()),
-            dropped: recorder.map(|recorder| recorder.report().dropped),
+            dropped: recorder.map(Recorder::dropped),
         }
     }
 

@@ -7,6 +7,8 @@
 //!
 //! Eight tiles or places lie side by side in every loop, for the compiler to take them at once.
 
+use std::sync::OnceLock;
+
 use super::gray::Gray;
 
 /// Places in a tile, in either direction; and lanes of a loop.
@@ -116,8 +118,12 @@ pub(super) trait Seeker {
 /// The means of all blocks of a screen.
 #[derive(Debug)]
 pub(super) struct Bounds {
+    size: (usize, usize),
+    /// Of blocks of 8 x 8.
+    sums: Vec<u16>,
     coarse: Field,
-    fine: Field,
+    /// Made when the first place is left that the coarse blocks do not rule out.
+    fine: OnceLock<Field>,
 }
 
 /// The means of all blocks of one size, by the place of their first pixel.
@@ -141,11 +147,15 @@ impl Bounds {
             .zip(sums.get(rows..).unwrap_or_default())
             .zip(sums.get(rows + FINE..).unwrap_or_default());
         let sixteen = four.map(|(((a, b), c), d)| (((a + b) + (c + d)) >> 5).cast_signed());
-        let eight = sums.iter().map(|sum| (sum >> 3).cast_signed());
-        Self {
-            coarse: Field::of(sixteen.collect(), width, height, COARSE),
-            fine: Field::of(eight.collect(), width, height, FINE),
-        }
+        let coarse = Field::of(sixteen.collect(), width, height, COARSE);
+        Self { size: (width, height), sums, coarse, fine: OnceLock::new() }
+    }
+
+    fn fine(&self) -> &Field {
+        self.fine.get_or_init(|| {
+            let eight = self.sums.iter().map(|sum| (sum >> 3).cast_signed());
+            Field::of(eight.collect(), self.size.0, self.size.1, FINE)
+        })
     }
 
     /// Shows `seeker` every place in the ranges where `template` may differ by no more than it
@@ -209,7 +219,7 @@ impl Bounds {
     /// The largest blocks a template has.
     fn coarsest<'a>(&'a self, template: &'a Blocks) -> (&'a Field, &'a Means) {
         if template.coarse.all.is_empty() {
-            (&self.fine, &template.fine)
+            (self.fine(), &template.fine)
         } else {
             (&self.coarse, &template.coarse)
         }
@@ -220,7 +230,8 @@ impl Bounds {
     fn may_be(&self, template: &Blocks, x: usize, y: usize, limit: u64) -> (Lanes<bool>, usize) {
         let mut may = [true; TILE];
         let mut all = 0;
-        for (field, blocks) in [(&self.coarse, &template.coarse), (&self.fine, &template.fine)] {
+        for blocks in [&template.coarse, &template.fine] {
+            let field = if blocks.side == COARSE { &self.coarse } else { self.fine() };
             let limit = blocks.limit(limit);
             let (apart, compared) = field.places_apart(blocks, x, y, limit);
             all += compared;

@@ -1,15 +1,17 @@
 //! `GET /jobs/{id}`: one job, from verdict to raw files.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use maud::{Markup, html};
 
 use super::{
     addresses::{Addresses, file_url},
     layout::{self, Frame, Tab},
+    plan,
     video::Video,
 };
 use crate::{
+    decide::outlook::Outlook,
     markup::{self, Moment, Tail, Usuals, size, span, words},
     model::{Job, JobId, JobState, Run},
     store::Standing,
@@ -19,11 +21,13 @@ use crate::{
 pub(super) struct JobView {
     pub moment: Moment,
     pub job: Job,
-    pub run: Run,
+    pub run: Arc<Run>,
     /// Among failures and retries.
     pub standing: Standing,
     /// Why it waits.
     pub reason: Option<String>,
+    /// When it will start and end, and from how many runs that is known.
+    pub ahead: Option<(Outlook, u64)>,
     /// As far as it goes now.
     pub video: Option<Video>,
     /// What the same test's measures came to before.
@@ -175,8 +179,15 @@ fn underway(view: &JobView) -> Markup {
     html! {
         @if job.cancel_asked { span { "Somebody asked for it to be stopped." } }
         @match (job.state, &view.reason) {
-            (JobState::Waiting, Some(reason)) => span { bdi { (reason) } },
-            (JobState::Waiting, None) => span { "In the queue since " (moment.ago(job.submitted)) },
+            (JobState::Waiting, reason) => {
+                @match reason {
+                    Some(reason) => span { bdi { (reason) } },
+                    None => span { "In the queue since " (moment.ago(job.submitted)) },
+                }
+                @if view.ahead.is_some() {
+                    span { "Expected to start " (plan::starts(view.ahead, moment)) }
+                }
+            }
             _ => {
                 @if let Some(step) = run.current_step() {
                     span {
@@ -187,6 +198,7 @@ fn underway(view: &JobView) -> Markup {
                 @if let Some(took) = job.running_time(moment.now) {
                     span.hint { "for " (span(took)) }
                 }
+                (plan::ends(view.ahead, moment))
             }
         }
     }

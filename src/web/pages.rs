@@ -14,7 +14,7 @@ use super::{
     errors::{PageError, WebError},
     files, history, job, live,
     params::{NoParams, Params, number},
-    plan::Ahead,
+    plan::{self, Ahead},
     queue,
     ranged::{self, Whole},
     state::Web,
@@ -163,8 +163,10 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
     let reason = web.schedule.reasons().get(&id).cloned();
     let usual = usual(web, &job).await?;
+    let ahead = plan::of_job(web, &job).await?;
     Ok(job::JobView {
         moment: web.moment(),
+        ahead,
         job,
         run: web.run(id).await?,
         standing: web.store.standing(id).await?,

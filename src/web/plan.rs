@@ -11,6 +11,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use maud::{Markup, html};
 use serde_json::json;
 
 use super::{
@@ -25,13 +26,45 @@ use crate::{
         Queued, Running,
         outlook::{Foretold, Outlook, Takes, Underway, outlook},
     },
+    markup::{Moment, span, words},
     model::{Job, JobId, JobState, Measure, Series, Spot},
 };
 
 /// Waiting jobs that are looked ahead for; the play costs as much as their square.
 pub(super) const AHEAD: usize = 200;
+/// Closer together, two times are one.
+const MINUTE: Duration = Duration::from_secs(60);
 /// Nearly all of the good runs.
 const NEARLY_ALL: f64 = 0.95;
+
+/// When a running job usually ends, or must at the latest.
+pub(super) fn ends(ahead: Option<(Outlook, u64)>, moment: &Moment) -> Markup {
+    html! {
+        @match ahead {
+            Some((Outlook { end, .. }, 0)) => {
+                span.hint { "ends " (moment.ago(end.usual)) " at the latest" }
+            }
+            Some((Outlook { end, .. }, runs)) => {
+                span.hint title=(format!("as {} before it", words::count(runs, "good run"))) {
+                    "usually ends " (moment.ago(end.usual))
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// When a waiting job usually starts.
+pub(super) fn starts(ahead: Option<(Outlook, u64)>, moment: &Moment) -> Markup {
+    let Some((Outlook { start: Foretold { usual, late }, .. }, _)) = ahead else {
+        return html! { span.hint { "not known" } };
+    };
+    let apart = Duration::try_from(late.duration_since(usual)).unwrap_or_default();
+    html! {
+        (moment.ago(usual))
+        @if apart >= MINUTE { span.hint { ", or up to " (span(apart)) " later" } }
+    }
+}
 
 /// What is to come of jobs.
 #[derive(Debug, Default)]
@@ -78,6 +111,36 @@ impl Ahead {
     }
 }
 
+/// Jobs that run and wait, and what is to come of them.
+struct Whole {
+    /// The first to start first.
+    active: Vec<Job>,
+    /// Best first.
+    waiting: Vec<Job>,
+    ahead: Ahead,
+}
+
+impl Whole {
+    async fn of(web: &Web) -> Result<Self, WebError> {
+        let mut active = Vec::new();
+        for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
+            active.extend(web.store.jobs_in(state, AHEAD).await?);
+        }
+        active.sort_by_key(|job| (job.started, job.id));
+        let waiting = web.store.jobs_in(JobState::Waiting, AHEAD).await?;
+        let ahead = Ahead::of(web, &active.iter().collect::<Vec<_>>(), &waiting).await?;
+        Ok(Self { active, waiting, ahead })
+    }
+}
+
+/// What is to come of one job.
+pub(super) async fn of_job(web: &Web, job: &Job) -> Result<Option<(Outlook, u64)>, WebError> {
+    if job.state == JobState::Ended {
+        return Ok(None);
+    }
+    Ok(Whole::of(web).await?.ahead.get(job.id))
+}
+
 /// How long jobs took, each name asked for once.
 #[derive(Default)]
 struct Past(HashMap<(String, String), Option<(Takes, u64)>>);
@@ -114,13 +177,7 @@ pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let mut active = Vec::new();
-    for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
-        active.extend(web.store.jobs_in(state, AHEAD).await?);
-    }
-    active.sort_by_key(|job| (job.started, job.id));
-    let waiting = web.store.jobs_in(JobState::Waiting, AHEAD).await?;
-    let ahead = Ahead::of(&web, &active.iter().collect::<Vec<_>>(), &waiting).await?;
+    let Whole { active, waiting, ahead } = Whole::of(&web).await?;
     let in_all = web.store.counts().await?.state(JobState::Waiting);
     let (reasons, now) = (web.schedule.reasons(), clock::now());
     let jobs = active.iter().chain(&waiting).map(|job| {

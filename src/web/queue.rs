@@ -1,16 +1,16 @@
 //! `GET /`: what runs, what waits and why, what ended lately.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
 use maud::{Markup, html};
 
 use super::{
     addresses::Addresses,
     history,
     layout::{self, Frame, Tab},
-    plan::Ahead,
+    plan::{self, Ahead},
 };
 use crate::{
-    decide::outlook::Outlook,
     markup::{self, Moment, Scale, span, words},
     model::{Job, JobState, Run, Verdict},
 };
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct QueueView {
     pub moment: Moment,
     /// With their runs so far.
-    pub active: Vec<(Job, Run)>,
+    pub active: Vec<(Job, Arc<Run>)>,
     /// Best first, with the reason each waits.
     pub waiting: Vec<(Job, Option<String>)>,
     /// What is to come of them.
@@ -138,7 +138,7 @@ fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
                     (markup::state_badge(job.state))
                     @if let Some(took) = job.running_time(moment.now) { span { (span(took)) } }
                     span.hint { code { (words::shorten(&job.device_type, 40)) } }
-                    (ends(job, view))
+                    (plan::ends(view.ahead.get(job.id), moment))
                 }
                 @if let Some((done, total)) = run.progress { (markup::progress(done, total)) }
                 @if let Some(slow) = run.slow_now() {
@@ -153,42 +153,6 @@ fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
             }
         }
     }
-}
-
-/// When a running job usually ends, or must at the latest.
-fn ends(job: &Job, view: &QueueView) -> Markup {
-    html! {
-        @match view.ahead.get(job.id) {
-            Some((Outlook { end, .. }, 0)) => {
-                span.hint { "ends " (view.moment.ago(end.usual)) " at the latest" }
-            }
-            Some((Outlook { end, .. }, runs)) => {
-                span.hint title=(format!("as {} before it", words::count(runs, "good run"))) {
-                    "usually ends " (view.moment.ago(end.usual))
-                }
-            }
-            None => {}
-        }
-    }
-}
-
-/// When a waiting job usually starts.
-fn starts(job: &Job, view: &QueueView) -> Markup {
-    html! {
-        @match view.ahead.get(job.id) {
-            Some((Outlook { start, .. }, _)) => {
-                (view.moment.ago(start.usual))
-                @if start.late.duration_since(start.usual).as_secs() >= 60 {
-                    span.hint { ", or up to " (span_until(start.late, start.usual)) " later" }
-                }
-            }
-            None => span.hint { "not known" },
-        }
-    }
-}
-
-fn span_until(late: Timestamp, usual: Timestamp) -> String {
-    span(late.duration_since(usual).try_into().unwrap_or_default())
 }
 
 fn waiting(view: &QueueView) -> Markup {
@@ -214,7 +178,7 @@ fn waiting(view: &QueueView) -> Markup {
                     td data-label="By" { bdi { (words::shorten(&job.submitter.name, 40)) } }
                     td.figure data-label="Priority" { (job.priority.0) }
                     td data-label="Since" { (view.moment.ago(job.submitted)) }
-                    td data-label="Expected to start" { (starts(job, view)) }
+                    td data-label="Expected to start" { (plan::starts(view.ahead.get(job.id), &view.moment)) }
                 } } }
             }
             @if hidden > 0 { p.more { "and " (words::count(hidden, "more job")) } }

@@ -102,14 +102,14 @@ pub(super) struct Record<'a> {
     results_bytes: u64,
     /// What retention has taken, when and by which rule.
     removed: &'a [Removal],
-    run: Value,
+    run: RunRecord<'a>,
 }
 
 impl<'a> Record<'a> {
     pub(super) fn new(
         job: &'a Job,
         reason: Option<&'a str>,
-        run: &Run,
+        run: &'a Run,
         standing: &'a Standing,
         now: Timestamp,
     ) -> Self {
@@ -136,58 +136,76 @@ impl<'a> Record<'a> {
             video_bytes: job.holdings.video_bytes,
             results_bytes: job.holdings.results_bytes,
             removed: &job.holdings.removed,
-            run: run_of(job.id, run),
+            run: RunRecord::new(job.id, run),
         }
     }
 }
 
-fn run_of(job: JobId, run: &Run) -> Value {
-    let parts = run.parts.iter().map(|part| {
-        json!({
-            "part": part.part,
-            "name": part.name,
-            "started_ms": millis(part.started),
-            "took_ms": part.took.map(millis),
-            "result": part.result,
-        })
-    });
-    let consoles = run.consoles.iter().map(
+/// A run as it is told. What there may be thousands of is written as it stands.
+#[derive(Debug, Serialize)]
+struct RunRecord<'a> {
+    seq: u64,
+    version: &'a str,
+    started: Option<Timestamp>,
+    progress: Option<Value>,
+    parts: Vec<Value>,
+    items: Vec<Item<'a>>,
+    consoles: Vec<Value>,
+    files: Vec<Value>,
+    infos: Vec<Value>,
+    slow: Vec<Value>,
+    slow_now: Option<Value>,
+}
+
+impl<'a> RunRecord<'a> {
+    fn new(job: JobId, run: &'a Run) -> Self {
+        let parts = run.parts.iter().map(|part| {
+            json!({
+                "part": part.part,
+                "name": part.name,
+                "started_ms": millis(part.started),
+                "took_ms": part.took.map(millis),
+                "result": part.result,
+            })
+        });
+        let consoles = run.consoles.iter().map(
         |console| json!({ "stream": console.stream, "file": console.file, "bytes": console.bytes }),
     );
-    let files = run
-        .files
-        .iter()
-        .map(|file| json!({ "path": file.path, "size": file.size, "sha256": file.sha256 }));
-    let infos = run
-        .infos
-        .iter()
-        .map(|info| json!({ "title": info.title, "text": info.text, "result": info.result }));
-    let slow = |slow: &SlowRun| {
-        json!({
-            "at_ms": millis(slow.at),
-            "measure": slow.measure,
-            "value": slow.value,
-            "limit": slow.limit,
-            "spot": slow.spot,
-            "mode": slow.mode,
-            "origin": slow.origin,
-            "slowness": slow.slowness,
-            "words": words::slow(slow),
-        })
-    };
-    json!({
-        "seq": run.seq,
-        "version": run.version,
-        "started": run.started,
-        "progress": run.progress.map(|(done, total)| json!({ "done": done, "total": total })),
-        "parts": parts.collect::<Vec<_>>(),
-        "items": run.items.iter().map(|item| Item::new(job, item)).collect::<Vec<_>>(),
-        "consoles": consoles.collect::<Vec<_>>(),
-        "files": files.collect::<Vec<_>>(),
-        "infos": infos.collect::<Vec<_>>(),
-        "slow": run.slow.iter().map(slow).collect::<Vec<_>>(),
-        "slow_now": run.slow_now().map(slow),
-    })
+        let files = run
+            .files
+            .iter()
+            .map(|file| json!({ "path": file.path, "size": file.size, "sha256": file.sha256 }));
+        let infos = run
+            .infos
+            .iter()
+            .map(|info| json!({ "title": info.title, "text": info.text, "result": info.result }));
+        let slow = |slow: &SlowRun| {
+            json!({
+                "at_ms": millis(slow.at),
+                "measure": slow.measure,
+                "value": slow.value,
+                "limit": slow.limit,
+                "spot": slow.spot,
+                "mode": slow.mode,
+                "origin": slow.origin,
+                "slowness": slow.slowness,
+                "words": words::slow(slow),
+            })
+        };
+        Self {
+            seq: run.seq,
+            version: &run.version,
+            started: run.started,
+            progress: run.progress.map(|(done, total)| json!({ "done": done, "total": total })),
+            parts: parts.collect(),
+            items: run.items.iter().map(|item| Item::new(job, item)).collect(),
+            consoles: consoles.collect(),
+            files: files.collect(),
+            infos: infos.collect(),
+            slow: run.slow.iter().map(slow).collect(),
+            slow_now: run.slow_now().map(slow),
+        }
+    }
 }
 
 /// A module with its steps, or a step that stands alone.

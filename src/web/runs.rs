@@ -25,7 +25,7 @@ const KEPT: usize = 16;
 struct Known {
     inode: u64,
     offset: u64,
-    run: Run,
+    run: Arc<Run>,
 }
 
 type Entry = Arc<Mutex<Known>>;
@@ -35,7 +35,7 @@ pub struct Runs(Mutex<VecDeque<(JobId, Entry)>>);
 
 impl Runs {
     /// The whole run so far.
-    pub(super) async fn get(&self, job: JobId, folder: JobFolder) -> io::Result<Run> {
+    pub(super) async fn get(&self, job: JobId, folder: JobFolder) -> io::Result<Arc<Run>> {
         let entry = self.entry(job);
         tasks::blocking(move || {
             let mut known = entry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,8 @@ impl Known {
             *self = Self { inode, ..Self::default() };
         }
         if length > self.offset {
-            let run = &mut self.run;
+            // Copied only while somebody reads what it was before.
+            let run = Arc::make_mut(&mut self.run);
             self.offset = folder.read_events(self.offset, |event| run.apply(event))?;
         }
         Ok(())
@@ -95,7 +96,7 @@ mod tests {
         let runs = Runs::default();
         let texts = async || {
             let run = runs.get(JobId(1), folder.clone()).await.unwrap();
-            run.log.into_iter().map(|line| line.text).collect::<Vec<_>>().join(" ")
+            run.log.iter().map(|line| line.text.clone()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(texts().await, "");
         fs::write(&log, line(1, "one")).unwrap();

@@ -161,7 +161,7 @@ impl Web {
     }
 
     /// What a job's events add up to so far.
-    pub(super) async fn run(&self, job: JobId) -> io::Result<Run> {
+    pub(super) async fn run(&self, job: JobId) -> io::Result<Arc<Run>> {
         self.runs.get(job, self.folder(job)).await
     }
 

@@ -86,7 +86,7 @@ pub(super) async fn log(
 
 /// A run and where its video begins on its clock.
 struct Filmed {
-    run: Run,
+    run: Arc<Run>,
     epoch: Duration,
     /// How far the run has come.
     until: Duration,

@@ -1,5 +1,7 @@
 //! Whole pages from fixed data. What changed is read in the snapshot's difference.
 
+use std::sync::Arc;
+
 use crate::{
     decide::outlook::{Foretold, Outlook},
     markup::{Tail, Usuals, samples::*},
@@ -19,6 +21,7 @@ use crate::{
 const NAME: &str = "debian installer asks the right questions";
 
 fn job_view(job: Job, run: Run) -> JobView {
+    let run = Arc::new(run);
     let url = format!("/jobs/{}/video.mp4?fragments=7", job.id);
     let serial = Tail {
         name: "serial0.txt".into(),
@@ -28,6 +31,7 @@ fn job_view(job: Job, run: Run) -> JobView {
     };
     JobView {
         moment: moment(),
+        ahead: None,
         job,
         run,
         standing: Standing::default(),
@@ -63,7 +67,7 @@ fn the_queue_shows_what_runs_waits_and_has_ended() {
     let view = QueueView {
         hold: None,
         moment: moment(),
-        active: vec![(running(3, NAME), Run::of(story(None)))],
+        active: vec![(running(3, NAME), Arc::new(Run::of(story(None))))],
         waiting: vec![(waiting(4, "memtest86+", 2), Some("needs 4096 MiB".into()))],
         ahead: Ahead::default().with(JobId(3), outlook(-60, 90, 200), 12).with(
             JobId(4),
@@ -189,7 +193,7 @@ fn hostile_words_stay_words() {
         let queue = QueueView {
             hold: None,
             moment: moment(),
-            active: vec![(job.clone(), run.clone())],
+            active: vec![(job.clone(), Arc::new(run.clone()))],
             waiting: vec![(job.clone(), Some(words.into()))],
             ahead: Ahead::default(),
             waiting_in_all: 1,

@@ -260,6 +260,23 @@ async fn a_retry_waits_durably_holds_the_bundle_and_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_retry_goes_with_its_rule() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    store.put_rule(rule("r", "x"), false).await.unwrap();
+    let id = fail(&store, 1, "x", ON).await;
+    assert_eq!(store.pending_retries(9).await.unwrap().len(), 1);
+    store.put_rule(KnownRule { enabled: false, ..rule("r", "x") }, true).await.unwrap();
+    let due = store.retry_due(id, Uuid::from_u128(70)).await;
+    assert!(matches!(due, Err(StoreError::NotDue(_))), "{due:?}");
+    assert_eq!(store.pending_retries(9).await.unwrap(), []);
+    let why = store.standing(id).await.unwrap().not_retried.unwrap();
+    assert_eq!(why, "rule r was switched off before it was due");
+    store.check_consistent().unwrap();
+    writer.close().await;
+}
+
+#[tokio::test]
 async fn a_person_may_retry_what_has_ended_and_still_has_its_bundle() {
     let folder = tempdir().unwrap();
     let (store, writer) = open(&folder.path().join("s"));
@@ -426,7 +443,10 @@ async fn carry_out(store: &Store, n: u64, op: Op) {
         Op::Drop { kind } => drop(store.remove_rule(&format!("known-{}", words(kind))).await),
         Op::Due { job } => {
             let due = store.pending_retries(99).await.unwrap();
-            let is_due = due.iter().any(|due| due.job == JobId(job));
+            // With its rule the wish for a retry is gone.
+            let rules = store.rules().await.unwrap();
+            let is_wanted = |name: &str| rules.iter().any(|rule| rule.name == name);
+            let is_due = due.iter().any(|due| due.job == JobId(job) && is_wanted(&due.rule));
             let made = store.retry_due(JobId(job), Uuid::from_u128(u128::from(n))).await;
             assert_eq!(made.is_ok(), is_due, "{made:?}");
         }

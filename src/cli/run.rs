@@ -54,7 +54,7 @@ pub(super) struct Args {
     /// Reports to write into it, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "html", value_name = "FORMAT")]
     report: Vec<Format>,
-    /// What the job is held to, as MEASURE[@PLACE]=VALUE[:MODE]; may be given several times
+    /// What the job is held to, as MEASURE=VALUE:MODE or MEASURE@PLACE=VALUE:MODE; may be given several times
     ///
     /// A measure is job_time, part_time, module_time, step_time, key_to_screen, frame_lag or
     /// match_time, with a time; or guest_wait, with a share. A mode is watch, which tells, or stop,

@@ -1,6 +1,6 @@
 //! Plays the queue forward: when each job will start and end if jobs take as long as they usually do.
 //!
-//! The play is [`plan`]'s own choice at each end of a job, so what it foretells is what will happen as
+//! The play is [`plan()`]'s own choice at each end of a job, so what it foretells is what will happen as
 //! long as the times come true and nobody sends another job. It is played twice, with what half of the
 //! runs stay within and with what nearly all do.
 

@@ -19,6 +19,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
@@ -50,6 +51,8 @@ use crate::{
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
 const WAITING: usize = 64;
+/// How long a dead appliance's store may still be held.
+const STILL_HELD: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -109,6 +112,22 @@ fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal, AppError>
     signal(kind).map_err(|source| AppError::Signals { source })
 }
 
+/// Opens the store. One that somebody has open is tried for a moment longer: a child that a killed
+/// appliance had just forked holds what was open until it becomes another program.
+async fn open_store(path: PathBuf) -> Result<(Store, store::Writer), StoreError> {
+    let since = clock::Stopwatch::start();
+    loop {
+        let path = path.clone();
+        let open = tasks::blocking(move || Store::open(&path, StoreSettings::default())).await;
+        match open {
+            Err(StoreError::AlreadyOpen { .. }) if since.elapsed() < STILL_HELD => {
+                tokio::time::sleep(STILL_HELD / 20).await;
+            }
+            open => return open,
+        }
+    }
+}
+
 /// The running parts, in the order in which they close.
 struct Parts {
     address: SocketAddr,
@@ -124,11 +143,7 @@ impl Parts {
     async fn build(settings: &Settings, root: &CancellationToken) -> Result<Self, AppError> {
         let data = &settings.data;
         prepare_folders(data)?;
-        let open = {
-            let path = data.join(store::FILE);
-            tasks::blocking(move || Store::open(&path, StoreSettings::default())).await
-        };
-        let (store, writer) = open?;
+        let (store, writer) = open_store(data.join(store::FILE)).await?;
         // Only now is it certain that no other appliance uses the folder.
         clear_half_written(data)?;
         let tasks = || Tasks::new(root.child_token());

@@ -6,9 +6,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{Lends, Queued, Running, plan};
+use super::{
+    Lends, Queued, Running,
+    plan::{after, plan},
+};
 use crate::model::JobId;
 
 /// How long a job takes.
@@ -112,11 +115,6 @@ fn play(
         running.retain(|(end, _)| *end > clock);
     }
     played
-}
-
-fn after(from: Timestamp, time: Duration) -> Timestamp {
-    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-    from.checked_add(time).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@
 //! Expected ends are upper bounds (start and job timeout), so the reserved job never starts later
 //! than it would have if nothing had been started before it. `schedule` carries the [`Plan`] out.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Reason, Resource};
-use crate::model::{JobId, Needs};
+use crate::model::{Job, JobId, Needs};
 
 /// What this box gives to jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +46,29 @@ pub struct Queued {
     pub tags: Vec<String>,
 }
 
+impl Queued {
+    /// What a decision needs of a job that waits.
+    pub fn of(job: &Job) -> Self {
+        let (device_type, tags) = (job.device_type.clone(), job.tags.clone());
+        Self { id: job.id, needs: job.needs, device_type, tags }
+    }
+}
+
 /// A job that has an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     pub needs: Needs,
     pub device_type: String,
     pub expected_end: Timestamp,
+}
+
+impl Running {
+    /// Expected to end when its time is up, at the latest.
+    pub fn of(job: &Job) -> Self {
+        let from = job.started.unwrap_or(job.submitted);
+        let expected_end = after(from, job.needs.at_most);
+        Self { needs: job.needs, device_type: job.device_type.clone(), expected_end }
+    }
 }
 
 /// What is to be done.
@@ -76,7 +93,7 @@ pub fn plan<'a>(
     let mut reserved: Option<(JobId, Timestamp)> = None;
     let mut plan = Plan::default();
     for job in waiting {
-        let end = after(now, job.needs);
+        let end = after(now, job.needs.at_most);
         let reason = match (house.refuses(job), house.short_of(&job.needs), reserved) {
             (Some(reason), _, _) => reason,
             (None, None, Some((first, at))) if end > at => Reason::Behind { job: first },
@@ -100,10 +117,10 @@ pub fn plan<'a>(
     plan
 }
 
-/// The latest a job that starts now may end.
-fn after(now: Timestamp, needs: Needs) -> Timestamp {
-    let longest = SignedDuration::try_from(needs.at_most).unwrap_or(SignedDuration::MAX);
-    now.checked_add(longest).unwrap_or(Timestamp::MAX)
+/// As late as there is a time, where it is too far away.
+pub(super) fn after(from: Timestamp, time: Duration) -> Timestamp {
+    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    from.checked_add(time).unwrap_or(Timestamp::MAX)
 }
 
 #[derive(Debug, Clone, Copy)]

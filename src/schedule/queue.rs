@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     decide::{Lends, Plan, Queued, Running, plan},
@@ -25,18 +25,12 @@ impl Queue {
     /// Takes in a job as it is now; what was known of it before is forgotten.
     pub(super) fn note(&mut self, job: &Job) {
         self.forget(job.id);
-        let needs = job.needs;
-        let device_type = job.device_type.clone();
         if job.state == JobState::Waiting {
             let place = (u8::MAX - job.priority.0, job.id);
-            let tags = job.tags.clone();
             self.places.insert(job.id, place);
-            self.waiting.insert(place, Queued { id: job.id, needs, device_type, tags });
+            self.waiting.insert(place, Queued::of(job));
         } else if job.state.is_active() {
-            let from = job.started.unwrap_or(job.submitted);
-            let longest = SignedDuration::try_from(needs.at_most).unwrap_or(SignedDuration::MAX);
-            let expected_end = from.checked_add(longest).unwrap_or(Timestamp::MAX);
-            self.running.insert(job.id, Running { needs, device_type, expected_end });
+            self.running.insert(job.id, Running::of(job));
         }
     }
 

@@ -82,17 +82,12 @@ impl Ahead {
             let (takes, runs) = past.of(web, job).await?;
             known.insert(job.id, runs);
             let started = job.started.unwrap_or(job.submitted);
-            let longest = jiff::SignedDuration::try_from(job.needs.at_most).unwrap_or_default();
-            let expected_end = started.checked_add(longest).unwrap_or(jiff::Timestamp::MAX);
-            let (needs, device_type) = (job.needs, job.device_type.clone());
-            let running = Running { needs, device_type, expected_end };
-            underway.push(Underway { id: job.id, running, started, takes });
+            underway.push(Underway { id: job.id, running: Running::of(job), started, takes });
         }
         for job in waiting.iter().take(AHEAD) {
             let (takes, runs) = past.of(web, job).await?;
             known.insert(job.id, runs);
-            let (device_type, tags) = (job.device_type.clone(), job.tags.clone());
-            queued.push((Queued { id: job.id, needs: job.needs, device_type, tags }, takes));
+            queued.push((Queued::of(job), takes));
         }
         let all = outlook(clock::now(), &queued, &underway, &web.schedule.lends());
         Ok(Self(all.into_iter().map(|(id, one)| (id, (one, known[&id]))).collect()))

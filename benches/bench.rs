@@ -12,6 +12,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to a person")]
 
 mod appliance;
+mod decide;
 mod installer;
 mod needles;
 mod reaction;
@@ -25,11 +26,12 @@ mod video;
 use std::{env, process::ExitCode};
 
 /// Name, and what measures it.
-const BENCHES: [(&str, fn()); 9] = [
+const BENCHES: [(&str, fn()); 10] = [
     ("reaction", reaction::run),
     ("rest", rest::run),
     ("submit", submit::run),
     ("installer", installer::run),
+    ("decide", decide::run),
     ("store", store::run),
     ("appliance", appliance::run),
     ("needles", needles::run),

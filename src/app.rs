@@ -30,23 +30,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli, clock,
-    config::{Host, LogForm, Settings, SettingsError},
-    decide::{DeviceType, Lends},
+    config::{ConfigError, DevicesFile, Host, LogForm, Settings, SettingsError, read_devices},
     doctor::{self, Keeper},
     handbook::Handbook,
     insight::Insight,
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
-        Acceleration, Cause, Code, Command, EngineLog, EngineOrder, Job, JobState, Limit, NewJob,
-        WayIn, Who, with_causes,
+        Acceleration, After, Cause, Code, Command, Conditions, Device, DeviceStatus, EngineLog,
+        EngineOrder, Idempotency, Job, JobState, Limit, Lineage, NewJob, Submitter, WayIn, Who,
+        problem::{Place, Problem},
+        with_causes,
     },
     schedule,
-    store::{self, Store, StoreError, StoreSettings},
+    store::{self, DeviceChange, Store, StoreError, StoreSettings},
     supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
     upkeep::{Shelver, Upkeep},
-    web::{About, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
+    web::{About, ResubmitRequest, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
@@ -62,6 +63,8 @@ pub enum AppError {
     Host(#[from] SettingsError),
     #[error("could not open the store")]
     Store(#[from] StoreError),
+    #[error("could not read the devices file")]
+    Devices(#[from] ConfigError),
     #[error("could not open the inbox")]
     Inbox(#[from] InboxError),
     #[error("could not listen at {at}")]
@@ -172,18 +175,21 @@ impl Parts {
         engines.spawn(supervisor.run(wished, engines.stop.clone()));
 
         doors.spawn(service::keep_told(store.clone(), held.clone(), doors.stop.clone()));
-        let lends = lends(settings);
+        take_devices_file(&store, settings).await?;
+        let admission = Arc::new(Admission::new(data.clone(), settings.roots.clone()));
+        let (devices, labs) =
+            schedule::Devices::new(store.clone(), settings.lends, make_check(&admission)).await?;
+        queue.spawn(devices.run(queue.stop.clone()));
         let (owner, schedule) =
-            schedule::Owner::new(store.clone(), lends, wishes, held.clone()).await?;
+            schedule::Owner::new(store.clone(), labs, settings.order, wishes, held.clone()).await?;
         queue.spawn(owner.run(queue.stop.clone()));
         queue.spawn(schedule::Retries::new(store.clone()).run(queue.stop.clone()));
 
-        let admission = Arc::new(Admission::new(data.clone(), settings.roots.clone()));
         let inbox = {
             let folder = settings.inbox.clone();
             let keep_rejected = settings.keep_rejected.try_into().unwrap_or(usize::MAX);
             let inbox = InboxSettings { folder, keep_rejected };
-            let (store, gate) = (store.clone(), Gate(admission.clone()));
+            let (store, gate) = (store.clone(), Gate(admission.clone(), schedule.clone()));
             tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
         };
         let refused = inbox.refused();
@@ -204,6 +210,7 @@ impl Parts {
 
         let listener = doors::Listeners::bind(settings).await?;
         let address = listener.address;
+        let entrance = Entrance { store: store.clone(), queue: schedule.clone() };
         let web = Web {
             store: store.clone(),
             schedule: Arc::new(schedule),
@@ -214,7 +221,8 @@ impl Parts {
             watchers: watchers(handle.clone(), &doors),
             limits_changed: limits_changed(&insight, store.clone(), handle.clone(), &doors),
             insight,
-            submit: submit(admission, store),
+            submit: submit(admission.clone(), entrance.clone()),
+            resubmit: resubmit(admission, entrance),
             activity: Arc::new(move |job| handle.activity(job)),
             hosts: settings.hosts.clone(),
             about: About {
@@ -267,18 +275,58 @@ fn clear_half_written(data: &Path) -> Result<(), AppError> {
     Ok(())
 }
 
-fn lends(settings: &Settings) -> Lends {
-    let lends = settings.lends;
-    Lends {
-        memory_mib: lends.memory_mib,
-        cores: lends.cores,
-        machines: lends.machines,
-        device_types: vec![DeviceType {
-            name: job_file::DEVICE_TYPE.into(),
-            tags: Vec::new(),
-            machines: lends.machines,
-        }],
-    }
+/// Makes the store's devices those of the file, or the box itself one where none is named.
+async fn take_devices_file(store: &Store, settings: &Settings) -> Result<(), AppError> {
+    let path = settings.devices.clone();
+    let DevicesFile { types, devices } = tasks::blocking(move || read_devices(&path)).await?;
+    let usual = Device {
+        name: "local".into(),
+        device_type: job_file::DEVICE_TYPE.into(),
+        tags: [].into(),
+        memory_mib: None,
+        cores: None,
+        at_once: None,
+        description: "this box".into(),
+    };
+    let change = DeviceChange::File { types, devices, usual };
+    store.change_devices(change, "the devices file".into(), clock::now()).await?;
+    Ok(())
+}
+
+/// Reads the job that checks a device, as the appliance's own submission to it.
+fn make_check(admission: &Arc<Admission>) -> schedule::MakeCheck {
+    let admission = admission.clone();
+    Arc::new(move |status: DeviceStatus| {
+        let admission = admission.clone();
+        Box::pin(tasks::blocking(move || admit_check(&admission, &status)))
+    })
+}
+
+fn admit_check(admission: &Admission, status: &DeviceStatus) -> Result<NewJob, String> {
+    let DeviceStatus { device, kind, .. } = status;
+    let Some(check) = &kind.health_check else { return Err("there is none".into()) };
+    let unreadable = |error: &io::Error| format!("{}: {error}", check.job.display());
+    let name = check.job.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+    let source = if check.job.is_dir() {
+        bundle::Source::Folder(check.job.clone())
+    } else {
+        let file = fs::File::open(&check.job).map_err(|error| unreadable(&error))?;
+        bundle::Source::of_file(file, &name)
+    };
+    let arrival = Arrival {
+        submitter: Submitter { uid: None, name: "sutler".into() },
+        way_in: WayIn::Appliance,
+        submitted: clock::now(),
+        intake_key: None,
+    };
+    let job = admission.admit(source, &name, arrival, Options::default());
+    let job = job.map_err(|refusal| match refusal {
+        Refusal::Bundle(error) => with_causes(&error),
+        Refusal::Invalid(problems) => problems.to_string(),
+    })?;
+    let conditions =
+        Conditions { device: Some(device.name.clone()), health_check: true, ..job.conditions };
+    Ok(NewJob { device_type: device.device_type.clone(), conditions, ..job })
 }
 
 /// Has the doctor look again when a job ended for want of something.
@@ -401,18 +449,62 @@ fn watchers(handle: supervise::Handle, tasks: &Tasks) -> Watchers {
     }))
 }
 
-/// The way in of `sutler submit`.
-fn submit(admission: Arc<Admission>, store: Store) -> crate::web::Submit {
+/// The way in of whoever speaks to the API.
+fn submit(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Submit {
     Arc::new(move |request: SubmitRequest| {
-        let (admission, store) = (admission.clone(), store.clone());
+        let (admission, entrance) = (admission.clone(), entrance.clone());
         Box::pin(async move {
             let job = tasks::lasting(move || admit_tar(&admission, request)).await?;
-            let submitted = store.submit(job).await;
-            let submitted =
-                submitted.map_err(|error| SubmitRefused::Unavailable { why: error.to_string() })?;
-            Ok(Submitted { id: submitted.id, uuid: submitted.uuid })
+            entrance.enter(job).await
         })
     })
+}
+
+/// The way in of what was in before.
+fn resubmit(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Resubmit {
+    Arc::new(move |request: ResubmitRequest| {
+        let (admission, entrance) = (admission.clone(), entrance.clone());
+        Box::pin(async move {
+            let job = tasks::blocking(move || admit_again(&admission, request)).await?;
+            entrance.enter(job).await
+        })
+    })
+}
+
+/// Where a job that is well written is held against the box and made durable.
+#[derive(Clone)]
+struct Entrance {
+    store: Store,
+    queue: schedule::Handle,
+}
+
+impl Entrance {
+    async fn enter(&self, job: NewJob) -> Result<Submitted, SubmitRefused> {
+        let unavailable = |error: StoreError| SubmitRefused::Unavailable { why: error.to_string() };
+        if let Some(reason) = self.queue.standing().never(&job) {
+            let help = "`sutler device list` shows what there is";
+            return Err(refused("device_type", reason.to_string(), "a device of this box", help));
+        }
+        for After { job, .. } in &job.conditions.after {
+            if self.store.job(*job).await.map_err(unavailable)?.is_none() {
+                let help = "`sutler jobs` shows their numbers";
+                return Err(refused("after", format!("job {job}"), "a job of this box", help));
+            }
+        }
+        match self.store.submit(job).await {
+            Ok(job) => Ok(Submitted { id: job.id, uuid: job.uuid, fresh: job.fresh }),
+            Err(error @ StoreError::NoBundle(_)) => {
+                Err(refused("", error.to_string(), "what it came with", "send it with its files"))
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+/// A refusal that is no fault of the text.
+fn refused(path: &str, found: String, expected: &str, help: &str) -> SubmitRefused {
+    let problem = Problem::new(Place::start(), path, found, expected).help(help);
+    SubmitRefused::Invalid { problems: serde_json::json!([problem.to_json()]) }
 }
 
 fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, SubmitRefused> {
@@ -421,26 +513,52 @@ fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, Su
     let tar = fs::File::open(&request.tar).map_err(|error| unavailable(&error))?;
     let arrival = Arrival {
         submitter: request.submitter,
-        way_in: WayIn::Command,
+        way_in: request.way_in,
         submitted: clock::now(),
         intake_key: None,
     };
     let options = Options { strict: request.strict };
     let source = bundle::Source::Tar(Box::new(tar));
-    admission.admit(source, "bundle", arrival, options).map_err(|refusal| match refusal {
+    let job = admission.admit(source, "bundle", arrival, options);
+    let mut job = job.map_err(|refusal| match refusal {
         Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
-        Refusal::Bundle(error) => SubmitRefused::Invalid {
-            problems: serde_json::json!([{
-                "line": 1, "column": 1, "path": "",
-                "found": with_causes(&error), "expected": "a bundle this box can take",
-            }]),
-        },
+        Refusal::Bundle(error) => {
+            refused("", with_causes(&error), "a bundle this box can take", "pack it anew")
+        }
         Refusal::Invalid(problems) => SubmitRefused::Invalid { problems: problems.to_json() },
-    })
+    })?;
+    job.priority = request.priority.unwrap_or(job.priority);
+    job.conditions.after.extend(request.after);
+    job.idempotency = Some(idempotency(request.key, &job));
+    Ok(job)
+}
+
+/// By the sender's key, or by what was sent: the same bytes a moment later are an answer that was lost.
+fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
+    const A_MOMENT: Duration = Duration::from_secs(10);
+    match key {
+        Some(key) => Idempotency { key: format!("key {key}"), within: store::LONGEST_IDEMPOTENCY },
+        None => {
+            let key = format!("bytes {} {}", job.bundle, job.definition_hash);
+            Idempotency { key, within: A_MOMENT }
+        }
+    }
+}
+
+fn admit_again(admission: &Admission, request: ResubmitRequest) -> Result<NewJob, SubmitRefused> {
+    let ResubmitRequest { from, text, submitter, way_in } = request;
+    let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
+    let job = admission.admit_again(&text, from.bundle, arrival, Options::default());
+    let job = job.map_err(|problems| SubmitRefused::Invalid { problems: problems.to_json() })?;
+    // What the other one waited for may be long gone.
+    let after = if text == from.definition { Vec::new() } else { job.conditions.after };
+    let conditions = Conditions { after, ..job.conditions };
+    let lineage = Lineage { resubmitted_from: Some(from.id), ..Lineage::default() };
+    Ok(NewJob { conditions, lineage, ..job })
 }
 
 /// The way in of the inbox.
-struct Gate(Arc<Admission>);
+struct Gate(Arc<Admission>, schedule::Handle);
 
 impl Examine for Gate {
     fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
@@ -455,10 +573,14 @@ impl Examine for Gate {
             intake_key: Some(found.key),
         };
         let admitted = self.0.admit(source, &found.name, arrival, Options::default());
-        admitted.map_err(|refusal| match refusal {
+        let job = admitted.map_err(|refusal| match refusal {
             Refusal::Bundle(error) if error.is_ours() => Explanation::NotNow(with_causes(&error)),
             Refusal::Bundle(error) => Explanation::Refused(with_causes(&error)),
             Refusal::Invalid(problems) => Explanation::Refused(problems.to_string()),
-        })
+        })?;
+        match self.1.standing().never(&job) {
+            Some(reason) => Err(Explanation::Refused(format!("{reason}\n"))),
+            None => Ok(job),
+        }
     }
 }

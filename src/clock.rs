@@ -9,6 +9,17 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Waits until then; for ever, when there is no time to wait for.
+pub async fn until(at: Option<Timestamp>) {
+    match at {
+        Some(at) => {
+            let left = at.duration_since(now());
+            tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// A clock that started at zero and never goes back, for everything that is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use sutler::{
     model::{
-        Cause, Code, Digest, DiskSample, Evidence, HostLoad, IntakeKey, Job, JobId, JobState,
-        Keepsake, Kept, Needs, NewJob, Part, PartDuration, Place, Priority, Rule, Submitter,
-        Verdict, Visibility, WayIn, Who, samples_of_parts,
+        Cause, Code, Conditions, Digest, DiskSample, Evidence, HostLoad, IntakeKey, Job, JobId,
+        JobState, Keepsake, Kept, Lineage, Needs, NewJob, Part, PartDuration, Place, Priority,
+        Rule, Submitter, Verdict, Visibility, WayIn, Who, samples_of_parts,
     },
     store::{Change, Leftover, Store, StoreSettings},
 };
@@ -34,7 +34,7 @@ fn new(n: u64) -> NewJob {
         definition: format!("job_name: golden job {n}\n# zażółć\n"),
         definition_hash: Digest::of(b"definition"),
         bundle: Digest::of(b"bundle"),
-        submitter: Submitter { uid: 1000, name: "ada".into() },
+        submitter: Submitter { uid: Some(1000), name: "ada".into() },
         way_in: if from_inbox { WayIn::Inbox } else { WayIn::Command },
         submitted: at(n),
         priority: Priority(u8::try_from(n * 7 % 101).unwrap()),
@@ -49,6 +49,9 @@ fn new(n: u64) -> NewJob {
         },
         stream: Some("/public/team/installer/".into()),
         needs: Needs { memory_mib: 1024, cores: 2, at_most: Duration::from_secs(900) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: from_inbox.then(|| IntakeKey {
             device: 64_769,
             inode: n,
@@ -99,7 +102,10 @@ async fn fill(store: &Store) {
         let id = store.submit(new(n)).await.unwrap().id;
         if state.is_active() {
             let device = Some("qemu-x86_64".into());
-            store.change(id, Change::Started { at: at(100 + n), device }).await.unwrap();
+            store
+                .change(id, Change::Started { at: at(100 + n), device, decision: None })
+                .await
+                .unwrap();
             store.change(id, Change::State(state)).await.unwrap();
             store.change(id, Change::CancelAsked).await.unwrap();
         }

@@ -16,8 +16,9 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use sutler::{
     model::{
-        Candidate, Cause, Code, Digest, Event, Fact, JobId, Level, Needs, NewJob, Outcome, Part,
-        PartDuration, Priority, Submitter, Verdict, Visibility, WayIn, Who, samples_of_parts,
+        Candidate, Cause, Code, Conditions, Digest, Event, Fact, JobId, Level, Lineage, Needs,
+        NewJob, Outcome, Part, PartDuration, Priority, Submitter, Verdict, Visibility, WayIn, Who,
+        samples_of_parts,
     },
     store::{self, Change, Store, StoreSettings},
 };
@@ -84,7 +85,10 @@ pub(crate) fn job(n: u64, submitted: Timestamp) -> NewJob {
         definition: DEFINITION.into(),
         definition_hash: Digest::of(DEFINITION.as_bytes()),
         bundle,
-        submitter: Submitter { uid: 1000, name: ["ada", "grace", "linus"][index(n, 3)].into() },
+        submitter: Submitter {
+            uid: Some(1000),
+            name: ["ada", "grace", "linus"][index(n, 3)].into(),
+        },
         way_in: WayIn::Command,
         submitted,
         priority: Priority(u8::try_from(n * 7 % 101).unwrap_or(50)),
@@ -95,6 +99,9 @@ pub(crate) fn job(n: u64, submitted: Timestamp) -> NewJob {
         visibility: Visibility::Public,
         stream: Some("/public/team/installer/".into()),
         needs: Needs { memory_mib: 1024, cores: 1, at_most: Duration::from_secs(900) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: None,
     }
 }

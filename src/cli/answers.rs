@@ -7,9 +7,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::model::{
-    Cause, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept, KnownRule,
-    LimitMode, LimitOrigin, Measure, Outcome, PendingRetry, Removal, Scope, SetThreshold,
-    Submitter, Verdict,
+    Cause, DeviceHealth, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept,
+    KnownRule, LimitMode, LimitOrigin, Measure, Outcome, PendingRetry, Removal, Scope,
+    SetThreshold, Submitter, Verdict,
 };
 
 /// `GET /api/jobs`
@@ -53,6 +53,85 @@ impl Job {
     }
 }
 
+/// `POST /api/jobs/bulk`
+#[derive(Debug, Deserialize)]
+pub(super) struct Bulk {
+    pub results: Vec<BulkResult>,
+}
+
+/// What has come of one of many.
+#[derive(Debug, Deserialize)]
+pub(super) struct BulkResult {
+    pub number: JobId,
+    pub words: String,
+    #[serde(default)]
+    pub refused: bool,
+}
+
+/// `GET /api/devices`
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceList {
+    pub devices: Vec<Device>,
+}
+
+/// A device and how it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Device {
+    pub name: String,
+    pub device_type: String,
+    pub architecture: String,
+    pub tags: Vec<String>,
+    pub memory_mib: Option<u32>,
+    pub cores: Option<u32>,
+    pub at_once: Option<u32>,
+    pub description: String,
+    pub origin: String,
+    pub health: DeviceHealth,
+    pub why: String,
+    pub by: String,
+    pub since: Timestamp,
+    pub last_used: Option<Timestamp>,
+    pub last_check: Option<Timestamp>,
+    pub jobs_since_check: u32,
+    pub checking: Option<JobId>,
+    pub running: Vec<JobId>,
+}
+
+/// `GET /api/devices/{name}/log`
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceLog {
+    pub log: Vec<DeviceLine>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceLine {
+    pub at: Timestamp,
+    pub health: DeviceHealth,
+    pub words: String,
+    pub by: String,
+}
+
+/// `GET /api/device-types`
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceTypes {
+    pub device_types: Vec<DeviceKind>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceKind {
+    pub name: String,
+    pub architecture: String,
+    pub origin: String,
+    pub health_check: Option<DeviceCheck>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceCheck {
+    pub job: String,
+    pub every_s: Option<u64>,
+    pub after_jobs: Option<u32>,
+}
+
 /// `GET /api/plan`
 #[derive(Debug, Deserialize)]
 pub(super) struct PlanAnswer {
@@ -91,6 +170,8 @@ pub(super) struct Foretold {
 pub(super) struct Record {
     #[serde(flatten)]
     pub job: Job,
+    #[serde(default)]
+    pub definition: String,
     pub run: Run,
     #[serde(default)]
     pub removed: Vec<Removal>,

@@ -9,6 +9,7 @@ use super::{
     cancel,
     client::Client,
     config::{self, ConfigCommand},
+    device::{self, DeviceCommand},
     disk, doctor, encode_video, engine,
     error::CliError,
     generate::{self, CompletionsArgs, GenerateCommand},
@@ -18,7 +19,7 @@ use super::{
     needle::{self, NeedleCommand},
     new,
     output::say,
-    plan, render, report, retry, run, schema,
+    plan, priority, render, report, resubmit, retry, run, schema,
     serve::{self, Appliance},
     show, shrink_screens, stats, stop_jobs,
     store::{self, StoreCommand},
@@ -120,6 +121,11 @@ enum Command {
     Report(report::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
+    Priority(priority::Args),
+    Resubmit(resubmit::Args),
+    /// See and change what jobs run on, and how it is
+    #[command(subcommand)]
+    Device(DeviceCommand),
     Keep(keep::Args),
     /// Name failures that are known, try and apply rules, see those nobody knows
     #[command(subcommand)]
@@ -223,6 +229,15 @@ impl Cli {
             }
             Command::Cancel(args) => {
                 ask(&common, async |client, json| cancel::run(&args, client, json).await)
+            }
+            Command::Priority(args) => {
+                ask(&common, async |client, json| priority::run(&args, client, json).await)
+            }
+            Command::Resubmit(args) => {
+                ask(&common, async |client, json| resubmit::run(&args, client, json).await)
+            }
+            Command::Device(command) => {
+                ask(&common, async |client, json| device::run(&command, client, json).await)
             }
             Command::Keep(args) => {
                 ask(&common, async |client, json| keep::run(&args, client, json).await)

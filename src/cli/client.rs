@@ -28,6 +28,15 @@ const PIECE: usize = 64 << 10;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
+/// What goes with a request.
+struct Sent<'a> {
+    /// Its media type.
+    kind: &'static str,
+    /// By which the appliance knows it when it comes twice.
+    key: Option<&'a str>,
+    body: Body,
+}
+
 pub(super) struct Client {
     /// Best first; one of them answers.
     sockets: Vec<PathBuf>,
@@ -74,14 +83,15 @@ impl Client {
     ) -> Result<Answer<T>, CliError> {
         let bytes = Bytes::from(document.to_string());
         let body = Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
-        let sent = Some(("application/json", body));
+        let sent = Some(Sent { kind: "application/json", key: None, body });
         answer(self.send(Method::POST, path, sent).await?).await
     }
 
-    /// Sends a bundle.
+    /// Sends a bundle. With the same key it is the same job, however often it is sent.
     pub(super) async fn send_tar<T: DeserializeOwned>(
         &self,
         path: &str,
+        key: &str,
         tar: File,
     ) -> Result<Answer<T>, CliError> {
         let file = tokio::fs::File::from_std(tar);
@@ -90,7 +100,8 @@ impl Client {
             let length = (&mut file).take(PIECE as u64).read_to_end(&mut piece).await?;
             Ok((length > 0).then(|| (Frame::data(Bytes::from(piece)), file)))
         });
-        let sent = Some(("application/x-tar", StreamBody::new(pieces).boxed_unsync()));
+        let body = StreamBody::new(pieces).boxed_unsync();
+        let sent = Some(Sent { kind: "application/x-tar", key: Some(key), body });
         answer(self.send(Method::POST, path, sent).await?).await
     }
 
@@ -119,7 +130,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        sent: Option<(&'static str, Body)>,
+        sent: Option<Sent<'_>>,
     ) -> Result<Response<Incoming>, CliError> {
         let lost = |source| CliError::Lost { source };
         let io = TokioIo::new(self.connect().await?);
@@ -131,8 +142,11 @@ impl Client {
             Request::builder().method(method).uri(path).header(header::HOST, "localhost");
         let nothing = || Empty::new().map_err(|never| match never {}).boxed_unsync();
         let body = match sent {
-            Some((kind, body)) => {
+            Some(Sent { kind, key, body }) => {
                 request = request.header(header::CONTENT_TYPE, kind);
+                if let Some(key) = key {
+                    request = request.header("idempotency-key", key);
+                }
                 body
             }
             None => nothing(),

@@ -49,6 +49,8 @@ pub(super) enum CliError {
     NotPacked { source: BundleError },
     #[error("the appliance answered something that is no text")]
     NotText,
+    #[error("{editor} ended with a failure; nothing was sent")]
+    NotEdited { editor: String },
     #[error("there is no report of {}", folder.display())]
     NoResults { folder: PathBuf, source: NoResults },
     #[error("could not write {}", path.display())]
@@ -141,6 +143,7 @@ impl CliError {
             Self::NotUnderstood { .. }
             | Self::Log { .. }
             | Self::NotText
+            | Self::NotEdited { .. }
             | Self::Start { .. }
             | Self::Engine { .. }
             | Self::EngineFailed { .. }
@@ -184,6 +187,7 @@ impl CliError {
             | Self::Lost { .. }
             | Self::NotUnderstood { .. }
             | Self::NotText
+            | Self::NotEdited { .. }
             | Self::NoResults { .. }
             | Self::Report { .. }
             | Self::Settings(_)

@@ -9,13 +9,15 @@ use super::{
     error::CliError,
     local::{Local, examine, find},
     output::{self, say},
-    render, wait,
+    priority, render, wait,
 };
 use crate::{
     job_file::{
         Options,
         bundle::{Limits, pack},
     },
+    model::JobId,
+    proto::query,
     tasks,
 };
 
@@ -27,6 +29,7 @@ Examples:
   sutler submit installer/          the job.yaml in a folder
   sutler submit installer.tar.zst   a bundle that is packed already
   sutler submit --wait job.yaml     until it has ended, with its verdict's exit code
+  sutler submit --after 7 job.yaml  when job 7 has passed
 
 Ends with 65 when the job is not valid.")]
 pub(super) struct Args {
@@ -35,6 +38,20 @@ pub(super) struct Args {
     /// Wait until the job has ended
     #[arg(long)]
     wait: bool,
+    /// Start only when this job has passed; may be said more than once
+    #[arg(long, value_name = "NUMBER")]
+    after: Vec<JobId>,
+    /// Start only when this job has ended, however it does
+    #[arg(long, value_name = "NUMBER")]
+    after_end: Vec<JobId>,
+    /// low, medium, high or 0 to 100, whatever the job file says
+    #[arg(long, value_name = "PRIORITY", value_parser = priority::points)]
+    priority: Option<u8>,
+    /// Sent again with the same key within a day, it is the same job
+    ///
+    /// For programs that may have to send a job twice. Without one, each call makes a job.
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    key: Option<String>,
     /// Take unknown keys in LAVA's blocks for errors, too
     #[arg(long)]
     strict: bool,
@@ -45,8 +62,7 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     // The appliance's own folder and roots count, which may not be the ones of this account.
     let status = client.status().await?;
     let tar = tasks::blocking(move || bundle(file, strict, &status)).await?;
-    let path = format!("/api/jobs?strict={strict}");
-    let answer = client.send_tar::<Submitted>(&path, tar).await?;
+    let answer = client.send_tar::<Submitted>(&args.path(), &args.key(), tar).await?;
     let Submitted { number, url } = &answer.read;
     if !args.wait {
         if json {
@@ -61,6 +77,38 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
         say(&format!("job {number} is accepted\n"));
     }
     wait::until_ended(&JobName::from(*number), false, client, json).await
+}
+
+impl Args {
+    fn path(&self) -> String {
+        let numbers = |jobs: &[JobId]| {
+            let numbers: Vec<_> = jobs.iter().map(JobId::to_string).collect();
+            (!numbers.is_empty()).then(|| numbers.join(","))
+        };
+        let (after, ended) = (numbers(&self.after), numbers(&self.after_end));
+        let priority = self.priority.map(|points| points.to_string());
+        let strict = self.strict.to_string();
+        query::address(
+            "/api/jobs",
+            &[
+                ("strict", Some(strict.as_str())),
+                ("after", after.as_deref()),
+                ("after_ended", ended.as_deref()),
+                ("priority", priority.as_deref()),
+            ],
+        )
+    }
+
+    /// One of its own for each call, so that what the client sends again is not another job.
+    fn key(&self) -> String {
+        self.key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+    }
+}
+
+/// Text that a header may hold.
+fn key(text: &str) -> Result<String, &'static str> {
+    let fine = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fine.then(|| text.to_owned()).ok_or("a key is made of 1 to 255 letters, digits and signs")
 }
 
 /// The tar to send, from its beginning.

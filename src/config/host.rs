@@ -65,6 +65,15 @@ impl Host {
         Ok(share.join("sutler"))
     }
 
+    /// The file this account's devices are named in, when it exists and no other is named.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoHome`] for an account that has no place for one.
+    pub fn default_devices(&self) -> Result<PathBuf, SettingsError> {
+        let file = self.default_file().ok_or(SettingsError::NoHome)?;
+        Ok(file.with_file_name("devices.toml"))
+    }
+
     /// The file this account's settings are read from, when it exists and no other is named.
     pub fn default_file(&self) -> Option<PathBuf> {
         if self.is_system {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{
     LogForm, Settings,
     knob::{
-        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Quantile, Slot, Switch,
-        Wait, age, size,
+        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Points, Quantile, Slot,
+        Switch, Wait, age, size,
     },
 };
 use crate::model::LimitMode;
@@ -21,6 +21,7 @@ pub(super) struct Asked {
     pub listen: Option<SocketAddr>,
     pub hosts: Option<Vec<HostName>>,
     pub roots: Option<Vec<PathBuf>>,
+    pub devices: Option<PathBuf>,
     pub memory: Option<Auto<Mib>>,
     pub cores: Option<Auto<u32>>,
     pub machines: Option<Auto<u32>>,
@@ -34,6 +35,9 @@ pub(super) struct Asked {
     pub retry_most: Option<Count>,
     pub retry_backoff: Option<Wait>,
     pub retry_per_day: Option<Count>,
+    pub queue_point: Option<Wait>,
+    pub queue_share: Option<Points>,
+    pub queue_half_life: Option<Wait>,
     pub mode: Option<LimitMode>,
     pub quantile: Option<Quantile>,
     pub factor: Option<Factor>,
@@ -92,7 +96,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// All there is to set, in the order of the file.
-pub static KEYS: [Key; 25] = [
+pub static KEYS: [Key; 29] = [
     Key {
         name: "data",
         default: r#""/var/lib/sutler""#,
@@ -134,6 +138,14 @@ pub static KEYS: [Key; 25] = [
         show: |settings| json!(settings.roots),
     },
     Key {
+        name: "devices",
+        default: r#""/etc/sutler/devices.toml""#,
+        words: "The file that names what jobs run on; it is read when the appliance starts. Where it \
+                does not exist and no device was added with a command, the box itself is one.",
+        slot: |asked| &mut asked.devices,
+        show: |settings| json!(settings.devices),
+    },
+    Key {
         name: "guests.memory",
         default: r#""auto""#,
         words: "Memory that guests may have together. `auto` leaves the host an eighth of its own, \
@@ -155,6 +167,30 @@ pub static KEYS: [Key; 25] = [
                 them.",
         slot: |asked| &mut asked.machines,
         show: |settings| json!(settings.lends.machines),
+    },
+    Key {
+        name: "queue.point",
+        default: r#""15m""#,
+        words: "Who is next is told in points: a job's priority is 0 to 100 of them, and one that waits \
+                gains a point in this time on all that come after it. A shorter time brings the \
+                order closer to first come, first served.",
+        slot: |asked| &mut asked.queue_point,
+        show: |settings| json!(age(Some(settings.order.point))),
+    },
+    Key {
+        name: "queue.share",
+        default: "20",
+        words: "Points that the jobs of somebody who has had all of the box lately are behind those \
+                of somebody who has had nothing of it. 0 looks at priority and time only.",
+        slot: |asked| &mut asked.queue_share,
+        show: |settings| json!(settings.order.share),
+    },
+    Key {
+        name: "queue.half_life",
+        default: r#""1d""#,
+        words: "What somebody has had of the box (cores times time) counts half after this time.",
+        slot: |asked| &mut asked.queue_half_life,
+        show: |settings| json!(age(Some(settings.order.half_life))),
     },
     Key {
         name: "retention.videos",

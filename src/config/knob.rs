@@ -13,7 +13,7 @@ use crate::model::{
     quantity,
 };
 
-pub(super) use limits::{Factor, Floor, Quantile};
+pub(super) use limits::{Factor, Floor, Points, Quantile};
 
 /// What somebody wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

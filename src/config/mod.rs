@@ -13,6 +13,7 @@
 //! [`KEYS`] is the one table of all there is to set. The readers, the names of environment
 //! variables, the commented default file and the help are made of it.
 
+mod devices;
 mod document;
 mod environment;
 mod file;
@@ -20,17 +21,20 @@ mod host;
 mod keys;
 mod knob;
 mod load;
+mod order;
 mod retention;
 mod retry;
 mod sample;
 mod settings;
 mod thresholds;
 
+pub use devices::{DevicesFile, LONGEST_DEVICE_NAME, is_device_name, memory_mib, read_devices};
 pub use document::{Document, Origin};
 pub use host::{Host, SYSTEM_DATA, SYSTEM_FILE};
 pub use keys::{KEYS, Key};
 pub use knob::LogForm;
 pub use load::{CONFIG_VARIABLE, ConfigError, Flags, Loaded, check_file, likely_data, load};
+pub use order::Order;
 pub use retention::Retention;
 pub use retry::Retry;
 pub use sample::sample;

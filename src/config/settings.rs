@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
-    Host, LogForm, Retention, Retry, Thresholds,
+    Host, LogForm, Order, Retention, Retry, Thresholds,
     keys::Asked,
     knob::{
-        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Quantile, Switch, Wait,
+        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Points, Quantile, Switch,
+        Wait,
     },
 };
 
@@ -79,12 +80,15 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Jobs may read below these. The data folder is below none of them.
     pub roots: Vec<PathBuf>,
+    /// The file that names this box's devices, if it exists.
+    pub devices: PathBuf,
     pub lends: Lends,
     pub retention: Retention,
     pub thresholds: Thresholds,
     /// Refused files that are kept with their explanation.
     pub keep_rejected: u32,
     pub retry: Retry,
+    pub order: Order,
     pub log: Log,
 }
 
@@ -108,7 +112,7 @@ impl Settings {
         }
         let hosts = asked.hosts.unwrap_or_default();
         let (kept, slow) = (Retention::default(), Thresholds::default());
-        let retried = Retry::default();
+        let (retried, usual) = (Retry::default(), Order::default());
         let age = |asked: Option<Age>, usual| asked.map_or(usual, |Age(age)| age);
         Ok(Self {
             data,
@@ -116,6 +120,7 @@ impl Settings {
             listen,
             hosts: hosts.into_iter().map(|HostName(name)| name).collect(),
             roots,
+            devices: asked.devices.map_or_else(|| host.default_devices(), Ok)?,
             lends,
             retention: Retention {
                 videos: age(asked.videos, kept.videos),
@@ -137,6 +142,11 @@ impl Settings {
                 most: asked.retry_most.map_or(retried.most, |Count(count)| count),
                 backoff: asked.retry_backoff.map_or(retried.backoff, |Wait(wait)| wait),
                 per_day: asked.retry_per_day.map_or(retried.per_day, |Count(count)| count),
+            },
+            order: Order {
+                point: asked.queue_point.map_or(usual.point, |Wait(point)| point),
+                share: asked.queue_share.map_or(usual.share, |Points(share)| share),
+                half_life: asked.queue_half_life.map_or(usual.half_life, |Wait(time)| time),
             },
             log: Log {
                 level: asked.level.map_or_else(|| LOG_LEVEL.into(), |LogLevel(level)| level),

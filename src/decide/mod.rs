@@ -1,20 +1,29 @@
 //! Pure choices: given the time and the facts, they return what to do.
 
+mod dependency;
 pub mod excess;
 pub mod forecast;
+pub mod health;
 pub mod known;
+mod lab;
 pub mod outlook;
 mod plan;
 mod reason;
 pub mod retention;
 pub mod retry;
+mod shares;
 mod signature;
 pub mod slowness;
 pub mod stall;
 pub mod thinning;
 pub mod threshold;
+mod waiting;
 pub mod watch;
 
-pub use plan::{DeviceType, Lends, Plan, Queued, Running, plan};
-pub use reason::{Reason, Resource};
+pub use dependency::{Broken, Dependency, dependency};
+pub use lab::{Demand, Device, Lab, Open};
+pub use plan::{Plan, Running, Standing, Start, cost, never, plan};
+pub use reason::{Chosen, Reason, Resource};
+pub use shares::Shares;
 pub use signature::{normal, signature};
+pub use waiting::{Queued, Waiting};

@@ -4,15 +4,19 @@
 //! long as the times come true and nobody sends another job. It is played twice, with what half of the
 //! runs stay within and with what nearly all do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::{
-    Lends, Queued, Running,
+    Lab, Queued, Running, Shares, Waiting, cost,
     plan::{after, plan},
 };
-use crate::model::JobId;
+use crate::{config::Order, model::JobId};
 
 /// How long a job takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,15 +58,23 @@ pub struct Outlook {
     pub end: Foretold,
 }
 
-/// What is to come of all jobs, waiting ones best first. A job that cannot run on this box has none.
+/// Where the queue is played forward from.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    pub lab: Arc<Lab>,
+    pub shares: Shares,
+    pub order: Order,
+}
+
+/// What is to come of all jobs. A job that cannot run on this box has none.
 pub fn outlook(
     now: Timestamp,
     waiting: &[(Queued, Takes)],
     underway: &[Underway],
-    lends: &Lends,
+    scene: &Scene,
 ) -> BTreeMap<JobId, Outlook> {
-    let usual = play(now, waiting, underway, lends, |takes| takes.usual);
-    let late = play(now, waiting, underway, lends, |takes| takes.long);
+    let usual = play(now, waiting, underway, scene, |takes| takes.usual);
+    let late = play(now, waiting, underway, scene, |takes| takes.long);
     let both = usual.into_iter().filter_map(|(id, (start, end))| {
         let (late_start, late_end) = late.get(&id)?;
         // Longer times may bring a job forward: a gap it fits into opens elsewhere.
@@ -78,7 +90,7 @@ fn play(
     now: Timestamp,
     waiting: &[(Queued, Takes)],
     underway: &[Underway],
-    lends: &Lends,
+    scene: &Scene,
     time: impl Fn(Takes) -> Duration,
 ) -> BTreeMap<JobId, (Timestamp, Timestamp)> {
     let mut played = BTreeMap::new();
@@ -91,24 +103,24 @@ fn play(
         played.insert(job.id, (job.started, end));
         running.push((end, job.running.clone()));
     }
-    let takes: BTreeMap<JobId, Duration> =
-        waiting.iter().map(|(job, takes)| (job.id, time(*takes))).collect();
-    let mut waiting: Vec<&Queued> = waiting.iter().map(|(job, _)| job).collect();
+    let jobs: HashMap<JobId, &(Queued, Takes)> =
+        waiting.iter().map(|job| (job.0.id, job)).collect();
+    let mut waiting = Waiting::new(scene.order);
+    jobs.values().for_each(|(job, _)| waiting.insert(job));
+    let mut shares = scene.shares.clone();
     let mut clock = now;
     while !waiting.is_empty() {
-        let held: Vec<_> = running.iter().map(|(_, held)| held.clone()).collect();
-        let started = plan(clock, waiting.iter().copied(), &held, lends).start;
-        waiting.retain(|job| {
-            let starts = started.contains(&job.id);
-            if starts {
-                let end = after(clock, takes[&job.id]);
-                played.insert(job.id, (clock, end));
-                let expected_end = after(clock, job.needs.at_most);
-                let device_type = job.device_type.clone();
-                running.push((end, Running { needs: job.needs, device_type, expected_end }));
-            }
-            !starts
-        });
+        let held = running.iter().map(|(_, held)| held);
+        for start in plan(clock, &waiting, &shares, held, &scene.lab).start {
+            let (job, takes) = jobs[&start.id];
+            let (needs, takes) = (job.demand.needs, time(*takes));
+            let end = after(clock, takes);
+            let expected_end = after(clock, needs.at_most);
+            waiting.remove(job.id);
+            shares.charge(&job.submitter, clock, cost(&needs, takes));
+            played.insert(job.id, (clock, end));
+            running.push((end, Running { needs, device: Some(start.device), expected_end }));
+        }
         let Some(next) = running.iter().map(|(end, _)| *end).min() else { break };
         // Time goes on also where a job takes none.
         clock = next.max(clock);
@@ -122,7 +134,10 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{decide::DeviceType, model::Needs};
+    use crate::{
+        decide::{Demand, Device, Open},
+        model::{Needs, Priority},
+    };
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -130,22 +145,46 @@ mod tests {
         after(Timestamp::UNIX_EPOCH, MINUTE * minute)
     }
 
-    fn lends(memory_mib: u32, machines: u32) -> Lends {
-        let kind = DeviceType { name: "qemu".into(), tags: vec![], machines };
-        Lends { memory_mib, cores: 64, machines, device_types: vec![kind] }
+    fn scene(memory_mib: u32, machines: u32) -> Scene {
+        let device = Device {
+            name: "qemu-1".into(),
+            device_type: "qemu".into(),
+            tags: [].into(),
+            memory_mib,
+            cores: 64,
+            at_once: machines,
+            open: Open::Jobs,
+            last_used: None,
+        };
+        let lab = Lab { memory_mib, cores: 64, machines, devices: vec![device] };
+        let order = Order::default();
+        Scene { lab: Arc::new(lab), shares: Shares::new(order.half_life), order }
     }
 
     fn job(id: u64, memory_mib: u32, usual: u32, long: u32) -> (Queued, Takes) {
         let needs = Needs { memory_mib, cores: 1, at_most: MINUTE * 60 };
-        let device_type = "qemu".into();
         let takes = Takes { usual: MINUTE * usual, long: MINUTE * long };
-        (Queued { id: JobId(id), needs, device_type, tags: vec![] }, takes)
+        let demand = Demand {
+            device_type: "qemu".into(),
+            tags: [].into(),
+            device: None,
+            health_check: false,
+            needs,
+        };
+        let queued = Queued {
+            id: JobId(id),
+            demand,
+            submitter: "ada".into(),
+            submitted: at(0),
+            priority: Priority::MEDIUM,
+        };
+        (queued, takes)
     }
 
     fn underway(id: u64, started: u32, usual: u32) -> Underway {
         let needs = Needs { memory_mib: 100, cores: 1, at_most: MINUTE * 60 };
         let expected_end = after(at(started), needs.at_most);
-        let running = Running { needs, device_type: "qemu".into(), expected_end };
+        let running = Running { needs, device: Some("qemu-1".into()), expected_end };
         let takes = Takes { usual: MINUTE * usual, long: MINUTE * usual };
         Underway { id: JobId(id), running, started: at(started), takes }
     }
@@ -160,7 +199,7 @@ mod tests {
     #[test]
     fn jobs_follow_each_other_as_machines_become_free() {
         let waiting = [job(2, 100, 10, 20), job(3, 100, 5, 5), job(4, 9_999, 1, 1)];
-        let found = outlook(at(100), &waiting, &[underway(1, 90, 15)], &lends(1_000, 1));
+        let found = outlook(at(100), &waiting, &[underway(1, 90, 15)], &scene(1_000, 1));
         assert_eq!(told(&found, 1), Some([90, 90, 105, 105]));
         assert_eq!(told(&found, 2), Some([105, 105, 115, 125]));
         assert_eq!(told(&found, 3), Some([115, 125, 120, 130]));
@@ -170,7 +209,7 @@ mod tests {
     #[test]
     fn one_that_is_late_already_is_about_to_end() {
         let found =
-            outlook(at(100), &[job(2, 100, 10, 10)], &[underway(1, 40, 20)], &lends(100, 1));
+            outlook(at(100), &[job(2, 100, 10, 10)], &[underway(1, 40, 20)], &scene(100, 1));
         assert_eq!(told(&found, 1), Some([40, 40, 101, 101]));
         assert_eq!(told(&found, 2), Some([101, 101, 111, 111]));
     }
@@ -187,10 +226,10 @@ mod tests {
             let waiting: Vec<_> = (1..).zip(&jobs).map(|(id, (memory, usual, more))| {
                 job(id, *memory, *usual, usual + more)
             }).collect();
-            let lends = lends(memory, machines);
-            let found = outlook(at(0), &waiting, &[], &lends);
+            let scene = scene(memory, machines);
+            let found = outlook(at(0), &waiting, &[], &scene);
             for (job, takes) in &waiting {
-                let fits = job.needs.memory_mib <= memory;
+                let fits = job.demand.needs.memory_mib <= memory;
                 prop_assert_eq!(found.contains_key(&job.id), fits);
                 let Some(Outlook { start, end }) = found.get(&job.id) else { continue };
                 prop_assert_eq!(end.usual, after(start.usual, takes.usual));
@@ -200,10 +239,10 @@ mod tests {
                         other.start.usual <= start.usual && start.usual < other.end.usual
                     })
                 });
-                let out: Vec<_> = at_once.map(|(other, _)| other.needs.memory_mib).collect();
+                let out: Vec<_> = at_once.map(|(other, _)| other.demand.needs.memory_mib).collect();
                 prop_assert!(out.len() <= machines as usize && out.iter().sum::<u32>() <= memory);
             }
-            let first = waiting.iter().find(|(job, _)| job.needs.memory_mib <= memory);
+            let first = waiting.iter().find(|(job, _)| job.demand.needs.memory_mib <= memory);
             if let Some((first, _)) = first {
                 prop_assert_eq!(found[&first.id].start.usual, at(0));
             }

@@ -1,64 +1,35 @@
-//! Decides which waiting jobs start now, and why the others wait.
+//! Decides which waiting jobs start now and on which device, and why the others wait.
 //!
-//! The queue comes best first. A job whose device does not exist or is busy, or that no box of
-//! this size can ever hold, holds nobody up. The first job that only waits for memory, cores or a
-//! machine gets a reservation: it will start when enough running jobs are expected to have ended,
-//! and until then others start only if they are expected to end by that time. There is one
-//! reservation, for the best such job: with one for each, a hundred thousand waiting jobs would
-//! be a hundred thousand times the work, and every job becomes the best in its turn.
+//! The best job comes first; its device is, of those that fit and are idle, the one that has been used
+//! least recently. A job whose device does not exist, is out of service or busy, or that no box of this
+//! size can ever hold, holds nobody up. The first job that only waits for memory, cores or a machine gets
+//! a reservation: it will start when enough running jobs are expected to have ended, and until then
+//! others start only if they are expected to end by that time. There is one reservation, for the best
+//! such job; every job becomes the best in its turn.
 //!
-//! Expected ends are upper bounds (start and job timeout), so the reserved job never starts later
-//! than it would have if nothing had been started before it. `schedule` carries the [`Plan`] out.
+//! Expected ends are upper bounds (start and job timeout), so the reserved job never starts later than it
+//! would have if nothing had been started before it. `schedule` carries the [`Plan`] out. Why somebody
+//! waits is not part of it: a [`Standing`] says so when it is asked, so that a decision costs what it
+//! starts and not what waits.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Reason, Resource};
+use super::{Chosen, Demand, Device, Lab, Open, Reason, Resource, Shares, Waiting, waiting::Head};
 use crate::model::{Job, JobId, Needs};
-
-/// What this box gives to jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lends {
-    pub memory_mib: u32,
-    pub cores: u32,
-    /// Guests at the same time, of all types together.
-    pub machines: u32,
-    pub device_types: Vec<DeviceType>,
-}
-
-/// One kind of machine this box can be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceType {
-    pub name: String,
-    /// The name counts as one more.
-    pub tags: Vec<String>,
-    /// Guests of this type at the same time.
-    pub machines: u32,
-}
-
-/// A job that waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queued {
-    pub id: JobId,
-    pub needs: Needs,
-    pub device_type: String,
-    pub tags: Vec<String>,
-}
-
-impl Queued {
-    /// What a decision needs of a job that waits.
-    pub fn of(job: &Job) -> Self {
-        let (device_type, tags) = (job.device_type.clone(), job.tags.clone());
-        Self { id: job.id, needs: job.needs, device_type, tags }
-    }
-}
 
 /// A job that has an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     pub needs: Needs,
-    pub device_type: String,
+    /// None for one that was started by a version that knew no devices.
+    pub device: Option<String>,
     pub expected_end: Timestamp,
 }
 
@@ -67,60 +38,132 @@ impl Running {
     pub fn of(job: &Job) -> Self {
         let from = job.started.unwrap_or(job.submitted);
         let expected_end = after(from, job.needs.at_most);
-        Self { needs: job.needs, device_type: job.device_type.clone(), expected_end }
+        Self { needs: job.needs, device: job.device.clone(), expected_end }
     }
+}
+
+/// A job that starts now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    pub id: JobId,
+    pub device: String,
+    pub why: Chosen,
 }
 
 /// What is to be done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// In this order.
-    pub start: Vec<JobId>,
-    /// For each of the others, in the queue's order.
-    pub reasons: Vec<(JobId, Reason)>,
+    pub start: Vec<Start>,
     /// When a reason will be out of date though nothing has happened.
     pub wake_at: Option<Timestamp>,
+    pub standing: Standing,
 }
 
-/// Decides about all of `waiting`, best first.
+/// Decides about all of `waiting`.
 pub fn plan<'a>(
     now: Timestamp,
-    waiting: impl IntoIterator<Item = &'a Queued>,
-    running: &[Running],
-    lends: &Lends,
+    waiting: &Waiting,
+    shares: &Shares,
+    running: impl IntoIterator<Item = &'a Running>,
+    lab: &Arc<Lab>,
 ) -> Plan {
-    let mut house = House::of(running, lends);
-    let mut reserved: Option<(JobId, Timestamp)> = None;
-    let mut plan = Plan::default();
-    for job in waiting {
-        let end = after(now, job.needs.at_most);
-        let reason = match (house.refuses(job), house.short_of(&job.needs), reserved) {
-            (Some(reason), _, _) => reason,
-            (None, None, Some((first, at))) if end > at => Reason::Behind { job: first },
-            (None, None, _) => {
-                house.take(job, end);
-                plan.start.push(job.id);
-                continue;
-            }
-            (None, Some((resource, needs, free)), Some(_)) => {
-                Reason::Short { resource, needs, free }
-            }
-            (None, Some((resource, needs, free)), None) => {
-                let expected = house.frees(&job.needs, now);
-                reserved = Some((job.id, expected));
-                plan.wake_at = Some(expected).filter(|at| *at > now);
-                Reason::Reserved { resource, needs, free, expected }
-            }
-        };
-        plan.reasons.push((job.id, reason));
+    let mut standing = Standing { house: House::of(now, running, lab), reserved: None };
+    let Standing { house, reserved } = &mut standing;
+    let mut start = Vec::new();
+    if house.idle == 0 {
+        return Plan { start, wake_at: None, standing };
     }
-    plan
+    let mut shares = shares.of_now();
+    let mut heads = waiting.heads(&shares);
+    // What cannot start now cannot start later in this decision: it only gets fuller.
+    let mut refused: HashSet<&Demand> = HashSet::new();
+    while let Some(Reverse(head)) = heads.pop() {
+        if house.free.machines == 0 && reserved.is_some() {
+            break;
+        }
+        // What this one's submitter was given meanwhile has moved it back.
+        let moved = waiting.again(&head, &shares);
+        if moved > head {
+            heads.push(Reverse(moved));
+            continue;
+        }
+        let demand = head.demand();
+        if refused.contains(demand) {
+            continue;
+        }
+        house.look_up(demand);
+        let end = after(now, demand.needs.at_most);
+        let fits = house.refuses(demand).is_none();
+        let is_short = house.free.short_of(&demand.needs).is_some();
+        if fits && is_short && reserved.is_none() {
+            *reserved = Some((head.id, house.frees(&demand.needs)));
+        }
+        if !fits || is_short || reserved.is_some_and(|(_, at)| end > at) {
+            refused.insert(demand);
+            continue;
+        }
+        start.push(house.take(&head, end, shares.of(head.submitter())));
+        shares.charge(head.submitter(), now, cost(&demand.needs, demand.needs.at_most));
+        if house.idle == 0 {
+            break;
+        }
+        heads.extend(waiting.behind(&head, &shares).map(Reverse));
+    }
+    let wake_at = reserved.map(|(_, at)| at).filter(|at| *at > now);
+    Plan { start, wake_at, standing }
+}
+
+/// Why a job can never run on a box, whatever becomes free; none when it can.
+pub fn never(lab: &Arc<Lab>, demand: &Demand) -> Option<Reason> {
+    let empty = House::of(Timestamp::UNIX_EPOCH, [], lab);
+    empty.suiting(demand).is_empty().then(|| empty.unsuitable(demand)).or_else(|| {
+        let (resource, needs, lends) = Free::all_of(lab).short_of(&demand.needs)?;
+        Some(Reason::NeverFits { resource, needs, lends })
+    })
+}
+
+/// What a job of these needs costs its submitter for so long, in core-seconds.
+pub fn cost(needs: &Needs, time: Duration) -> f64 {
+    f64::from(needs.cores.max(1)) * time.as_secs_f64()
 }
 
 /// As late as there is a time, where it is too far away.
 pub(super) fn after(from: Timestamp, time: Duration) -> Timestamp {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     from.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+/// How things stand after a decision.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    house: House,
+    /// Who is next, and when there is room for it at the latest.
+    reserved: Option<(JobId, Timestamp)>,
+}
+
+impl Standing {
+    /// Who is next and has to wait for room, and when there is room for it at the latest.
+    pub const fn reserved(&self) -> Option<(JobId, Timestamp)> {
+        self.reserved
+    }
+
+    /// Why a job has not started. None when nothing keeps it: it came after the decision.
+    pub fn reason(&self, id: JobId, demand: &Demand) -> Option<Reason> {
+        if let Some(reason) = self.house.refuses(demand) {
+            return Some(reason);
+        }
+        match (self.house.free.short_of(&demand.needs), self.reserved) {
+            (Some((resource, needs, free)), Some((first, expected))) if first == id => {
+                Some(Reason::Reserved { resource, needs, free, expected })
+            }
+            (Some((resource, needs, free)), _) => Some(Reason::Short { resource, needs, free }),
+            (None, Some((first, at))) if after(self.house.now, demand.needs.at_most) > at => {
+                Some(Reason::Behind { job: first })
+            }
+            (None, _) => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +174,10 @@ struct Free {
 }
 
 impl Free {
+    const fn all_of(lab: &Lab) -> Self {
+        Self { memory_mib: lab.memory_mib, cores: lab.cores, machines: lab.machines }
+    }
+
     fn short_of(self, needs: &Needs) -> Option<(Resource, u32, u32)> {
         [
             (Resource::Memory, needs.memory_mib, self.memory_mib),
@@ -151,85 +198,187 @@ impl Free {
     }
 }
 
-/// The box as it fills up.
-struct House<'a> {
-    lends: &'a Lends,
-    types: HashMap<&'a str, &'a DeviceType>,
-    free: Free,
-    /// Machines out, by device type.
-    busy: HashMap<String, u32>,
-    ends: Vec<(Timestamp, Needs)>,
+/// One device as it fills up.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    busy: u32,
+    last_used: Option<Timestamp>,
 }
 
-impl<'a> House<'a> {
-    fn of(running: &[Running], lends: &'a Lends) -> Self {
-        let whole =
-            Free { memory_mib: lends.memory_mib, cores: lends.cores, machines: lends.machines };
-        let mut busy = HashMap::new();
+/// The box as it fills up.
+#[derive(Debug, Clone)]
+struct House {
+    now: Timestamp,
+    lab: Arc<Lab>,
+    free: Free,
+    /// As the lab's devices.
+    slots: Vec<Slot>,
+    /// Guests that all open devices together can take yet.
+    idle: u32,
+    ends: Vec<(Timestamp, Needs)>,
+    /// Which devices suit a demand, of those that were looked up.
+    suiting: HashMap<Demand, Arc<[usize]>>,
+}
+
+impl House {
+    fn of<'a>(
+        now: Timestamp,
+        running: impl IntoIterator<Item = &'a Running>,
+        lab: &Arc<Lab>,
+    ) -> Self {
+        let named: HashMap<&str, usize> =
+            lab.devices.iter().zip(0..).map(|(device, at)| (device.name.as_str(), at)).collect();
+        let slot = |device: &Device| Slot { busy: 0, last_used: device.last_used };
+        let mut house = Self {
+            now,
+            free: Free::all_of(lab),
+            slots: lab.devices.iter().map(slot).collect(),
+            idle: 0,
+            ends: Vec::new(),
+            suiting: HashMap::new(),
+            lab: lab.clone(),
+        };
         for job in running {
-            *busy.entry(job.device_type.clone()).or_default() += 1;
+            house.free = house.free.without(&job.needs);
+            house.ends.push((job.expected_end, job.needs));
+            if let Some(at) = job.device.as_ref().and_then(|name| named.get(name.as_str())) {
+                house.slots[*at].busy += 1;
+            }
         }
-        Self {
-            lends,
-            types: lends.device_types.iter().map(|kind| (kind.name.as_str(), kind)).collect(),
-            free: running.iter().fold(whole, |free, job| free.without(&job.needs)),
-            busy,
-            ends: running.iter().map(|job| (job.expected_end, job.needs)).collect(),
+        house.idle = (0..house.slots.len()).map(|at| house.room(at)).sum();
+        house
+    }
+
+    /// Guests that a device can take yet.
+    fn room(&self, at: usize) -> u32 {
+        let device = &self.lab.devices[at];
+        match device.open {
+            Open::Jobs | Open::HealthChecks => device.at_once.saturating_sub(self.slots[at].busy),
+            Open::Nobody { .. } => 0,
+        }
+    }
+
+    fn suiting(&self, demand: &Demand) -> Arc<[usize]> {
+        if let Some(known) = self.suiting.get(demand) {
+            return known.clone();
+        }
+        let suits = |at: &usize| self.lab.devices[*at].suits(demand);
+        (0..self.lab.devices.len()).filter(suits).collect()
+    }
+
+    /// Finds out which devices suit a demand that will be asked for often.
+    fn look_up(&mut self, demand: &Demand) {
+        if !self.suiting.contains_key(demand) {
+            self.suiting.insert(demand.clone(), self.suiting(demand));
         }
     }
 
     /// Why this job cannot run here now, whatever memory and cores are free.
-    fn refuses(&self, job: &Queued) -> Option<Reason> {
-        let device_type = || job.device_type.clone();
-        let Some(kind) = self.types.get(job.device_type.as_str()) else {
-            return Some(Reason::NoSuchDevice { device_type: device_type() });
-        };
-        if let Some(tag) =
-            job.tags.iter().find(|tag| **tag != kind.name && !kind.tags.contains(tag))
-        {
-            return Some(Reason::NoSuchTag { device_type: device_type(), tag: tag.clone() });
+    fn refuses(&self, demand: &Demand) -> Option<Reason> {
+        let suiting = self.suiting(demand);
+        if suiting.is_empty() {
+            return Some(self.unsuitable(demand));
         }
-        let empty = Free {
-            memory_mib: self.lends.memory_mib,
-            cores: self.lends.cores,
-            machines: self.lends.machines,
-        };
-        if let Some((resource, needs, lends)) = empty.short_of(&job.needs) {
+        if let Some((resource, needs, lends)) = Free::all_of(&self.lab).short_of(&demand.needs) {
             return Some(Reason::NeverFits { resource, needs, lends });
         }
-        let busy = self.busy.get(&job.device_type).copied().unwrap_or(0);
-        (busy >= kind.machines)
-            .then(|| Reason::DeviceBusy { device_type: device_type(), machines: kind.machines })
+        let devices = &self.lab.devices;
+        let mut open = suiting.iter().filter(|at| devices[**at].is_open_to(demand)).peekable();
+        if open.peek().is_none() {
+            let device = &devices[suiting[0]];
+            return Some(match &device.open {
+                Open::Nobody { why } => Reason::OutOfService {
+                    device: device.name.clone(),
+                    why: why.clone(),
+                    others: suiting.len() - 1,
+                },
+                Open::Jobs | Open::HealthChecks => {
+                    Reason::Unchecked { device: device.name.clone() }
+                }
+            });
+        }
+        let mut machines = 0;
+        for at in open {
+            if self.room(*at) > 0 {
+                return None;
+            }
+            machines += devices[*at].at_once;
+        }
+        Some(Reason::DeviceBusy { device_type: demand.device_type.clone(), machines })
     }
 
-    fn short_of(&self, needs: &Needs) -> Option<(Resource, u32, u32)> {
-        self.free.short_of(needs)
+    /// Why no device of this box will ever do.
+    fn unsuitable(&self, demand: &Demand) -> Reason {
+        let device_type = || demand.device_type.clone();
+        let of_type = self.lab.devices.iter().filter(|one| one.device_type == demand.device_type);
+        let of_type: Vec<_> = of_type.collect();
+        if of_type.is_empty() {
+            return Reason::NoSuchDevice { device_type: device_type() };
+        }
+        let named: Vec<_> = of_type
+            .into_iter()
+            .filter(|one| demand.device.as_ref().is_none_or(|name| *name == one.name))
+            .collect();
+        if let (Some(device), true) = (&demand.device, named.is_empty()) {
+            return Reason::NotThere { device: device.clone() };
+        }
+        let tagged: Vec<_> =
+            named.iter().copied().filter(|one| one.lacks(demand).is_none()).collect();
+        if tagged.is_empty() {
+            let lacked = named.iter().map(|one| one.lacks(demand));
+            let tag = lacked
+                .flatten()
+                .max_by_key(|tag| named.iter().filter(|one| !one.tags.contains(*tag)).count());
+            let tag = tag.cloned().unwrap_or_default();
+            return Reason::NoSuchTag { device_type: device_type(), tag };
+        }
+        let largest = Free {
+            memory_mib: tagged.iter().map(|one| one.memory_mib).max().unwrap_or(0),
+            cores: tagged.iter().map(|one| one.cores).max().unwrap_or(0),
+            machines: 1,
+        };
+        match largest.short_of(&demand.needs) {
+            Some((resource, needs, lends)) => Reason::NeverFits { resource, needs, lends },
+            // One has the memory, another the cores.
+            None => Reason::NoOneDevice { device_type: device_type() },
+        }
     }
 
-    fn take(&mut self, job: &Queued, end: Timestamp) {
-        self.free = self.free.without(&job.needs);
-        *self.busy.entry(job.device_type.clone()).or_default() += 1;
-        self.ends.push((end, job.needs));
+    /// Puts a job that fits on the device that has been used least recently.
+    fn take(&mut self, head: &Head<'_>, end: Timestamp, share: f64) -> Start {
+        let demand = head.demand();
+        let suiting = self.suiting(demand);
+        let idle = || {
+            let open = suiting.iter().filter(|at| self.lab.devices[**at].is_open_to(demand));
+            open.filter(|at| self.room(**at) > 0)
+        };
+        let at = *idle()
+            .min_by_key(|at| (self.slots[**at].last_used, &self.lab.devices[**at].name))
+            .expect("it was found to fit");
+        let idle = idle().count();
+        let why = Chosen { share, idle, last_used: self.slots[at].last_used };
+        self.free = self.free.without(&demand.needs);
+        self.slots[at].busy += 1;
+        self.slots[at].last_used = Some(self.now);
+        self.idle -= 1;
+        self.ends.push((end, demand.needs));
+        Start { id: head.id, device: self.lab.devices[at].name.clone(), why }
     }
 
     /// When these needs will fit if every running job takes as long as it may. One that has taken
     /// longer counts as about to end.
-    fn frees(&self, needs: &Needs, now: Timestamp) -> Timestamp {
+    fn frees(&self, needs: &Needs) -> Timestamp {
         let mut ends = self.ends.clone();
         ends.sort_by_key(|(end, _)| *end);
         // From the last end backwards: the box is empty then, and fills up as we go.
-        let mut free = Free {
-            memory_mib: self.lends.memory_mib,
-            cores: self.lends.cores,
-            machines: self.lends.machines,
-        };
+        let mut free = Free::all_of(&self.lab);
         for (end, other) in ends.into_iter().rev() {
             free = free.without(&other);
             if free.short_of(needs).is_some() {
-                return end.max(now);
+                return end.max(self.now);
             }
         }
-        now
+        self.now
     }
 }
 

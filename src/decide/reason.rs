@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::model::JobId;
+use crate::model::{JobId, Must};
 
 /// Why a waiting job does not start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +13,17 @@ pub enum Reason {
     Held { why: String },
     /// This box has no such device type; more memory or time will not help.
     NoSuchDevice { device_type: String },
-    /// The device type lacks a tag the job asks for.
+    /// It asks for a device that is not here.
+    NotThere { device: String },
+    /// No device of the type has a tag the job asks for.
     NoSuchTag { device_type: String, tag: String },
-    /// As many machines of this type run as may.
+    /// One device has the memory it needs, another the cores, none has both.
+    NoOneDevice { device_type: String },
+    /// No device it could run on takes jobs now; why one of them does not.
+    OutOfService { device: String, why: String, others: usize },
+    /// Whether the device is well is being found out.
+    Unchecked { device: String },
+    /// As many machines run as may on the devices that would do.
     DeviceBusy { device_type: String, machines: u32 },
     /// More than this box has, even when nothing else runs.
     NeverFits { resource: Resource, needs: u32, lends: u32 },
@@ -25,6 +33,35 @@ pub enum Reason {
     Short { resource: Resource, needs: u32, free: u32 },
     /// It would fit, but might not end before a better job can start.
     Behind { job: JobId },
+    /// Another job must have ended before.
+    After { job: JobId, must: Must },
+}
+
+/// Why a job was started when it was, and where.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Chosen {
+    /// 0 to 1: what of the box its submitter had had lately.
+    pub share: f64,
+    /// Devices that would have done.
+    pub idle: usize,
+    /// When the chosen one was last used.
+    pub last_used: Option<Timestamp>,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = self.share * 100.0;
+        write!(f, "first in the queue; its submitter has had {share:.0} % of the box lately; ")?;
+        match (self.idle, self.last_used) {
+            (1, _) => f.write_str("its device was the only one that was idle"),
+            (idle, None) => write!(f, "of {idle} idle devices this one had never been used"),
+            (idle, Some(at)) => write!(
+                f,
+                "of {idle} idle devices this one had not been used for the longest, since {}",
+                clock(at)
+            ),
+        }
+    }
 }
 
 /// What a box has only so much of.
@@ -62,9 +99,24 @@ impl fmt::Display for Reason {
             Self::NoSuchDevice { device_type } => {
                 write!(f, "this box has no device of type {device_type}")
             }
+            Self::NotThere { device } => write!(f, "this box has no device {device}"),
             Self::NoSuchTag { device_type, tag } => {
                 write!(f, "no {device_type} of this box has the tag {tag}")
             }
+            Self::NoOneDevice { device_type } => {
+                write!(f, "no one {device_type} has both the memory and the cores it needs")
+            }
+            Self::OutOfService { device, why, others: 0 } => {
+                write!(f, "{device} is out of service: {why}")
+            }
+            Self::OutOfService { device, why, others } => {
+                write!(f, "{device} and {others} more are out of service: {why}")
+            }
+            Self::Unchecked { device } => {
+                write!(f, "whether {device} is well is being found out")
+            }
+            Self::After { job, must: Must::Pass } => write!(f, "waits for job {job} to pass"),
+            Self::After { job, must: Must::End } => write!(f, "waits for job {job} to end"),
             Self::DeviceBusy { device_type, machines } => {
                 write!(f, "every {device_type} is busy ({})", Amount(Resource::Machines, *machines))
             }

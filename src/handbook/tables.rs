@@ -114,6 +114,15 @@ pub(super) fn causes() -> String {
                 "The guest's kernel panicked.",
                 "Read the console of the job. That is a fault of the system under test.",
             ),
+            Code::NotMet => (
+                "The job was to wait for another one that has not come out as it had to.",
+                "Look at that job; then `sutler resubmit` this one.",
+            ),
+            Code::QueueTimeout => (
+                "The job waited in the queue for as long as its `timeouts: queue` allows.",
+                "Ask for less, give it a higher priority or more time; `sutler plan` shows what is \
+                 in front of it.",
+            ),
             Code::JobTimeout => (
                 "The whole job used up its time.",
                 "See which part took long. Raise `timeouts: {job: …}` if it was right to.",

@@ -10,8 +10,8 @@ use crate::{
     config::Thresholds,
     markup::samples,
     model::{
-        Job, Limit, LimitMode, LimitOrigin, Measure, NewJob, Sample, Scope, Series, SetLimit, Spot,
-        Verdict,
+        Conditions, Job, Limit, LimitMode, LimitOrigin, Lineage, Measure, NewJob, Sample, Scope,
+        Series, SetLimit, Spot, Verdict,
     },
     store::{Change, Measured, Sketch, Store, StoreSettings, Writer},
 };
@@ -56,6 +56,9 @@ impl Lab {
             visibility: job.visibility,
             stream: None,
             needs: job.needs,
+            conditions: Conditions::default(),
+            lineage: Lineage::default(),
+            idempotency: None,
             intake_key: None,
         };
         let id = self.store.submit(new).await.unwrap().id;

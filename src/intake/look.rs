@@ -184,7 +184,7 @@ fn owner(meta: &Metadata) -> Submitter {
     let uid = meta.uid();
     let name = uzers::get_user_by_uid(uid)
         .map_or_else(|| uid.to_string(), |user| user.name().to_string_lossy().into_owned());
-    Submitter { uid, name }
+    Submitter { uid: Some(uid), name }
 }
 
 fn nanos(seconds: i64, nanos: i64) -> i128 {

@@ -11,7 +11,7 @@ use super::{
     check::{Identity, Scope, check},
     read_bytes, to_new_job,
 };
-use crate::model::NewJob;
+use crate::model::{Digest, NewJob};
 
 /// Why something does not become a job.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +75,38 @@ impl Admission {
             }
         }
     }
+
+    /// A job from what another one came with, by its own text or one that was changed.
+    ///
+    /// # Errors
+    /// With all that is wrong with the text; what an older version accepted may be.
+    pub fn admit_again(
+        &self,
+        text: &str,
+        bundle: Digest,
+        arrival: Arrival,
+        options: Options,
+    ) -> Result<NewJob, Box<Problems>> {
+        let folder = self.bundles.join(bundle.to_string());
+        let submitter = identity(&arrival);
+        let scope = Scope {
+            bundle: &folder,
+            alone: false,
+            roots: &self.roots,
+            data: Some(&self.data),
+            submitter: Some(&submitter),
+        };
+        let read = read_bytes(text.as_bytes(), "job.yaml", options)?;
+        check(&read, &scope)?;
+        Ok(to_new_job(read.definition, &read.text, bundle, arrival))
+    }
 }
 
+/// Debian's `nobody`, who may read what everybody may.
+const NOBODY: u32 = 65_534;
+
 fn identity(arrival: &Arrival) -> Identity {
-    let uid = arrival.submitter.uid;
+    let uid = arrival.submitter.uid.unwrap_or(NOBODY);
     let user = uzers::get_user_by_uid(uid);
     let groups = user.and_then(|user| get_user_groups(user.name(), user.primary_group_id()));
     let gids = groups.unwrap_or_default().iter().map(uzers::Group::gid).collect();

@@ -9,6 +9,7 @@ mod actions;
 mod admit;
 pub mod bundle;
 pub mod check;
+pub mod diff;
 mod form;
 mod guest;
 mod keys;

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::{Definition, Digest, IntakeKey, Needs, NewJob, Submitter, WayIn};
+use crate::model::{
+    Conditions, Definition, Digest, IntakeKey, Lineage, Needs, NewJob, Submitter, WayIn,
+};
 
 /// How a job came in.
 #[derive(Debug, Clone)]
@@ -36,6 +38,13 @@ pub fn to_new_job(definition: Definition, text: &str, bundle: Digest, arrival: A
         visibility: definition.visibility,
         stream: definition.stream,
         needs,
+        conditions: Conditions {
+            after: definition.after,
+            queue_timeout: definition.timeouts.queue,
+            ..Conditions::default()
+        },
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key,
     }
 }
@@ -72,7 +81,7 @@ mod tests {
         let definition = read(text, "x", Options::default()).unwrap().definition;
         let submitted: Timestamp = "2024-01-02T03:04:05.678Z".parse().unwrap();
         let arrival = Arrival {
-            submitter: Submitter { uid: 7, name: "seven".into() },
+            submitter: Submitter { uid: Some(7), name: "seven".into() },
             way_in: WayIn::Command,
             submitted,
             intake_key: None,

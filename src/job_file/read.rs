@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::model::{Definition, Priority, Timeouts, Visibility};
+use crate::model::{After, Definition, JobId, Must, Priority, Timeouts, Visibility};
 
 use super::{
     Place, Problem, Problems,
@@ -26,6 +26,8 @@ pub const ACTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const LONGEST_NAME: usize = 200;
 const MOST_TAGS: usize = 50;
 const MOST_ENTRIES: usize = 1_000;
+/// Jobs that one may wait for.
+const MOST_AFTER: usize = 50;
 
 const PRIORITIES: [Choice<Priority>; 3] = [
     ("low", Priority::LOW, "0: after everybody else."),
@@ -37,6 +39,12 @@ const VISIBILITIES: [Choice<bool>; 2] = [
     ("public", true, "Everybody who may see this box."),
     ("personal", false, "Whoever submitted it."),
 ];
+const MUSTS: [Choice<Must>; 2] = [
+    ("pass", Must::Pass, "It must pass or softfail; if it ends otherwise, this job is skipped."),
+    ("end", Must::End, "It must end, however it does."),
+];
+const MUST_WORDS: [Word; 2] = words(&MUSTS);
+const JOB_NUMBER: Kind = Kind::Number { least: 1, most: u64::MAX };
 const PRIORITY_WORDS: [Word; 3] = words(&PRIORITIES);
 const VISIBILITY_WORDS: [Word; 2] = words(&VISIBILITIES);
 const NAME: Kind = Kind::Name { longest: LONGEST_NAME };
@@ -58,7 +66,7 @@ pub(super) static JOB: Form = Form {
         Key::new(
             "device_type",
             NAME,
-            "The kind of machine to run on. This version has one, `qemu-x86_64`.",
+            "The kind of device to run on; `sutler device list` shows what this box has.",
         )
         .usual(DEVICE_TYPE)
         .example("qemu-x86_64"),
@@ -68,13 +76,14 @@ pub(super) static JOB: Form = Form {
                 &Kind::Words(&PRIORITY_WORDS),
                 &Kind::Number { least: 0, most: 100 },
             ),
-            "Jobs of a higher priority start first; among equals the older one does.",
+            "Jobs of a higher priority start first, among equals the older one. A job that waits gains \
+             on all that come after it, so none waits for ever.",
         )
         .usual("medium"),
         Key::new(
             "tags",
             Kind::List { of: &NAME, least: 0, most: MOST_TAGS },
-            "What the device must have. A job that asks for a tag no device has waits, and says so.",
+            "What the device must have. A job that asks for a tag no device has is refused.",
         )
         .usual("[]")
         .example("[uefi]"),
@@ -86,6 +95,19 @@ pub(super) static JOB: Form = Form {
         )
         .usual("public"),
         Key::new("timeouts", Kind::Form(&TIMEOUTS), "How long things may take."),
+        Key::new(
+            "after",
+            Kind::List {
+                of: &Kind::Either(&JOB_NUMBER, &Kind::Form(&AFTER)),
+                least: 0,
+                most: MOST_AFTER,
+            },
+            "Jobs that must have passed before this one starts, by number. If one of them ends \
+             otherwise, this one is skipped.",
+        )
+        .usual("[]")
+        .example("[41, {job: 42, must: end}]")
+        .ours(),
         Key::new(
             "metadata",
             Kind::Map { names: "", of: &Kind::Anything, least: 0, most: MOST_ENTRIES },
@@ -154,6 +176,17 @@ static GROUP: Form = Form {
     ..Form::new("visibility", Block::Ours, "{group: [names]}")
 };
 
+static AFTER: Form = Form {
+    doc: "A job that must have ended.",
+    keys: &[
+        Key::new("job", JOB_NUMBER, "Its number on this box.")
+            .needed("the number of a job")
+            .example("42"),
+        Key::new("must", Kind::Words(&MUST_WORDS), "What must become of it.").usual("pass"),
+    ],
+    ..Form::new("after", Block::Ours, "{job: 42, must: end}")
+};
+
 static TIMEOUTS: Form = Form {
     doc: "How long things may take. What is not done in time ends as `timed_out`, and says what took \
           so long.",
@@ -168,12 +201,18 @@ static TIMEOUTS: Form = Form {
              less, when it is not given.",
         )
         .example("{minutes: 5}"),
+        Key::new(
+            "queue",
+            TIMEOUT,
+            "How long it may wait in the queue. A job that has not started by then never does. \
+             Without it a job waits as long as it must.",
+        )
+        .example("{hours: 12}"),
     ],
     ignored: &[
         ("actions", ONE_EACH),
         ("connection", ONE_EACH),
         ("connections", ONE_EACH),
-        ("queue", "a job waits in the queue until it runs or is canceled"),
     ],
     ..Form::new("timeouts", Block::Lava, "{job: 1h, action: 10m}")
 };
@@ -266,7 +305,7 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
     let visibility =
         fields.take("visibility").map_or(Some(VISIBILITY), |spot| visibility(report, &spot));
     let timeouts = fields.take("timeouts").map_or_else(
-        || Some(Timeouts { job: JOB_TIMEOUT, action: ACTION_TIMEOUT }),
+        || Some(Timeouts { job: JOB_TIMEOUT, action: ACTION_TIMEOUT, queue: None }),
         |spot| timeouts(report, &spot),
     );
     let metadata = fields.take("metadata").map(|spot| metadata(report, &spot));
@@ -277,6 +316,7 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
         Some(spot) => stream(report, &spot).map(Some),
         None => Some(None),
     };
+    let after = fields.take("after").map_or_else(|| Some(Vec::new()), |spot| after(report, &spot));
     let asked = fields.take("context").map(|spot| guest::context(report, &spot));
     let actions = fields.need(report, "actions");
     fields.finish(report);
@@ -295,6 +335,7 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
         metadata: metadata.unwrap_or_default(),
         settings,
         stream: stream?,
+        after: after?,
         actions: actions?,
     })
 }
@@ -322,6 +363,28 @@ fn tags(report: &mut Report, spot: &Spot<'_>) -> Option<Vec<String>> {
     complete.then_some(tags)
 }
 
+fn after(report: &mut Report, spot: &Spot<'_>) -> Option<Vec<After>> {
+    let list = spot.list(report, "jobs")?;
+    if list.len() > MOST_AFTER {
+        report.add(spot.problem(format!("at most {MOST_AFTER} jobs")));
+        return None;
+    }
+    let mut found = Vec::new();
+    for spot in &list {
+        let Value::Map(_) = spot.node.value else {
+            let job = spot.number(report, 1..=u64::MAX)?;
+            found.push(After { job: JobId(job), must: Must::Pass });
+            continue;
+        };
+        let mut fields = spot.fields(report, &AFTER)?;
+        let job = fields.need(report, "job").and_then(|spot| spot.number(report, 1..=u64::MAX));
+        let must = fields.take("must").map_or(Some(Must::Pass), |spot| spot.choice(report, &MUSTS));
+        fields.finish(report);
+        found.push(After { job: JobId(job?), must: must? });
+    }
+    Some(found)
+}
+
 fn visibility(report: &mut Report, spot: &Spot<'_>) -> Option<Visibility> {
     if !matches!(spot.node.value, Value::Map(_)) {
         let is_public = spot.choice(report, &VISIBILITIES)?;
@@ -347,6 +410,10 @@ fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timeouts> {
     let job =
         fields.take("job").map_or(Some(JOB_TIMEOUT), |spot| spot.timeout(report, Bare::Refused));
     let action_at = fields.take("action");
+    let queue = match fields.take("queue") {
+        Some(spot) => spot.timeout(report, Bare::Refused).map(Some),
+        None => Some(None),
+    };
     fields.finish(report);
     let action = match action_at {
         Some(spot) => {
@@ -356,7 +423,7 @@ fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timeouts> {
         }
         None => ACTION_TIMEOUT.min(job?),
     };
-    Some(Timeouts { job: job?, action })
+    Some(Timeouts { job: job?, action, queue: queue? })
 }
 
 /// Free: what is no text is kept as JSON.

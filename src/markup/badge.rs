@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{icon::icon, words};
-use crate::model::{Job, JobState, Outcome, Verdict};
+use crate::model::{DeviceHealth, Job, JobState, Outcome, Verdict};
 
 /// Verdict of an ended job, state of any other.
 pub fn badge(job: &Job) -> Markup {
@@ -27,6 +27,19 @@ pub fn state_badge(state: JobState) -> Markup {
             (icon(state.name())) span { (words::state(state)) }
         }
     }
+}
+
+/// How a device is.
+pub fn device_badge(health: DeviceHealth) -> Markup {
+    // The shapes of verdicts and states that mean as much.
+    let like = match health {
+        DeviceHealth::Good => Verdict::Passed.name(),
+        DeviceHealth::Unknown => JobState::Waiting.name(),
+        DeviceHealth::Bad => Verdict::Failed.name(),
+        DeviceHealth::Maintenance => Verdict::Softfailed.name(),
+        DeviceHealth::Retired => Verdict::Canceled.name(),
+    };
+    html! { span class=(format!("badge {like}")) { (icon(like)) span { (health) } } }
 }
 
 /// Result of a step or module; a step that runs has none yet.

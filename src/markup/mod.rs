@@ -21,7 +21,7 @@ mod timeline;
 mod vtt;
 pub mod words;
 
-pub use badge::{badge, outcome_mark, progress, state_badge, verdict_badge};
+pub use badge::{badge, device_badge, outcome_mark, progress, state_badge, verdict_badge};
 pub use cause::cause;
 pub use facts::{facts, removed};
 pub use icon::icon;

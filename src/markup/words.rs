@@ -68,6 +68,8 @@ pub const fn way_in(way: WayIn) -> &'static str {
     match way {
         WayIn::Inbox => "the inbox",
         WayIn::Command => "a command",
+        WayIn::Page => "a page",
+        WayIn::Appliance => "the appliance",
     }
 }
 
@@ -84,6 +86,8 @@ pub const fn code(code: Code) -> &'static str {
         Code::QemuDied => "QEMU ended too early",
         Code::GuestOff => "the guest powered itself off too early",
         Code::GuestPanicked => "the guest reported a panic",
+        Code::NotMet => "what it waited for did not come about",
+        Code::QueueTimeout => "it waited for too long",
         Code::JobTimeout => "the job used up its time",
         Code::ActionTimeout => "an action used up its time",
         Code::TooSlow => "it was slower than a limit allows",

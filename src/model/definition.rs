@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, JobId, Priority, TagQuery, Visibility};
+use super::{After, Digest, JobId, Priority, TagQuery, Visibility};
 
 /// A job, typed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Definition {
     pub metadata: BTreeMap<String, String>,
     pub settings: BTreeMap<String, String>,
     pub stream: Option<String>,
+    /// All of these must have ended so before it starts.
+    #[serde(default)]
+    pub after: Vec<After>,
     /// In order: any number of `deploy`, `boot` and `test`.
     pub actions: Vec<Action>,
 }
@@ -41,6 +44,9 @@ pub struct Timeouts {
     pub job: Duration,
     /// For every action that names none of its own.
     pub action: Duration,
+    /// It ends when it has waited for so long.
+    #[serde(default)]
+    pub queue: Option<Duration>,
 }
 
 /// One entry of `actions`.

@@ -68,16 +68,23 @@ impl Default for Priority {
 #[serde(rename_all = "snake_case")]
 pub enum WayIn {
     Inbox,
+    /// The `sutler` command, or another program that speaks to the API.
     Command,
+    /// A form of a page.
+    Page,
+    /// The appliance itself: a health check.
+    Appliance,
 }
 
 impl WayIn {
-    pub const ALL: [Self; 2] = [Self::Inbox, Self::Command];
+    pub const ALL: [Self; 4] = [Self::Inbox, Self::Command, Self::Page, Self::Appliance];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Inbox => "inbox",
             Self::Command => "command",
+            Self::Page => "page",
+            Self::Appliance => "appliance",
         }
     }
 }
@@ -85,7 +92,8 @@ impl WayIn {
 /// Who sent a job: the owner of the file, or the peer of the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitter {
-    pub uid: u32,
+    /// None for somebody who has no account on the box.
+    pub uid: Option<u32>,
     /// Account name at the time of submission; the number when the box knows no name.
     pub name: String,
 }
@@ -111,12 +119,53 @@ pub struct Lineage {
 }
 
 /// What the queue must know to start a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Needs {
     pub memory_mib: u32,
     pub cores: u32,
     /// The longest it may take, from its job timeout.
     pub at_most: Duration,
+}
+
+/// What else must hold before a job starts, beyond its place in the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// No other device will do.
+    pub device: Option<String>,
+    /// It finds out whether that device is well.
+    pub health_check: bool,
+    /// All of them.
+    pub after: Vec<After>,
+    /// It ends when it has waited for so long.
+    pub queue_timeout: Option<Duration>,
+}
+
+/// A job that another one waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    pub job: JobId,
+    pub must: Must,
+}
+
+/// What must become of the job that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Must {
+    /// Passed or softfailed; if it ends otherwise, what waits for it is skipped.
+    Pass,
+    /// However it ends.
+    End,
+}
+
+impl Must {
+    pub const ALL: [Self; 2] = [Self::Pass, Self::End];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::End => "end",
+        }
+    }
 }
 
 /// Load of the host, as read from `/proc` when the job ended.
@@ -164,6 +213,7 @@ pub struct Job {
     /// A further place results are to be sent to.
     pub server: Option<String>,
     pub needs: Needs,
+    pub conditions: Conditions,
     pub state: JobState,
     /// Somebody asked for it to be stopped; the engine may still be at it.
     pub cancel_asked: bool,
@@ -173,6 +223,8 @@ pub struct Job {
     pub backend: serde_json::Map<String, serde_json::Value>,
     pub lineage: Lineage,
     pub device: Option<String>,
+    /// Why it was started when it was, and there, in words.
+    pub decision: Option<String>,
     pub parts: Vec<PartDuration>,
     /// The first rule, by name, that knows why it failed: at its end, or since.
     pub known_failure: Option<String>,
@@ -207,8 +259,21 @@ pub struct NewJob {
     pub visibility: Visibility,
     pub stream: Option<String>,
     pub needs: Needs,
+    pub conditions: Conditions,
+    pub lineage: Lineage,
     /// What makes an inbox file one job however often it is seen; the command has none.
     pub intake_key: Option<IntakeKey>,
+    /// What makes a submission that is sent again the same job.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// By what a submission is known when its sender, not having heard the answer, sends it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The sender's own; two senders may have the same.
+    pub key: String,
+    /// What comes later is another job.
+    pub within: Duration,
 }
 
 /// The inbox file a job came from: committed with the job, so that a crash before the file is

@@ -5,6 +5,7 @@
 
 mod counted;
 mod definition;
+mod device;
 mod event;
 mod gauge;
 mod holdings;
@@ -23,6 +24,7 @@ mod verdict;
 
 pub use counted::*;
 pub use definition::*;
+pub use device::*;
 pub use event::*;
 pub use gauge::*;
 pub use holdings::*;

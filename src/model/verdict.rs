@@ -128,6 +128,10 @@ pub enum Code {
     GuestOff,
     /// The guest reported a panic.
     GuestPanicked,
+    /// What it was to wait for did not come about.
+    NotMet,
+    /// It waited in the queue for as long as it was to.
+    QueueTimeout,
     /// The whole job used up its time.
     JobTimeout,
     /// One action used up its time.
@@ -155,7 +159,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::NoMatch,
         Self::NoSerialMatch,
         Self::Workaround,
@@ -167,6 +171,8 @@ impl Code {
         Self::QemuDied,
         Self::GuestOff,
         Self::GuestPanicked,
+        Self::NotMet,
+        Self::QueueTimeout,
         Self::JobTimeout,
         Self::ActionTimeout,
         Self::TooSlow,
@@ -194,6 +200,8 @@ impl Code {
             Self::QemuDied => "qemu_died",
             Self::GuestOff => "guest_off",
             Self::GuestPanicked => "guest_panicked",
+            Self::NotMet => "not_met",
+            Self::QueueTimeout => "queue_timeout",
             Self::JobTimeout => "job_timeout",
             Self::ActionTimeout => "action_timeout",
             Self::TooSlow => "too_slow",

@@ -4,7 +4,9 @@ use std::{fs, io, os::unix::fs::MetadataExt};
 
 use crate::{
     job_file,
-    model::{Definition, Digest, EngineOrder, Holdings, Job, Lineage, Submitter, WayIn},
+    model::{
+        Conditions, Definition, Digest, EngineOrder, Holdings, Job, Lineage, Submitter, WayIn,
+    },
     supervise::JobFolder,
 };
 
@@ -46,10 +48,11 @@ pub fn job_of(folder: &JobFolder) -> Result<Job, NoResults> {
         priority,
         tags,
         visibility,
-        timeouts: _,
+        timeouts,
         metadata,
         settings,
         stream,
+        after,
         actions: _,
     } = order.definition;
     let began = run.started.or_else(|| log.modified().ok()?.try_into().ok()).unwrap_or_default();
@@ -63,7 +66,7 @@ pub fn job_of(folder: &JobFolder) -> Result<Job, NoResults> {
         definition_hash: Digest::of(text.as_bytes()),
         definition: text,
         bundle: Digest::of(b""),
-        submitter: Submitter { uid, name: account },
+        submitter: Submitter { uid: Some(uid), name: account },
         way_in: WayIn::Command,
         submitted: began,
         started: run.started,
@@ -78,6 +81,7 @@ pub fn job_of(folder: &JobFolder) -> Result<Job, NoResults> {
         group: None,
         server: None,
         needs,
+        conditions: Conditions { after, queue_timeout: timeouts.queue, ..Conditions::default() },
         state: run.state(),
         cancel_asked: false,
         verdict: run.end.as_ref().map(|end| end.verdict),
@@ -86,6 +90,7 @@ pub fn job_of(folder: &JobFolder) -> Result<Job, NoResults> {
         lineage: Lineage::default(),
         holdings: Holdings::default(),
         device: None,
+        decision: None,
         parts: run.part_durations(),
         known_failure: None,
         load_at_end: run.end.as_ref().and_then(|end| end.load),

@@ -1,13 +1,11 @@
 //! How everyone else speaks to the queue's owner.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{decide::Lends, model::JobId};
-
-/// Why each waiting job waits, in words for a person, newest decision.
-pub type WaitReasons = Arc<BTreeMap<JobId, String>>;
+use super::standing::Standing;
+use crate::model::JobId;
 
 /// What the owner is asked.
 #[derive(Debug)]
@@ -32,8 +30,7 @@ pub enum Refused {
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
-    pub(super) reasons: watch::Receiver<WaitReasons>,
-    pub(super) lends: Arc<Lends>,
+    pub(super) standing: watch::Receiver<Arc<Standing>>,
 }
 
 impl Handle {
@@ -46,13 +43,13 @@ impl Handle {
         answered.await.map_err(|_| Refused::Closing)?
     }
 
-    /// What is given to jobs, all together.
-    pub fn lends(&self) -> Arc<Lends> {
-        self.lends.clone()
+    /// How the queue stands.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.borrow().clone()
     }
 
-    /// Why the waiting jobs wait.
-    pub fn reasons(&self) -> WaitReasons {
-        self.reasons.borrow().clone()
+    /// The same, for whoever wants to hear when it changes.
+    pub fn standings(&self) -> watch::Receiver<Arc<Standing>> {
+        self.standing.clone()
     }
 }

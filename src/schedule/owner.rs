@@ -19,14 +19,16 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    handle::{Handle, Refused, Request, WaitReasons},
+    handle::{Handle, Refused, Request},
     queue::Queue,
+    standing::Standing,
 };
 use crate::{
     clock,
-    decide::{Lends, Reason},
+    config::Order,
+    decide::{Dependency, Lab, Start, dependency},
     gauges,
-    model::{Cause, Code, Job, JobId, JobState, Verdict, Who},
+    model::{After, Cause, Code, Job, JobId, JobState, Verdict, Who},
     store::{Change, Changed, Store, StoreError},
     supervise::Wish,
 };
@@ -37,15 +39,25 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Requests that may wait; the next one waits outside.
 const REQUESTS: usize = 64;
 
+/// Waiting jobs whose order is published.
+const FIRST: usize = 1_000;
+
+/// Ended jobs that are looked at to know who has had what of the box lately.
+const REMEMBERED: usize = 2_000;
+
 pub struct Owner {
     store: Store,
     changes: broadcast::Receiver<Changed>,
-    lends: Lends,
+    /// What there is to run jobs on, as it changes.
+    labs: watch::Receiver<Arc<Lab>>,
+    /// The same, with what we have started since.
+    lab: Arc<Lab>,
+    order: Order,
     wishes: mpsc::Sender<Wish>,
     /// While it says something nothing starts, and every waiting job says the same.
     hold: watch::Receiver<Option<String>>,
     requests: mpsc::Receiver<Request>,
-    reasons: watch::Sender<WaitReasons>,
+    standing: watch::Sender<Arc<Standing>>,
     queue: Queue,
     /// The queue may lack changes and has to be read anew.
     stale: bool,
@@ -61,19 +73,29 @@ impl Owner {
     /// When the store cannot be read.
     pub async fn new(
         store: Store,
-        lends: Lends,
+        mut labs: watch::Receiver<Arc<Lab>>,
+        order: Order,
         wishes: mpsc::Sender<Wish>,
         hold: watch::Receiver<Option<String>>,
     ) -> Result<(Self, Handle), StoreError> {
         let (sender, requests) = mpsc::channel(REQUESTS);
-        let (reasons, published) = watch::channel(WaitReasons::default());
-        let changes = store.changes();
-        let queue = Queue::default();
-        let lent = Arc::new(lends.clone());
-        let mut owner =
-            Self { store, changes, lends, wishes, hold, requests, reasons, queue, stale: true };
+        let lab = labs.borrow_and_update().clone();
+        let (standing, published) = watch::channel(Arc::new(Standing::new(lab.clone(), order)));
+        let mut owner = Self {
+            changes: store.changes(),
+            store,
+            labs,
+            lab,
+            order,
+            wishes,
+            hold,
+            requests,
+            standing,
+            queue: Queue::new(order),
+            stale: true,
+        };
         owner.read_all().await?;
-        Ok((owner, Handle { requests: sender, reasons: published, lends: lent }))
+        Ok((owner, Handle { requests: sender, standing: published }))
     }
 
     /// Until `stop`, or until nobody takes the wishes any more.
@@ -81,9 +103,10 @@ impl Owner {
         if self.cancel_again(&stop).await.is_err() {
             return;
         }
+        self.remember().await;
         loop {
             let Ok(wake_at) = self.start_what_may(&stop).await else { return };
-            let wake = until(wake_at);
+            let wake = clock::until(wake_at);
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = self.changes.recv() => self.heard(changed).await,
@@ -93,6 +116,7 @@ impl Owner {
                     }
                 }
                 Ok(()) = self.hold.changed() => {}
+                Ok(()) = self.labs.changed() => self.lab = self.labs.borrow_and_update().clone(),
                 () = wake => {}
             }
             self.hear_the_rest().await;
@@ -110,31 +134,68 @@ impl Owner {
             tracing::error!(error = &error as &dyn std::error::Error, "the queue is not known");
             return Ok(Some(clock::now() + AGAIN));
         }
+        let mut wake_at = self.end_overdue().await;
         let held = self.hold.borrow_and_update().clone();
-        if let Some(why) = held {
-            let words = Reason::Held { why }.to_string();
-            let reasons = self.queue.waiting().map(|id| (id, words.clone())).collect();
-            self.publish(reasons);
-            return Ok(None);
+        if held.is_some() {
+            self.publish(|standing| Standing { hold: held, ..standing });
+            return Ok(wake_at);
         }
-        let plan = self.queue.plan(clock::now(), &self.lends);
-        let mut reasons: BTreeMap<_, _> =
-            plan.reasons.into_iter().map(|(id, why)| (id, why.to_string())).collect();
-        let mut wake_at = plan.wake_at;
-        for id in plan.start {
-            let room = self.room(stop).await?;
-            match self.started(id).await {
+        let plan = self.queue.plan(clock::now(), &self.lab);
+        wake_at = wake_at.into_iter().chain(plan.wake_at).min();
+        let mut not_started = BTreeMap::new();
+        for start in plan.start {
+            let (id, room) = (start.id, self.room(stop).await?);
+            match self.started(start).await {
                 Ok(Some(job)) => drop(room.send(Wish::Start { job: Box::new(job) })),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%id, error = &error as &dyn std::error::Error, "not started");
-                    reasons.insert(id, format!("could not be started yet: {error}"));
+                    not_started.insert(id, format!("could not be started yet: {error}"));
                     wake_at = Some(clock::now() + AGAIN);
                 }
             }
         }
-        self.publish(reasons);
+        let decided = Some(plan.standing);
+        self.publish(|standing| Standing { decided, not_started, ..standing });
         Ok(wake_at)
+    }
+
+    /// Ends what has waited for as long as it was to. Returns when the next one will have.
+    async fn end_overdue(&mut self) -> Option<Timestamp> {
+        let now = clock::now();
+        for id in self.queue.overdue(now) {
+            let words = "it was not started in the time its queue timeout gave it";
+            let cause = Cause::new(Who::Lab, Code::QueueTimeout, words);
+            if let Err(error) = self.end_waiting(id, Verdict::TimedOut, cause).await {
+                tracing::error!(%id, error = &error as &dyn std::error::Error, "not ended");
+                return Some(now + AGAIN);
+            }
+        }
+        self.queue.next_deadline()
+    }
+
+    /// Ends a job that has no engine. One that does not wait any more is left alone.
+    async fn end_waiting(
+        &mut self,
+        id: JobId,
+        verdict: Verdict,
+        cause: Cause,
+    ) -> Result<(), StoreError> {
+        let change = Change::Ended {
+            at: clock::now(),
+            verdict,
+            cause: Some(cause),
+            backend: [("host".to_owned(), gauges::picture().into())].into_iter().collect(),
+            load: Some(gauges::load()),
+            parts: Vec::new(),
+            samples: Vec::new(),
+        };
+        let waits = self.store.job(id).await?.is_some_and(|job| job.state == JobState::Waiting);
+        if waits {
+            self.store.change(id, change).await?;
+        }
+        self.queue.forget(id, clock::now());
+        Ok(())
     }
 
     /// Room for one wish. Whoever takes them may be busy, but that must not keep us from stopping.
@@ -146,11 +207,17 @@ impl Owner {
     }
 
     /// Makes the start durable. None when the job does not wait any more.
-    async fn started(&mut self, id: JobId) -> Result<Option<Job>, StoreError> {
-        let change = Change::Started { at: clock::now(), device: None };
+    async fn started(&mut self, start: Start) -> Result<Option<Job>, StoreError> {
+        let Start { id, device, why } = start;
+        let (at, decision) = (clock::now(), Some(why.to_string()));
+        let change = Change::Started { at, device: Some(device.clone()), decision };
         match self.store.change(id, change).await {
             Ok(job) => {
-                self.queue.note(&job);
+                self.queue.runs(&job);
+                let devices = &mut Arc::make_mut(&mut self.lab).devices;
+                if let Some(used) = devices.iter_mut().find(|one| one.name == device) {
+                    used.last_used = Some(at);
+                }
                 Ok(Some(job))
             }
             Err(
@@ -188,17 +255,8 @@ impl Owner {
         let job = self.store.job(id).await?.ok_or(StoreError::NoSuchJob(id))?;
         if job.state == JobState::Waiting {
             let words = format!("canceled by {by} before it started");
-            let change = Change::Ended {
-                at: clock::now(),
-                verdict: Verdict::Canceled,
-                cause: Some(Cause::new(Who::Author, Code::Canceled, words)),
-                backend: [("host".to_owned(), gauges::picture().into())].into_iter().collect(),
-                load: Some(gauges::load()),
-                parts: Vec::new(),
-                samples: Vec::new(),
-            };
-            let job = self.store.change(id, change).await?;
-            self.queue.note(&job);
+            let cause = Cause::new(Who::Author, Code::Canceled, words);
+            self.end_waiting(id, Verdict::Canceled, cause).await?;
             return Ok(None);
         }
         self.store.change(id, Change::CancelAsked).await?;
@@ -231,7 +289,12 @@ impl Owner {
 
     async fn heard(&mut self, changed: Result<Changed, RecvError>) {
         match changed {
-            Ok(Changed { id, state: JobState::Ended, .. }) => self.queue.forget(id),
+            Ok(Changed { id, state: JobState::Ended, .. }) => {
+                self.queue.forget(id, clock::now());
+                for waiting in self.queue.waits_for(id) {
+                    self.read(waiting).await;
+                }
+            }
             // It is running here too, and from where to where does not matter.
             Ok(Changed { id, state, .. }) if state.is_active() && self.queue.is_running(id) => {}
             Ok(Changed { id, .. }) => self.read(id).await,
@@ -243,46 +306,76 @@ impl Owner {
 
     async fn read(&mut self, id: JobId) {
         match self.store.job(id).await {
-            Ok(Some(job)) => self.queue.note(&job),
-            Ok(None) => self.queue.forget(id),
+            Ok(Some(job)) => {
+                if self.note(&job).await.is_err() {
+                    self.stale = true;
+                }
+            }
+            Ok(None) => self.queue.forget(id, clock::now()),
             Err(_) => self.stale = true,
+        }
+    }
+
+    /// Takes in a job as it is now.
+    async fn note(&mut self, job: &Job) -> Result<(), StoreError> {
+        match job.state {
+            JobState::Waiting => self.note_waiting(job).await?,
+            JobState::Preparing | JobState::Running | JobState::Collecting => self.queue.runs(job),
+            JobState::Ended => self.queue.forget(job.id, clock::now()),
+        }
+        Ok(())
+    }
+
+    /// One whose dependency has broken ends here.
+    async fn note_waiting(&mut self, job: &Job) -> Result<(), StoreError> {
+        let mut found = BTreeMap::new();
+        for After { job, .. } in &job.conditions.after {
+            let stands = self.store.job(*job).await?.map(|job| (job.state, job.verdict));
+            found.insert(*job, stands);
+        }
+        match dependency(&job.conditions.after, |id| found.get(&id).copied().flatten()) {
+            Dependency::Met => self.queue.wait(job, None),
+            Dependency::Waits(after) => self.queue.wait(job, Some(after)),
+            Dependency::Broken(broken) => {
+                self.end_waiting(job.id, Verdict::Skipped, broken.cause()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has had the box lately, from the jobs that ended last.
+    async fn remember(&mut self) {
+        let Ok(page) = self.store.history(None, REMEMBERED).await else { return };
+        let now = clock::now();
+        for job in page.jobs.into_iter().rev() {
+            if let Some(time) = job.running_time(now) {
+                self.queue.remember(&job, time);
+            }
         }
     }
 
     async fn read_all(&mut self) -> Result<(), StoreError> {
         // What changes from here on is heard once more: the store is asked after the subscription.
         self.changes = self.store.changes();
-        let mut queue = Queue::default();
+        self.queue = self.queue.anew();
         for state in JobState::ALL.into_iter().filter(|state| *state != JobState::Ended) {
             let slim = |job| Job { definition: String::new(), ..job };
             for job in self.store.pick_in(state, usize::MAX, slim).await? {
-                queue.note(&job);
+                self.note(&job).await?;
             }
         }
-        self.queue = queue;
         self.stale = false;
         Ok(())
     }
 
-    fn publish(&self, reasons: BTreeMap<JobId, String>) {
-        self.reasons.send_if_modified(|published| {
-            let new = **published != reasons;
-            if new {
-                *published = Arc::new(reasons);
-            }
-            new
-        });
-    }
-}
-
-/// Never, when there is no time to wait for.
-async fn until(at: Option<Timestamp>) {
-    match at {
-        Some(at) => {
-            let left = at.duration_since(clock::now());
-            tokio::time::sleep(left.try_into().unwrap_or_default()).await;
-        }
-        None => std::future::pending().await,
+    fn publish(&self, decided: impl FnOnce(Standing) -> Standing) {
+        let standing = Standing {
+            blocked: self.queue.blocked(),
+            first: self.queue.first(FIRST),
+            shares: self.queue.shares().clone(),
+            ..Standing::new(self.lab.clone(), self.order)
+        };
+        self.standing.send_replace(Arc::new(decided(standing)));
     }
 }
 

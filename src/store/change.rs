@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use crate::model::{
-    Cause, HostLoad, Job, JobState, Keepsake, Kept, PartDuration, Rule, Sample, Verdict,
+    Cause, HostLoad, Job, JobState, Keepsake, Kept, PartDuration, Priority, Rule, Sample, Verdict,
 };
 
 /// One thing that happened to a job.
@@ -12,7 +12,9 @@ use crate::model::{
 #[expect(clippy::large_enum_variant, reason = "each is moved once and none is kept")]
 pub enum Change {
     /// An engine is being started for a waiting job: it is `preparing` from here on.
-    Started { at: Timestamp, device: Option<String> },
+    Started { at: Timestamp, device: Option<String>, decision: Option<String> },
+    /// A waiting job moves in the queue.
+    Priority(Priority),
     /// A started job has come to another state that has an engine.
     State(JobState),
     /// Somebody asked for it to be stopped.
@@ -44,6 +46,7 @@ impl Change {
     const fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "start",
+            Self::Priority(_) => "change its priority",
             Self::State(_) => "change state",
             Self::CancelAsked => "be canceled",
             Self::Requeued => "wait again",
@@ -59,6 +62,7 @@ impl Change {
         match self {
             Self::Ended { samples, .. } => std::mem::take(samples),
             Self::Started { .. }
+            | Self::Priority(_)
             | Self::State(_)
             | Self::CancelAsked
             | Self::Requeued
@@ -95,14 +99,16 @@ impl Change {
                 job.holdings.remove(what, at, rule);
             }
             _ if has_ended => return Err(StoreError::Ended(job.id)),
-            Self::Started { at, device } => {
-                if job.state != JobState::Waiting {
-                    return Err(refused);
-                }
+            Self::Started { .. } | Self::Priority(_) if job.state != JobState::Waiting => {
+                return Err(refused);
+            }
+            Self::Started { at, device, decision } => {
                 job.state = JobState::Preparing;
                 job.started = Some(at);
                 job.device = device;
+                job.decision = decision;
             }
+            Self::Priority(priority) => job.priority = priority,
             Self::State(state) => {
                 if !job.state.is_active() || !state.is_active() {
                     return Err(refused);
@@ -117,6 +123,7 @@ impl Change {
                 job.state = JobState::Waiting;
                 job.started = None;
                 job.device = None;
+                job.decision = None;
             }
             Self::Ended { at, verdict, cause, backend, load, parts, samples: _ } => {
                 job.state = JobState::Ended;

@@ -6,7 +6,9 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
 use super::{
     Counts, Inconsistency, StoreError, Totals,
+    definitions::{REFS, TEXTS},
     error::disk,
+    idempotency::{KEYS, KEYS_BY_TIME},
     known_check,
     known_tables::MARKS,
     measures,
@@ -54,6 +56,8 @@ struct Walk {
     unshelved: ReadOnlyTable<u64, ()>,
     holdings: ReadOnlyTable<u64, &'static [u8]>,
     marks: ReadOnlyTable<(u64, &'static str), bool>,
+    /// Definition to the jobs that have it.
+    definitions: BTreeMap<[u8; 32], u64>,
     counts: Counts,
     totals: Totals,
     /// Bundle to the jobs that refer to it, and the retries that wait for their time.
@@ -88,6 +92,7 @@ impl Walk {
             unshelved: txn.open_table(UNSHELVED).map_err(unreadable)?,
             holdings: txn.open_table(HOLDINGS).map_err(unreadable)?,
             marks: txn.open_table(MARKS).map_err(unreadable)?,
+            definitions: BTreeMap::new(),
             counts: Counts::default(),
             totals: Totals::default(),
             bundles: BTreeMap::new(),
@@ -104,6 +109,7 @@ impl Walk {
         self.jobs += 1;
         self.last = job.id.0;
         self.counts.states[job.state as usize] += 1;
+        *self.definitions.entry(*job.definition_hash.as_bytes()).or_default() += 1;
         if self.by_state.get(state_key(job)).map_err(unreadable)?.is_none() {
             return Err(missing("jobs-by-state"));
         }
@@ -176,6 +182,8 @@ impl Walk {
             }
         }
         self.bundles(txn)?;
+        self.definitions(txn)?;
+        idempotency_agrees(txn)?;
         let counts = read::counts(txn)?;
         if counts != self.counts {
             return Err(disagree("counts", format!("{counts:?}, not {:?}", self.counts)));
@@ -246,6 +254,22 @@ impl Walk {
         Ok(())
     }
 
+    fn definitions(&self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
+        let refs = txn.open_table(REFS).map_err(unreadable)?;
+        let texts = txn.open_table(TEXTS).map_err(unreadable)?.len().map_err(unreadable)?;
+        let mut found = BTreeMap::new();
+        for entry in refs.range::<[u8; 32]>(..).map_err(unreadable)? {
+            let (hash, jobs) = entry.map_err(unreadable)?;
+            found.insert(hash.value(), jobs.value());
+        }
+        if found != self.definitions || texts != found.len() as u64 {
+            let (found, expected) = (found.len(), self.definitions.len());
+            let what = format!("{found} of {texts} texts, not {expected}, or other jobs");
+            return Err(disagree("definitions", what));
+        }
+        Ok(())
+    }
+
     fn bundles(&mut self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
         let table = txn.open_table(BUNDLES).map_err(unreadable)?;
         let mut found = BTreeMap::new();
@@ -264,6 +288,25 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Is every key found by its time?
+fn idempotency_agrees(txn: &ReadTransaction) -> Result<(), Inconsistency> {
+    let keys = txn.open_table(KEYS).map_err(unreadable)?;
+    let by_time = txn.open_table(KEYS_BY_TIME).map_err(unreadable)?;
+    let lengths = (keys.len().map_err(unreadable)?, by_time.len().map_err(unreadable)?);
+    if lengths.0 != lengths.1 {
+        return Err(disagree("idempotency-keys", format!("{lengths:?} entries")));
+    }
+    for entry in by_time.range::<(i64, &str, &str)>(..).map_err(unreadable)? {
+        let (place, _) = entry.map_err(unreadable)?;
+        let (at, submitter, key) = place.value();
+        let found = keys.get((submitter, key)).map_err(unreadable)?.map(|found| found.value().0);
+        if found != Some(at) {
+            return Err(disagree("idempotency-keys", format!("{key} of {submitter}: {found:?}")));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn disagree(table: &'static str, what: String) -> Inconsistency {

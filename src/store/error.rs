@@ -23,6 +23,10 @@ pub enum StoreError {
     NotEnded(JobId),
     #[error("what came with job {0} was removed; it has to be submitted again")]
     NoBundle(JobId),
+    #[error("there is no device {name}")]
+    NoSuchDevice { name: String },
+    #[error("{name} is in the devices file; change it there")]
+    FromFile { name: String },
     #[error("no retry of job {0} is due")]
     NotDue(JobId),
     #[error("job {id} is {state} and cannot {change}")]
@@ -60,6 +64,8 @@ impl StoreError {
             | Self::NotEnded(_)
             | Self::NoBundle(_)
             | Self::NotDue(_)
+            | Self::NoSuchDevice { .. }
+            | Self::FromFile { .. }
             | Self::AlreadyOpen { .. }
             | Self::NewerLayout { .. }
             | Self::Damaged { .. }

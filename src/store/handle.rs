@@ -8,13 +8,14 @@ use std::{
 
 use jiff::Timestamp;
 use redb::ReadTransaction;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Change, Commits, Counts, HistoryKey, HistoryPage, Inconsistency, Leftover, Measured,
-    MeasuredJob, Occurrence, Saved, StoreError, Tally, Totals, Unmeasured, check,
+    Change, Commits, Counts, DeviceChange, HistoryKey, HistoryPage, Inconsistency, Leftover,
+    Measured, MeasuredJob, Occurrence, Saved, StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
+    devices,
     file::{Open, StoreFile},
     measures, occurrences, read, snapshot, tally, thresholds,
     writer::{Command, Outcome, Work, WriterThread},
@@ -22,8 +23,8 @@ use super::{
 use crate::{
     decide::retention::Oldest,
     model::{
-        Digest, DiskSample, Job, JobId, JobState, Keepsake, NewJob, Scope, Series, SetThreshold,
-        Shelved, Verdict,
+        DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Job, JobId,
+        JobState, Keepsake, NewJob, Scope, Series, SetThreshold, Shelved, Verdict,
     },
     tasks,
 };
@@ -71,6 +72,7 @@ pub struct Store {
     file: Arc<StoreFile>,
     commands: mpsc::Sender<Command>,
     changes: broadcast::Sender<Changed>,
+    devices: watch::Receiver<u64>,
     commits: Arc<CommitLog>,
 }
 
@@ -97,11 +99,13 @@ impl Store {
         let (sender, commands) = mpsc::channel(WAITING);
         let (changes, _) = broadcast::channel(UNHEARD);
         let commits = Arc::new(CommitLog::default());
-        let store = Self { file, commands: sender.clone(), changes, commits };
+        let (device_changes, devices) = watch::channel(0);
+        let store = Self { file, commands: sender.clone(), changes, devices, commits };
         let writer = WriterThread {
             file: store.file.clone(),
             commands,
             changes: store.changes.clone(),
+            devices: device_changes,
             commits: store.commits.clone(),
         };
         let thread = thread::Builder::new()
@@ -118,7 +122,7 @@ impl Store {
     /// [`StoreError::Disk`] or [`StoreError::Closed`]; the job is then not known to be kept, and
     /// the same may be asked again.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
-        let (job, new) = self.ask(Work::Submit(job)).await?.job();
+        let (job, new) = self.ask(Work::Submit(Box::new(job))).await?.job();
         Ok(Submitted { id: job.id, uuid: job.uuid, fresh: new })
     }
 
@@ -129,6 +133,54 @@ impl Store {
     /// does not fit, or the disk's refusal.
     pub async fn change(&self, id: JobId, change: Change) -> Result<Job, StoreError> {
         Ok(self.ask(Work::Change(id, change)).await?.job().0)
+    }
+
+    /// Changes devices or their types. Whether anything is otherwise now.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchDevice`], [`StoreError::FromFile`], or the disk's refusal.
+    pub async fn change_devices(
+        &self,
+        change: DeviceChange,
+        by: String,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        match self.ask(Work::Devices { change, by, now }).await? {
+            Outcome::Set(changed) => Ok(changed),
+            Outcome::Job { .. } | Outcome::Done | Outcome::Part(_) | Outcome::Count(_) => {
+                unreachable!("a change of devices answers whether anything is otherwise")
+            }
+        }
+    }
+
+    /// Every device, by name.
+    pub async fn devices(&self) -> Result<Vec<DeviceStatus>, StoreError> {
+        self.read(devices::all).await
+    }
+
+    /// Every device type, by name.
+    pub async fn device_types(&self) -> Result<Vec<(DeviceType, DeviceOrigin)>, StoreError> {
+        self.read(devices::types).await
+    }
+
+    /// What has happened to a device, newest first, before a time.
+    pub async fn device_log(
+        &self,
+        device: String,
+        before: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<DeviceEvent>, StoreError> {
+        self.read(move |txn| devices::log(txn, &device, before, limit)).await
+    }
+
+    /// Hears when what there is to run jobs on may be otherwise.
+    pub fn device_changes(&self) -> watch::Receiver<u64> {
+        self.devices.clone()
+    }
+
+    /// Those of these jobs that there are, in this order.
+    pub async fn jobs_of(&self, ids: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
+        self.read(move |txn| read::jobs_of(txn, &ids)).await
     }
 
     /// Notes that files which [`Change::Removed`] has announced are gone.

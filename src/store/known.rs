@@ -16,7 +16,7 @@ use crate::{
         retry::{self, Asked, Decision},
         signature,
     },
-    model::{Counted, Failure, Job, JobId, JobState, KnownRule, Lineage, NewJob},
+    model::{Conditions, Counted, Failure, Job, JobId, JobState, KnownRule, Lineage, NewJob},
 };
 
 pub(super) enum KnownWork {
@@ -134,7 +134,7 @@ fn decide_retry(
 /// Takes the retry that waits for its time away and makes the job, both or none.
 fn run_again(tables: &mut Tables<'_>, again: &Again) -> Result<Outcome, StoreError> {
     let &Again { job: id, uuid, now, ref by } = again;
-    if let Some(known) = tables.known(uuid.as_u128(), None)? {
+    if let Some(known) = tables.with_uuid(uuid)? {
         let known = tables.stored(known)?.ok_or(StoreError::NoSuchJob(known))?;
         return Ok(Outcome::Job { job: known.job, new: false });
     }
@@ -163,7 +163,7 @@ fn run_again(tables: &mut Tables<'_>, again: &Again) -> Result<Outcome, StoreErr
     };
     let lineage =
         Lineage { retried_from: Some(id), retried_by: rule.clone(), ..Lineage::default() };
-    let job = Job { lineage, ..waiting(tables.next_id()?, like(&from, uuid, now)) };
+    let job = waiting(tables.next_id()?, NewJob { lineage, ..like(&from, uuid, now) });
     let mut stored = Stored { job, intake_key: None };
     stored.round();
     tables.put(None, &stored)?;
@@ -193,6 +193,10 @@ fn like(job: &Job, uuid: Uuid, now: Timestamp) -> NewJob {
         visibility: job.visibility.clone(),
         stream: job.stream.clone(),
         needs: job.needs,
+        // What it waited for has come about.
+        conditions: Conditions { after: Vec::new(), ..job.conditions.clone() },
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: None,
     }
 }

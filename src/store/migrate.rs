@@ -6,12 +6,17 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadableTable, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::{StoreError, error::disk, tables::Tables};
+use super::{
+    StoreError,
+    error::disk,
+    record,
+    tables::{FIRST_JOBS, Tables},
+};
 use crate::{
     decide::signature,
-    model::{Counted, Failure, samples_of_parts},
+    model::{Counted, Failure, JobId, samples_of_parts},
 };
 
 /// Facts about the file: `layout`.
@@ -25,7 +30,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
 /// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
 /// | 4 | why known failures are not retried; what rules find later is counted |
-pub(super) const LAYOUT: u64 = 4;
+/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices |
+pub(super) const LAYOUT: u64 = 5;
 
 /// Jobs of an older layout that are learned from: those that ended last.
 const LEARN_FROM: usize = 50_000;
@@ -46,15 +52,20 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
         Some(found) if found > LAYOUT => {
             return Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT });
         }
-        Some(3) => adopt_late_marks(&mut Tables::open(&txn)?)?,
-        Some(found @ (1 | 2)) => {
+        Some(found @ 1..LAYOUT) => {
             let tables = &mut Tables::open(&txn)?;
+            adopt_records(&txn, tables)?;
             if found < 2 {
                 adopt_jobs(tables)?;
             }
-            adopt_failures(tables)?;
-            adopt_durations(tables)?;
-            adopt_screens(tables)?;
+            if found < 3 {
+                adopt_failures(tables)?;
+                adopt_durations(tables)?;
+                adopt_screens(tables)?;
+            }
+            if found == 3 {
+                adopt_late_marks(tables)?;
+            }
         }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
@@ -63,6 +74,19 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
     meta.insert("layout", LAYOUT).map_err(disk("opened"))?;
     drop(meta);
     txn.commit().map_err(disk("opened"))
+}
+
+/// Layouts before 5 kept a job's definition in its record, and its record in another table. The old
+/// record goes when the new one is there, so the file does not hold all of them twice.
+fn adopt_records(txn: &WriteTransaction, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut old = txn.open_table(FIRST_JOBS).map_err(disk("opened"))?;
+    while let Some((id, bytes)) = old.pop_first().map_err(disk("opened"))? {
+        let id = JobId(id.value());
+        tables.adopt_record(&record::decode_first(id, bytes.value())?)?;
+    }
+    drop(old);
+    txn.delete_table(FIRST_JOBS).map_err(disk("opened"))?;
+    Ok(())
 }
 
 /// Layout 1 knew nothing of sizes and of who refers to which bundle. The sizes are found out later,

@@ -5,6 +5,7 @@ use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use super::{
     Counts, HistoryKey, HistoryPage, Leftover, Saved, StoreError, Totals, Unmeasured,
+    definitions::Texts,
     error::disk,
     holdings,
     known_tables::{MARKS, first_mark},
@@ -28,6 +29,7 @@ pub(super) fn begin(database: &Database) -> Result<ReadTransaction, StoreError> 
 /// Whole jobs, from the tables they are in, which are opened once for a page of them.
 pub(super) struct Jobs {
     records: ReadOnlyTable<u64, &'static [u8]>,
+    definitions: Texts,
     holdings: ReadOnlyTable<u64, &'static [u8]>,
     marks: ReadOnlyTable<(u64, &'static str), bool>,
 }
@@ -36,6 +38,7 @@ impl Jobs {
     pub(super) fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
         Ok(Self {
             records: txn.open_table(JOBS).map_err(disk("read"))?,
+            definitions: Texts::open(txn)?,
             holdings: txn.open_table(HOLDINGS).map_err(disk("read"))?,
             marks: txn.open_table(MARKS).map_err(disk("read"))?,
         })
@@ -52,6 +55,7 @@ impl Jobs {
 
     pub(super) fn read(&self, id: JobId, record: &[u8]) -> Result<Stored, StoreError> {
         let mut stored = record::decode(id, record)?;
+        stored.job.definition = self.definitions.get(id, stored.job.definition_hash)?;
         if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
             stored.job.holdings = holdings::decode(id, bytes.value())?;
         }
@@ -70,6 +74,15 @@ impl Jobs {
 
 pub(super) fn job(txn: &ReadTransaction, id: JobId) -> Result<Option<Job>, StoreError> {
     Ok(Jobs::open(txn)?.get(id)?.map(|stored| stored.job))
+}
+
+pub(super) fn jobs_of(txn: &ReadTransaction, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
+    let jobs = Jobs::open(txn)?;
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(jobs.get(*id)?.map(|stored| stored.job));
+    }
+    Ok(found)
 }
 
 pub(super) fn job_by_uuid(txn: &ReadTransaction, uuid: u128) -> Result<Option<Job>, StoreError> {

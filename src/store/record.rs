@@ -1,8 +1,11 @@
 //! A job as bytes on disk.
 //!
 //! These are not the model's types: bincode's order of fields *is* the format, so nothing in this
-//! file ever changes. A new field is a `JobV2`, a new table and a step in `migrate`. Names of
+//! file ever changes. A new field is a `JobV3`, a new table and a step in `migrate`. Names of
 //! states, verdicts and causes are kept as the words the JSON has too.
+//!
+//! The definition is not part of a record: jobs are many, and most of them were started from the same
+//! few texts, which `definitions` keeps once each.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,9 +15,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::model::{
-    Cause, Code, Digest, Evidence, Failure, Holdings, HostLoad, IntakeKey, Job, JobId, JobState,
-    Lineage, Needs, Part, PartDuration, Place, Priority, Submitter, Verdict, Visibility, WayIn,
-    Who,
+    After, Cause, Code, Conditions, Digest, Evidence, Failure, Holdings, HostLoad, IntakeKey, Job,
+    JobId, JobState, Lineage, Must, Needs, Part, PartDuration, Place, Priority, Submitter, Verdict,
+    Visibility, WayIn, Who,
 };
 
 type Pairs = Vec<(String, String)>;
@@ -61,6 +64,20 @@ pub(super) struct JobV1 {
     known_failure: Option<String>,
     load: Option<LoadV1>,
     intake_key: Option<IntakeKeyV1>,
+}
+
+/// The second layout. What the first one has is where it was, but for the definition, which is empty,
+/// and the submitter's account, which here may be none.
+#[derive(Encode, Decode)]
+struct JobV2 {
+    first: JobV1,
+    submitter_uid: Option<u32>,
+    wants_device: Option<String>,
+    health_check: bool,
+    /// (number, what must become of it)
+    after: Vec<(u64, String)>,
+    queue_timeout_us: Option<u64>,
+    decision: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -122,11 +139,14 @@ impl Stored {
     /// Makes every time what a record can say, so that a job reads as it was answered.
     pub(super) fn round(&mut self) {
         let whole = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-        let Job { submitted, started, ended, needs, holdings, .. } = &mut self.job;
+        let Job { submitted, started, ended, needs, conditions, holdings, .. } = &mut self.job;
         *submitted = whole(*submitted);
         *started = started.map(whole);
         *ended = ended.map(whole);
-        needs.at_most = Duration::from_micros(micros(needs.at_most));
+        let time = &mut needs.at_most;
+        for time in [time].into_iter().chain(&mut conditions.queue_timeout) {
+            *time = Duration::from_micros(micros(*time));
+        }
         holdings.kept.iter_mut().for_each(|kept| kept.at = whole(kept.at));
         holdings.removed.iter_mut().for_each(|removal| removal.at = whole(removal.at));
     }
@@ -140,19 +160,67 @@ pub(super) const CONFIG: bincode::config::Configuration<
 > = bincode::config::standard().with_limit::<{ 256 << 20 }>();
 
 pub(super) fn encode(stored: &Stored) -> Vec<u8> {
-    bincode::encode_to_vec(JobV1::of(stored), CONFIG).expect("plain data always encodes")
+    bincode::encode_to_vec(JobV2::of(stored), CONFIG).expect("plain data always encodes")
 }
 
+/// A job without its definition.
+///
 /// # Errors
 /// [`StoreError::Damaged`] when these bytes are not one record.
 pub(super) fn decode(id: JobId, bytes: &[u8]) -> Result<Stored, StoreError> {
+    read(id, bytes, |record: JobV2| record.into_stored(id))
+}
+
+/// The same of the first layout, with its definition.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when these bytes are not one record.
+pub(super) fn decode_first(id: JobId, bytes: &[u8]) -> Result<Stored, StoreError> {
+    read(id, bytes, |record: JobV1| record.into_stored(id))
+}
+
+fn read<R: Decode<()>>(
+    id: JobId,
+    bytes: &[u8],
+    into_stored: impl FnOnce(R) -> Option<Stored>,
+) -> Result<Stored, StoreError> {
     let what = || format!("job {id}");
-    let (record, read) = bincode::decode_from_slice::<JobV1, _>(bytes, CONFIG)
+    let (record, read) = bincode::decode_from_slice::<R, _>(bytes, CONFIG)
         .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
     let whole = (read == bytes.len()).then_some(record);
-    whole
-        .and_then(|record| record.into_stored(id))
-        .ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+    whole.and_then(into_stored).ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+}
+
+impl JobV2 {
+    fn of(stored: &Stored) -> Self {
+        let Job { submitter, conditions, decision, .. } = &stored.job;
+        let after = conditions.after.iter();
+        Self {
+            first: JobV1::of(stored),
+            submitter_uid: submitter.uid,
+            wants_device: conditions.device.clone(),
+            health_check: conditions.health_check,
+            after: after.map(|after| (after.job.0, after.must.name().into())).collect(),
+            queue_timeout_us: conditions.queue_timeout.map(micros),
+            decision: decision.clone(),
+        }
+    }
+
+    fn into_stored(self, id: JobId) -> Option<Stored> {
+        let mut stored = self.first.into_stored(id)?;
+        let after = self.after.into_iter().map(|(job, must)| {
+            Some(After { job: JobId(job), must: named(Must::ALL, Must::name, &must)? })
+        });
+        stored.job.submitter.uid = self.submitter_uid;
+        stored.job.conditions = Conditions {
+            device: self.wants_device,
+            health_check: self.health_check,
+            after: after.collect::<Option<_>>()?,
+            queue_timeout: self.queue_timeout_us.map(Duration::from_micros),
+        };
+        stored.job.decision = self.decision;
+        Some(stored)
+    }
 }
 
 impl JobV1 {
@@ -163,10 +231,10 @@ impl JobV1 {
         Self {
             uuid: job.uuid.as_u128(),
             name: job.name.clone(),
-            definition: job.definition.clone(),
+            definition: String::new(),
             definition_hash: *job.definition_hash.as_bytes(),
             bundle: *job.bundle.as_bytes(),
-            submitter_uid: job.submitter.uid,
+            submitter_uid: job.submitter.uid.unwrap_or_default(),
             submitter_name: job.submitter.name.clone(),
             way_in: job.way_in.name().into(),
             submitted_us: job.submitted.as_microsecond(),
@@ -215,8 +283,8 @@ impl JobV1 {
             definition: self.definition,
             definition_hash: Digest::from_bytes(self.definition_hash),
             bundle: Digest::from_bytes(self.bundle),
-            submitter: Submitter { uid: self.submitter_uid, name: self.submitter_name },
-            way_in: named([WayIn::Inbox, WayIn::Command], WayIn::name, &self.way_in)?,
+            submitter: Submitter { uid: Some(self.submitter_uid), name: self.submitter_name },
+            way_in: named(WayIn::ALL, WayIn::name, &self.way_in)?,
             submitted: time(self.submitted_us)?,
             started: flip(self.started_us.map(time))?,
             ended: flip(self.ended_us.map(time))?,
@@ -238,6 +306,7 @@ impl JobV1 {
                 cores: self.cores,
                 at_most: Duration::from_micros(self.at_most_us),
             },
+            conditions: Conditions::default(),
             state: JobState::ALL.into_iter().find(|state| *state as u8 == self.state)?,
             cancel_asked: self.cancel_asked,
             verdict: flip(self.verdict.map(|name| named(Verdict::ALL, Verdict::name, &name)))?,
@@ -251,6 +320,7 @@ impl JobV1 {
                 proxied_for: self.proxied_for,
             },
             device: self.device,
+            decision: None,
             parts: self.parts.into_iter().map(PartV1::into_part).collect::<Option<_>>()?,
             known_failure: self.known_failure,
             load_at_end: self.load.map(LoadV1::into_load),

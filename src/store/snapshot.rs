@@ -12,7 +12,10 @@ use redb::{
 
 use super::{
     StoreError,
+    definitions::{REFS, TEXTS},
+    devices::{DEVICES, LOG, STATES, TYPES},
     error::disk,
+    idempotency::{KEYS, KEYS_BY_TIME},
     known_tables::{
         BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RETRIED, RETRIES,
         RETRY_DAYS, RULES,
@@ -40,6 +43,14 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     let mut target = made.map_err(disk(doing))?;
     let txn = target.begin_write().map_err(disk(doing))?;
     table(&source, &txn, JOBS)?;
+    table(&source, &txn, TEXTS)?;
+    table(&source, &txn, REFS)?;
+    table(&source, &txn, KEYS)?;
+    table(&source, &txn, KEYS_BY_TIME)?;
+    table(&source, &txn, DEVICES)?;
+    table(&source, &txn, TYPES)?;
+    table(&source, &txn, STATES)?;
+    table(&source, &txn, LOG)?;
     table(&source, &txn, BY_STATE)?;
     table(&source, &txn, BY_END)?;
     table(&source, &txn, BY_UUID)?;

@@ -1,11 +1,16 @@
-//! The tables of layout 4, and the one place that changes them.
+//! The tables of layout 5, and the one place that changes them.
 
+use jiff::Timestamp;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use uuid::Uuid;
 
 use super::{
     StoreError,
+    definitions::Definitions,
+    devices::{DeviceChange, Devices},
     error::disk,
     holdings,
+    idempotency::Keys,
     known_tables::KnownTables,
     measures::{self, Growth, Measures},
     occurrences::Occurrences,
@@ -14,12 +19,14 @@ use super::{
     thresholds::{self, THRESHOLDS},
 };
 use crate::model::{
-    Counted, Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, Sample,
-    Scope, SetThreshold, Shelved, Verdict,
+    Counted, Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, NewJob,
+    Sample, Scope, SetThreshold, Shelved, Verdict,
 };
 
-/// Job number to its record (`JobV1`).
-pub(super) const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs-1");
+/// Job number to its record (`JobV2`).
+pub(super) const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs-2");
+/// The same of layouts before 5 (`JobV1`).
+pub(super) const FIRST_JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs-1");
 /// (state, 255 - priority, job number): best first within a state.
 pub(super) const BY_STATE: TableDefinition<'_, (u8, u8, u64), ()> =
     TableDefinition::new("jobs-by-state-1");
@@ -97,6 +104,11 @@ pub(super) fn verdict_count(verdict: Verdict) -> String {
 /// All tables, open in one transaction.
 pub(super) struct Tables<'txn> {
     jobs: Table<'txn, u64, &'static [u8]>,
+    definitions: Definitions<'txn>,
+    idempotency: Keys<'txn>,
+    devices: Devices<'txn>,
+    /// Whether what there is to run jobs on may be otherwise now.
+    devices_changed: bool,
     by_state: Table<'txn, (u8, u8, u64), ()>,
     by_end: Table<'txn, (i64, u64), ()>,
     by_uuid: Table<'txn, u128, u64>,
@@ -120,6 +132,10 @@ impl<'txn> Tables<'txn> {
     pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
         Ok(Self {
             jobs: txn.open_table(JOBS).map_err(disk("written"))?,
+            definitions: Definitions::open(txn)?,
+            idempotency: Keys::open(txn)?,
+            devices: Devices::open(txn)?,
+            devices_changed: false,
             by_state: txn.open_table(BY_STATE).map_err(disk("written"))?,
             by_end: txn.open_table(BY_END).map_err(disk("written"))?,
             by_uuid: txn.open_table(BY_UUID).map_err(disk("written"))?,
@@ -143,6 +159,7 @@ impl<'txn> Tables<'txn> {
         let bytes = self.jobs.get(id.0).map_err(disk("read"))?;
         let Some(bytes) = bytes else { return Ok(None) };
         let mut stored = record::decode(id, bytes.value())?;
+        stored.job.definition = self.definitions.text(id, stored.job.definition_hash)?;
         if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
             stored.job.holdings = holdings::decode(id, bytes.value())?;
         }
@@ -152,19 +169,27 @@ impl<'txn> Tables<'txn> {
         Ok(Some(stored))
     }
 
-    /// The job that a submission with this uuid or inbox file has become already.
-    pub(super) fn known(
-        &self,
-        uuid: u128,
-        key: Option<&IntakeKey>,
-    ) -> Result<Option<JobId>, StoreError> {
-        if let Some(key) = key
+    /// The job that this submission has become already: the same inbox file, key or uuid.
+    pub(super) fn known(&self, new: &NewJob) -> Result<Option<JobId>, StoreError> {
+        if let Some(key) = &new.intake_key
             && let Some(id) = self.by_intake.get(intake(key)).map_err(disk("read"))?
         {
             return Ok(Some(JobId(id.value())));
         }
-        let id = self.by_uuid.get(uuid).map_err(disk("read"))?;
+        if let Some(id) = self.idempotency.known(new)? {
+            return Ok(Some(id));
+        }
+        self.with_uuid(new.uuid)
+    }
+
+    pub(super) fn with_uuid(&self, uuid: Uuid) -> Result<Option<JobId>, StoreError> {
+        let id = self.by_uuid.get(uuid.as_u128()).map_err(disk("read"))?;
         Ok(id.map(|id| JobId(id.value())))
+    }
+
+    /// Knows a submission by its key from now on.
+    pub(super) fn note_key(&mut self, new: &NewJob, id: JobId) -> Result<(), StoreError> {
+        self.idempotency.note(new, id)
     }
 
     /// A number no job has had.
@@ -192,13 +217,48 @@ impl<'txn> Tables<'txn> {
                 self.by_intake.insert(intake(key), now.job.id.0).map_err(disk("written"))?;
             }
             self.refer(now.job.bundle)?;
+            self.definitions.refer(&now.job)?;
         }
+        self.tell_device(before.map(|before| &before.job), &now.job)?;
         let had_ended = before.is_some_and(|before| before.job.ended.is_some());
         if now.job.ended.is_some() && !had_ended {
             self.unmeasured.insert(now.job.id.0, ()).map_err(disk("written"))?;
             self.unshelved.insert(now.job.id.0, ()).map_err(disk("written"))?;
         }
         self.hold(before.map(|before| &before.job), &now.job)
+    }
+
+    fn tell_device(&mut self, before: Option<&Job>, now: &Job) -> Result<(), StoreError> {
+        let Some(before) = before else {
+            if now.conditions.health_check {
+                self.devices.checking(now)?;
+                self.devices_changed = true;
+            }
+            return Ok(());
+        };
+        if before.state == JobState::Waiting && now.state == JobState::Preparing {
+            self.devices.started(now)?;
+        }
+        if now.ended.is_some() && before.ended.is_none() {
+            self.devices_changed |= self.devices.ended(now)?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything is otherwise now.
+    pub(super) fn change_devices(
+        &mut self,
+        change: &DeviceChange,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let changed = self.devices.change(change, by, now)?;
+        self.devices_changed |= changed;
+        Ok(changed)
+    }
+
+    pub(super) const fn devices_changed(&self) -> bool {
+        self.devices_changed
     }
 
     /// Takes a job whose files are gone out of every table.
@@ -214,6 +274,7 @@ impl<'txn> Tables<'txn> {
             return Err(StoreError::Holds(job.id));
         }
         self.jobs.remove(job.id.0).map_err(disk("written"))?;
+        self.definitions.unrefer(job)?;
         self.leave_lists(job)?;
         self.by_uuid.remove(job.uuid.as_u128()).map_err(disk("written"))?;
         if let Some(key) = &stored.intake_key {
@@ -297,6 +358,13 @@ impl<'txn> Tables<'txn> {
     pub(super) fn ended_last(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
         let ends = self.by_end.range::<(i64, u64)>(..).map_err(disk("read"))?.rev().take(limit);
         ends.map(|end| Ok(JobId(end.map_err(disk("read"))?.0.value().1))).collect()
+    }
+
+    /// Takes over a job whose record an older layout wrote, definition and all.
+    pub(super) fn adopt_record(&mut self, stored: &Stored) -> Result<(), StoreError> {
+        let record = record::encode(stored);
+        self.jobs.insert(stored.job.id.0, record.as_slice()).map_err(disk("written"))?;
+        self.definitions.refer(&stored.job)
     }
 
     /// As a job is entered that an older layout has: without what that layout did not know.

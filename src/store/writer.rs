@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use redb::Database;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
     Change, Changed, Leftover, StoreError,
     commits::CommitLog,
+    devices::DeviceChange,
     error::disk,
     file::StoreFile,
     known::{self, KnownWork},
@@ -21,8 +23,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     model::{
-        Digest, DiskSample, Holdings, Job, JobId, JobState, Lineage, NewJob, Scope, SetThreshold,
-        Shelved,
+        Digest, DiskSample, Holdings, Job, JobId, JobState, NewJob, Scope, SetThreshold, Shelved,
     },
 };
 
@@ -36,7 +37,7 @@ pub(super) enum Command {
 }
 
 pub(super) enum Work {
-    Submit(NewJob),
+    Submit(Box<NewJob>),
     Change(JobId, Change),
     MeasuredBundle(Digest, u64),
     Cleared(Leftover),
@@ -46,6 +47,7 @@ pub(super) enum Work {
     Known(KnownWork),
     SetThreshold(Scope, Option<SetThreshold>),
     Unlearn { job: String, device_type: Option<String> },
+    Devices { change: DeviceChange, by: String, now: Timestamp },
 }
 
 /// What has come of a request.
@@ -67,6 +69,8 @@ pub(super) struct WriterThread {
     pub file: Arc<StoreFile>,
     pub commands: mpsc::Receiver<Command>,
     pub changes: broadcast::Sender<Changed>,
+    /// Counts the changes of devices.
+    pub devices: watch::Sender<u64>,
     pub commits: Arc<CommitLog>,
 }
 
@@ -110,15 +114,21 @@ impl WriterThread {
     fn carry_out(&self, group: Vec<(Work, oneshot::Sender<Result<Outcome, StoreError>>)>) {
         let (work, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let since = Stopwatch::start();
-        let outcomes = match self.file.with(|database| write(database, work)) {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "nothing was written");
-                answers.iter().map(|_| Err(error.clone())).collect()
-            }
-        };
+        let Written { outcomes, devices_changed } =
+            match self.file.with(|database| write(database, work)) {
+                Ok(written) => written,
+                Err(error) => {
+                    let source = &error as &dyn std::error::Error;
+                    tracing::error!(error = source, "nothing was written");
+                    let outcomes = answers.iter().map(|_| Err(error.clone())).collect();
+                    Written { outcomes, devices_changed: false }
+                }
+            };
         if outcomes.iter().flatten().any(Outcome::is_new) {
             self.commits.add(since.elapsed());
+        }
+        if devices_changed {
+            self.devices.send_modify(|changes| *changes += 1);
         }
         // Nobody may be listening, to the changes or for the answer: that is fine.
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -131,12 +141,15 @@ impl WriterThread {
     }
 }
 
+/// What has come of a group, in its order.
+struct Written {
+    outcomes: Vec<Result<Outcome, StoreError>>,
+    devices_changed: bool,
+}
+
 /// # Errors
 /// What the disk refused; then it is not known whether any of it is durable.
-fn write(
-    database: &Database,
-    work: Vec<Work>,
-) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+fn write(database: &Database, work: Vec<Work>) -> Result<Written, StoreError> {
     let mut txn = database.begin_write().map_err(disk("written"))?;
     txn.set_quick_repair(true);
     let mut tables = Tables::open(&txn)?;
@@ -147,18 +160,19 @@ fn write(
             outcome => outcome,
         });
     }
+    let devices_changed = tables.devices_changed();
     drop(tables);
     if outcomes.iter().flatten().any(Outcome::is_new) {
         txn.commit().map_err(disk("written"))?;
     } else {
         txn.abort().map_err(disk("written"))?;
     }
-    Ok(outcomes)
+    Ok(Written { outcomes, devices_changed })
 }
 
 fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError> {
     match work {
-        Work::Submit(new) => submit(tables, new),
+        Work::Submit(new) => submit(tables, *new),
         Work::Change(id, change) => {
             let (job, new) = change_job(tables, id, change, |_, _| Ok(()))?;
             Ok(Outcome::Job { job, new })
@@ -179,6 +193,9 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
         Work::Known(work) => known::carry_out(tables, work),
         Work::SetThreshold(scope, set) => {
             tables.set_threshold(&scope, set.as_ref()).map(Outcome::Set)
+        }
+        Work::Devices { change, by, now } => {
+            tables.change_devices(&change, &by, now).map(Outcome::Set)
         }
         Work::Unlearn { job, device_type } => {
             tables.unlearn(&job, device_type.as_deref()).map(|()| Outcome::Done)
@@ -211,12 +228,19 @@ pub(super) fn change_job(
 }
 
 fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
-    if let Some(id) = tables.known(new.uuid.as_u128(), new.intake_key.as_ref())? {
+    if let Some(id) = tables.known(&new)? {
         let known = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
         return Ok(Outcome::Job { job: known.job, new: false });
     }
-    let intake_key = new.intake_key;
-    let mut stored = Stored { job: waiting(tables.next_id()?, new), intake_key };
+    // What it came with may have been removed since it was looked at.
+    if let Some(from) = new.lineage.resubmitted_from
+        && tables.bundle(new.bundle)?.is_none()
+    {
+        return Err(StoreError::NoBundle(from));
+    }
+    let (id, intake_key) = (tables.next_id()?, new.intake_key);
+    tables.note_key(&new, id)?;
+    let mut stored = Stored { job: waiting(id, new), intake_key };
     stored.round();
     tables.put(None, &stored)?;
     Ok(Outcome::Job { job: stored.job, new: true })
@@ -246,13 +270,15 @@ pub(super) fn waiting(id: JobId, new: NewJob) -> Job {
         group: None,
         server: None,
         needs: new.needs,
+        conditions: new.conditions,
         state: JobState::Waiting,
         cancel_asked: false,
         verdict: None,
         cause: None,
         backend: serde_json::Map::new(),
-        lineage: Lineage::default(),
+        lineage: new.lineage,
         device: None,
+        decision: None,
         parts: Vec::new(),
         known_failure: None,
         load_at_end: None,

@@ -14,7 +14,7 @@ pub(super) fn new_job(bundle: Digest, submitted: Timestamp) -> NewJob {
         definition: "job_name: x\n".into(),
         definition_hash: Digest::of(b"x"),
         bundle,
-        submitter: Submitter { uid: 1000, name: "ada".into() },
+        submitter: Submitter { uid: Some(1000), name: "ada".into() },
         way_in: WayIn::Command,
         submitted,
         priority: Priority::MEDIUM,
@@ -25,6 +25,9 @@ pub(super) fn new_job(bundle: Digest, submitted: Timestamp) -> NewJob {
         visibility: Visibility::Public,
         stream: None,
         needs: Needs { memory_mib: 1, cores: 1, at_most: Duration::from_secs(9) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: None,
     }
 }

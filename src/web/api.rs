@@ -69,10 +69,10 @@ pub(super) async fn list(
         jobs.extend(ended);
         next = more.map(|key| key.to_string());
     }
-    let (reasons, now) = (web.schedule.reasons(), clock::now());
+    let (queue, now) = (web.schedule.standing(), clock::now());
     let summaries: Vec<_> = jobs
         .iter()
-        .map(|job| Summary::new(job, reasons.get(&job.id).map(String::as_str), now))
+        .map(|job| json!(Summary::new(job, queue.reason(job).as_deref(), now)))
         .collect();
     Ok(Json(json!({ "jobs": summaries, "next": next })).into_response())
 }
@@ -85,10 +85,9 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let job = find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
     let run = web.run(job.id).await?;
-    let reasons = web.schedule.reasons();
-    let reason = reasons.get(&job.id).map(String::as_str);
+    let reason = web.schedule.standing().reason(&job);
     let standing = web.store.standing(job.id).await?;
-    Ok(Json(Record::new(&job, reason, &run, &standing, clock::now())).into_response())
+    Ok(Json(Record::new(&job, reason.as_deref(), &run, &standing, clock::now())).into_response())
 }
 
 /// `POST /api/jobs/{id|uuid}/cancel`, on the socket.
@@ -165,7 +164,7 @@ pub(super) async fn snapshot(
 
 /// Root, or the account the appliance runs under.
 pub(super) fn is_keeper(who: &Submitter) -> bool {
-    who.uid == 0 || who.uid == rustix::process::geteuid().as_raw()
+    who.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
 
 /// `GET /api/status`

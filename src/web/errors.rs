@@ -8,7 +8,7 @@ use maud::html;
 use serde_json::{Value, json};
 
 use super::layout::{self, Frame, Tab};
-use crate::schedule::Refused;
+use crate::{schedule::Refused, store::StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
@@ -45,7 +45,7 @@ pub enum WebError {
     #[error("could not look at the disk")]
     Disk(#[from] crate::upkeep::UpkeepError),
     #[error("could not read the store")]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
 }
 
 impl WebError {
@@ -138,6 +138,29 @@ impl WebError {
             headers.insert("content-range", value);
         }
         response
+    }
+}
+
+/// What the store says of a wish that cannot be fulfilled.
+pub(super) fn refused(error: StoreError) -> WebError {
+    match error {
+        StoreError::NoSuchJob(_) => WebError::NotFound("job"),
+        StoreError::NoSuchRule { .. } => WebError::NotFound("known failure"),
+        StoreError::NoSuchDevice { .. } => WebError::NotFound("device"),
+        StoreError::RuleThere { .. }
+        | StoreError::TooManyRules { .. }
+        | StoreError::NotEnded(_)
+        | StoreError::Ended(_)
+        | StoreError::NotAllowed { .. }
+        | StoreError::FromFile { .. }
+        | StoreError::NoBundle(_)
+        | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),
+        StoreError::Holds(_)
+        | StoreError::AlreadyOpen { .. }
+        | StoreError::NewerLayout { .. }
+        | StoreError::Disk { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Closed => WebError::Store(error),
     }
 }
 

@@ -32,7 +32,7 @@ impl Access {
     pub(super) fn submitter(&self) -> Result<Submitter, WebError> {
         match self {
             Self::Page => Err(WebError::SocketOnly),
-            Self::Socket { uid, name } => Ok(Submitter { uid: *uid, name: name.clone() }),
+            Self::Socket { uid, name } => Ok(Submitter { uid: Some(*uid), name: name.clone() }),
         }
     }
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     api,
-    errors::{Problem, WebError},
+    errors::{Problem, WebError, refused},
     failures::{Asked, FailuresView, command},
     guard::Access,
     layout::job_url,
@@ -30,7 +30,6 @@ use crate::{
     clock,
     decide::known::{self, Matcher},
     model::{JobId, KnownRule, Pattern, RuleRetry, Submitter, Touch, quantity},
-    store::StoreError,
 };
 
 /// Bytes of a rule as it is sent.
@@ -266,29 +265,8 @@ fn may_change(who: &Submitter, rule: &KnownRule) -> Result<(), WebError> {
     Err(WebError::NotYourRule { owner: rule.owner.clone() })
 }
 
-async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {
+pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {
     let bytes = to_bytes(body, BODY).await;
     let bytes = bytes.map_err(|_| WebError::BadRequest(format!("more than {BODY} bytes")))?;
     serde_json::from_slice(&bytes).map_err(|error| WebError::BadRequest(error.to_string()))
-}
-
-/// What the store says of a wish that cannot be fulfilled.
-fn refused(error: StoreError) -> WebError {
-    match error {
-        StoreError::NoSuchJob(_) => WebError::NotFound("job"),
-        StoreError::NoSuchRule { .. } => WebError::NotFound("known failure"),
-        StoreError::RuleThere { .. }
-        | StoreError::TooManyRules { .. }
-        | StoreError::NotEnded(_)
-        | StoreError::NoBundle(_)
-        | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),
-        StoreError::Ended(_)
-        | StoreError::Holds(_)
-        | StoreError::NotAllowed { .. }
-        | StoreError::AlreadyOpen { .. }
-        | StoreError::NewerLayout { .. }
-        | StoreError::Disk { .. }
-        | StoreError::Damaged { .. }
-        | StoreError::Closed => WebError::Store(error),
-    }
 }

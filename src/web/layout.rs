@@ -13,6 +13,7 @@ use crate::{
 pub(super) enum Tab {
     Queue,
     History,
+    Devices,
     Failures,
     Doctor,
     Disk,
@@ -26,6 +27,7 @@ pub(super) enum Tab {
 const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Queue, "/", "Queue"),
     (Tab::History, "/history", "History"),
+    (Tab::Devices, "/devices", "Devices"),
     (Tab::Failures, "/failures", "Failures"),
     (Tab::Thresholds, "/thresholds", "Thresholds"),
     (Tab::Statistics, "/statistics", "Statistics"),

@@ -9,10 +9,13 @@
 //! request -> guard (host, method, headers) -> handler -> Store, JobFolder -> view -> render
 //! ```
 
+mod actions;
 mod addresses;
 mod api;
 mod assets;
 mod csv;
+mod device_pages;
+mod devices;
 mod disk;
 mod disk_plot;
 mod doctor;
@@ -58,6 +61,7 @@ pub use guard::Access;
 pub use router::router;
 pub use runs::Runs;
 pub use state::{
-    About, Activity, Doctor, Queue, Submit, SubmitRefused, SubmitRequest, Submitted, Watch, Web,
+    About, Activity, Doctor, Queue, Resubmit, ResubmitRequest, Submit, SubmitRefused,
+    SubmitRequest, Submitted, Watch, Web,
 };
 pub use watching::Watchers;

@@ -1,6 +1,6 @@
 //! Handlers of the pages: fetch one view, render it.
 
-use std::{io, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc};
 
 use axum::{
     extract::{Path, State},
@@ -53,8 +53,8 @@ pub(super) async fn queue(
         }
     }
     active.sort_by_key(|(job, _)| (job.started, job.id));
-    let reasons = web.schedule.reasons();
-    let waiting = web.store.jobs_in(JobState::Waiting, WAITING).await?;
+    let queue = web.schedule.standing();
+    let waiting = waiting(&web, WAITING).await?;
     let running: Vec<&Job> = active.iter().map(|(job, _)| job).collect();
     let ahead = Ahead::of(&web, &running, &waiting).await?;
     let view = queue::QueueView {
@@ -63,7 +63,7 @@ pub(super) async fn queue(
         waiting: waiting
             .into_iter()
             .map(|job| {
-                let reason = reasons.get(&job.id).cloned();
+                let reason = queue.reason(&job);
                 (job, reason)
             })
             .collect(),
@@ -157,11 +157,26 @@ pub(super) async fn step(
     Ok(Html(step::render(&view).into_string()))
 }
 
+/// Waiting jobs in the order of the queue, those that wait for another job after all others.
+pub(super) async fn waiting(web: &Web, limit: usize) -> Result<Vec<Job>, WebError> {
+    let first: Vec<_> = web.schedule.standing().first().iter().copied().take(limit).collect();
+    let is_first: HashSet<_> = first.iter().copied().collect();
+    let mut jobs = web.store.jobs_of(first).await?;
+    // The newest decision may be older than the store is now.
+    jobs.retain(|job| job.state == JobState::Waiting);
+    if jobs.len() < limit {
+        let others = web.store.jobs_in(JobState::Waiting, limit).await?;
+        jobs.extend(others.into_iter().filter(|job| !is_first.contains(&job.id)));
+        jobs.truncate(limit);
+    }
+    Ok(jobs)
+}
+
 async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
     let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
     let folder = web.folder(id);
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
-    let reason = web.schedule.reasons().get(&id).cloned();
+    let reason = web.schedule.standing().reason(&job);
     let usual = usual(web, &job).await?;
     let ahead = plan::of_job(web, &job).await?;
     Ok(job::JobView {

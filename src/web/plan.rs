@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{
     errors::{Problem, WebError},
+    pages,
     params::{NoParams, Params},
     records::Summary,
     state::Web,
@@ -89,7 +90,7 @@ impl Ahead {
             known.insert(job.id, runs);
             queued.push((Queued::of(job), takes));
         }
-        let all = outlook(clock::now(), &queued, &underway, &web.schedule.lends());
+        let all = outlook(clock::now(), &queued, &underway, &web.schedule.standing().scene());
         Ok(Self(all.into_iter().map(|(id, one)| (id, (one, known[&id]))).collect()))
     }
 
@@ -122,7 +123,7 @@ impl Whole {
             active.extend(web.store.jobs_in(state, AHEAD).await?);
         }
         active.sort_by_key(|job| (job.started, job.id));
-        let waiting = web.store.jobs_in(JobState::Waiting, AHEAD).await?;
+        let waiting = pages::waiting(web, AHEAD).await?;
         let ahead = Ahead::of(web, &active.iter().collect::<Vec<_>>(), &waiting).await?;
         Ok(Self { active, waiting, ahead })
     }
@@ -174,9 +175,9 @@ pub(super) async fn api(
 ) -> Result<Response, Problem> {
     let Whole { active, waiting, ahead } = Whole::of(&web).await?;
     let in_all = web.store.counts().await?.state(JobState::Waiting);
-    let (reasons, now) = (web.schedule.reasons(), clock::now());
+    let (queue, now) = (web.schedule.standing(), clock::now());
     let jobs = active.iter().chain(&waiting).map(|job| {
-        let mut told = json!(Summary::new(job, reasons.get(&job.id).map(String::as_str), now));
+        let mut told = json!(Summary::new(job, queue.reason(job).as_deref(), now));
         told["expected"] = ahead.get(job.id).map_or_else(Default::default, |(outlook, runs)| {
             let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
             json!({ "start": moment(outlook.start), "end": moment(outlook.end), "runs": runs })

@@ -46,6 +46,9 @@ pub(super) struct Summary<'a> {
     /// The rule that knows why it failed.
     known_failure: Option<&'a str>,
     retried_from: Option<JobId>,
+    resubmitted_from: Option<JobId>,
+    /// Why it was started when it was, and there.
+    decision: Option<&'a str>,
 }
 
 impl<'a> Summary<'a> {
@@ -74,6 +77,8 @@ impl<'a> Summary<'a> {
             kept: job.holdings.kept.as_ref(),
             known_failure: job.known_failure.as_deref(),
             retried_from: job.lineage.retried_from,
+            resubmitted_from: job.lineage.resubmitted_from,
+            decision: job.decision.as_deref(),
         }
     }
 }

@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    api, assets, disk, doctor, events, failures, files, guard, handbook, known, metrics, pages,
-    plan, report, series, state::Web, statistics, submit, thresholds, video,
+    actions, api, assets, devices, disk, doctor, events, failures, files, guard, handbook, known,
+    metrics, pages, plan, report, series, state::Web, statistics, submit, thresholds, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -34,6 +34,14 @@ pub fn router(web: Web) -> Router {
         .route("/failures", get(known::groups))
         .route("/failures/try", post(known::try_pattern))
         .route("/plan", get(plan::api))
+        .route("/jobs/{id}/priority", post(actions::priority))
+        .route("/jobs/{id}/resubmit", post(actions::resubmit))
+        .route("/jobs/bulk", post(actions::bulk))
+        .route("/devices", get(devices::list).post(devices::put))
+        .route("/devices/{name}", get(devices::show).delete(devices::remove))
+        .route("/devices/{name}/health", post(devices::set_health))
+        .route("/devices/{name}/log", get(devices::log))
+        .route("/device-types", get(devices::types).post(devices::put_type))
         .route("/disk", get(disk::json))
         .route(
             "/thresholds",
@@ -50,6 +58,9 @@ pub fn router(web: Web) -> Router {
         .route("/", get(pages::queue))
         .route("/events", get(events::queue))
         .route("/history", get(pages::history))
+        .route("/devices", get(devices::page))
+        .route("/devices/{name}", get(devices::one))
+        .route("/jobs/{id}/diff", get(actions::diff))
         .route("/failures", get(failures::page))
         .route("/disk", get(disk::page))
         .route("/thresholds", get(thresholds::page))

@@ -18,13 +18,12 @@ use super::{runs::Runs, watching::Watchers};
 use crate::{
     clock,
     config::{Retention, Retry},
-    decide::Lends,
     doctor::{self, Report},
     handbook::Handbook,
     insight::Insight,
     markup::Moment,
-    model::{Acceleration, JobId, Run, Submitter},
-    schedule::{self, Refused, WaitReasons},
+    model::{Acceleration, After, Job, JobId, Priority, Run, Submitter, WayIn},
+    schedule::{self, Refused, Standing},
     store::Store,
     supervise::JobFolder,
     tasks::Tasks,
@@ -32,21 +31,15 @@ use crate::{
 
 /// What the web needs of the queue's owner.
 pub trait Queue: Send + Sync {
-    /// Why the waiting jobs wait.
-    fn reasons(&self) -> WaitReasons;
-    /// What this box gives to jobs.
-    fn lends(&self) -> Arc<Lends>;
+    /// How the queue stands.
+    fn standing(&self) -> Arc<Standing>;
     /// See [`schedule::Handle::cancel`].
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>>;
 }
 
 impl Queue for schedule::Handle {
-    fn reasons(&self) -> WaitReasons {
-        Self::reasons(self)
-    }
-
-    fn lends(&self) -> Arc<Lends> {
-        Self::lends(self)
+    fn standing(&self) -> Arc<Standing> {
+        Self::standing(self)
     }
 
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
@@ -79,6 +72,11 @@ pub type Submit = Arc<
     dyn Fn(SubmitRequest) -> BoxFuture<'static, Result<Submitted, SubmitRefused>> + Send + Sync,
 >;
 
+/// Makes a job of what another one came with.
+pub type Resubmit = Arc<
+    dyn Fn(ResubmitRequest) -> BoxFuture<'static, Result<Submitted, SubmitRefused>> + Send + Sync,
+>;
+
 /// A bundle that has arrived whole.
 #[derive(Debug)]
 pub struct SubmitRequest {
@@ -86,8 +84,25 @@ pub struct SubmitRequest {
     pub tar: PathBuf,
     /// Who the socket says it is.
     pub submitter: Submitter,
+    pub way_in: WayIn,
     /// Warnings are errors.
     pub strict: bool,
+    /// Jobs to wait for beside those the file names.
+    pub after: Vec<After>,
+    /// Instead of what the file says.
+    pub priority: Option<Priority>,
+    /// The sender's own name for this submission.
+    pub key: Option<String>,
+}
+
+/// A job that is wanted once more.
+#[derive(Debug)]
+pub struct ResubmitRequest {
+    pub from: Job,
+    /// Its definition, or another one.
+    pub text: String,
+    pub submitter: Submitter,
+    pub way_in: WayIn,
 }
 
 /// What a bundle has become.
@@ -95,6 +110,8 @@ pub struct SubmitRequest {
 pub struct Submitted {
     pub id: JobId,
     pub uuid: Uuid,
+    /// False when this very submission has come before.
+    pub fresh: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +158,7 @@ pub struct Web {
     /// Told when limits have changed: running jobs are to hear of it.
     pub limits_changed: Arc<dyn Fn() + Send + Sync>,
     pub submit: Submit,
+    pub resubmit: Resubmit,
     pub activity: Activity,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
     pub hosts: Vec<String>,

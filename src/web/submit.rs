@@ -23,6 +23,7 @@ use super::{
     params::Params,
     state::{SubmitRefused, SubmitRequest, Web},
 };
+use crate::model::{After, Must, Priority, WayIn};
 
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
@@ -32,7 +33,19 @@ pub(super) const LIMIT: u64 = 512 << 20;
 pub(super) struct Asked {
     #[serde(default)]
     strict: bool,
+    /// Numbers of jobs that must have passed, with commas between them.
+    after: Option<String>,
+    /// Numbers of jobs that must have ended.
+    after_ended: Option<String>,
+    priority: Option<String>,
 }
+
+/// By which a sender knows a submission that it may have to send twice.
+pub(super) const KEY: &str = "idempotency-key";
+/// Bytes of such a key.
+const LONGEST_KEY: usize = 255;
+/// Jobs that one may wait for.
+const MOST_AFTER: usize = 50;
 
 /// A file that is gone when this is.
 struct Upload(PathBuf);
@@ -48,7 +61,7 @@ impl Drop for Upload {
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
     Extension(access): Extension<Access>,
-    Params(Asked { strict }): Params<Asked>,
+    Params(asked): Params<Asked>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -58,12 +71,63 @@ pub(super) async fn create(
         let words = "a bundle is sent with Content-Type: application/x-tar".to_owned();
         return Err(WebError::BadRequest(words).into());
     }
+    let after = asked.after()?;
+    let priority = asked.priority.as_deref().map(priority).transpose()?;
+    let key = key(&headers)?;
     let upload = receive(&web, body).await?;
-    let tar = upload.0.clone();
-    let job = (web.submit)(SubmitRequest { tar, submitter, strict }).await?;
+    let request = SubmitRequest {
+        tar: upload.0.clone(),
+        submitter,
+        way_in: WayIn::Command,
+        strict: asked.strict,
+        after,
+        priority,
+        key,
+    };
+    let job = (web.submit)(request).await?;
     let url = job_url(job.id);
-    let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url });
-    Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
+    let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "repeated": !job.fresh });
+    // Sent again, it is what it was made of the first time.
+    let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, [(header::LOCATION, url)], Json(answer)).into_response())
+}
+
+impl Asked {
+    fn after(&self) -> Result<Vec<After>, WebError> {
+        let mut found = Vec::new();
+        for (text, must) in [(&self.after, Must::Pass), (&self.after_ended, Must::End)] {
+            for number in text.iter().flat_map(|text| text.split(',')) {
+                let job = number.trim().parse().map_err(|_| {
+                    let words = format!("after: {number:?} is no number of a job");
+                    WebError::BadRequest(words.chars().take(120).collect())
+                })?;
+                found.push(After { job, must });
+            }
+        }
+        if found.len() > MOST_AFTER {
+            return Err(WebError::BadRequest(format!("after: at most {MOST_AFTER} jobs")));
+        }
+        Ok(found)
+    }
+}
+
+fn priority(text: &str) -> Result<Priority, WebError> {
+    let known = match text {
+        "low" => Some(Priority::LOW),
+        "medium" => Some(Priority::MEDIUM),
+        "high" => Some(Priority::HIGH),
+        points => points.parse().ok().filter(|points| *points <= Priority::HIGH.0).map(Priority),
+    };
+    known.ok_or_else(|| {
+        WebError::BadRequest("priority: it is low, medium, high or 0 to 100".to_owned())
+    })
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, WebError> {
+    let Some(key) = headers.get(KEY) else { return Ok(None) };
+    let text = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+    let refused = || WebError::BadRequest(format!("{KEY}: 1 to {LONGEST_KEY} characters of ASCII"));
+    text.map(|key| Some(key.to_owned())).ok_or_else(refused)
 }
 
 async fn receive(web: &Web, body: Body) -> Result<Upload, WebError> {

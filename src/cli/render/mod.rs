@@ -1,5 +1,6 @@
 //! Text for people, made of what the appliance answers. Pure.
 
+mod device;
 mod disk;
 mod event;
 mod job;
@@ -10,12 +11,13 @@ mod table;
 mod threshold;
 mod words;
 
+pub(super) use device::{device, device_log, device_types, devices};
 pub(super) use disk::disk;
 pub(super) use event::{doing, event};
 pub(super) use job::{end, record, verdict};
 pub(super) use known::{added, groups, preview, rule, rules, tried};
 pub(super) use plan::plan;
-pub(super) use problem::{explained, mistakes, problems};
-pub(super) use table::jobs;
+pub(super) use problem::{diff, explained, mistakes, problems};
+pub(super) use table::{bulk, jobs};
 pub(super) use threshold::{counts, explained_thresholds, overview, scopes, thresholds};
 pub(super) use words::{clean, size};

@@ -7,6 +7,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use super::words::clean;
 use crate::{
     cli::answers::Problem,
+    job_file::diff::Line,
     model::problem::{Explained, Problems},
 };
 
@@ -46,6 +47,11 @@ pub(in crate::cli) fn problems(problem: &Problem) -> String {
         }
     }
     text
+}
+
+/// What differs between two definitions, as a unified diff.
+pub(in crate::cli) fn diff(lines: &[(Line, String)]) -> String {
+    lines.iter().map(|(line, text)| format!("{}{}\n", line.mark(), clean(text))).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::words::{clean, columns, duration, time};
 use crate::{
-    cli::answers::{Job, JobList},
+    cli::answers::{BulkResult, Job, JobList},
     model::JobState,
 };
 
@@ -47,6 +47,15 @@ fn row(job: &Job, zone: &TimeZone) -> [String; 6] {
         clean(&job.submitter.name),
         name,
     ]
+}
+
+/// What has come of each of many.
+pub(in crate::cli) fn bulk(results: &[BulkResult]) -> String {
+    if results.is_empty() {
+        return "no job is meant\n".into();
+    }
+    let line = |one: &BulkResult| format!("job {}: {}\n", one.number, clean(&one.words));
+    results.iter().map(line).collect()
 }
 
 #[cfg(test)]

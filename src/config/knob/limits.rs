@@ -34,6 +34,20 @@ impl Knob for Quantile {
     }
 }
 
+/// Points of priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Points(pub u8);
+
+impl Knob for Points {
+    fn expected() -> String {
+        "points from 0 to 100".into()
+    }
+
+    fn read(said: &Said, _: &Path) -> Option<Self> {
+        said.digits()?.parse().ok().filter(|points| *points <= 100).map(Self)
+    }
+}
+
 /// How many times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::config) struct Factor(pub f64);

@@ -13,8 +13,8 @@ use super::*;
 use crate::{
     intake::{Content, Explanation, Found, take::Point},
     model::{
-        Digest, IntakeKey, Job, JobId, JobState, Needs, NewJob, Priority, Submitter, Visibility,
-        WayIn,
+        Conditions, Digest, IntakeKey, Job, JobId, JobState, Lineage, Needs, NewJob, Priority,
+        Submitter, Visibility, WayIn,
     },
     store::{StoreSettings, Writer},
     tasks::Tasks,
@@ -49,7 +49,7 @@ impl Examine for Names {
             definition_hash: Digest::of(text.as_bytes()),
             definition: text,
             bundle: Digest::of(b"x"),
-            submitter: Submitter { uid: u32::MAX, name: "set by the inbox".into() },
+            submitter: Submitter { uid: Some(u32::MAX), name: "set by the inbox".into() },
             way_in: WayIn::Command,
             submitted: crate::clock::now(),
             priority: Priority::MEDIUM,
@@ -60,6 +60,9 @@ impl Examine for Names {
             visibility: Visibility::Public,
             stream: None,
             needs: Needs { memory_mib: 1, cores: 1, at_most: Duration::from_secs(1) },
+            conditions: Conditions::default(),
+            lineage: Lineage::default(),
+            idempotency: None,
             intake_key: None,
         })
     }
@@ -174,7 +177,7 @@ async fn what_lands_becomes_a_job_of_its_owner() {
     assert_eq!(lab.names().await, ["folder", "moved", "written"]);
     let uid = fs::metadata(lab.folder.path()).unwrap().uid();
     for job in lab.jobs().await {
-        assert_eq!((job.submitter.uid, job.way_in), (uid, WayIn::Inbox));
+        assert_eq!((job.submitter.uid, job.way_in), (Some(uid), WayIn::Inbox));
         assert_ne!(job.submitter.name, "set by the inbox");
     }
     served.stop().await;

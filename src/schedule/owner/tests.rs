@@ -6,17 +6,35 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    decide::DeviceType,
-    model::{Digest, Needs, NewJob, Priority, Submitter, Visibility, WayIn},
+    decide::{Device, Open},
+    model::{
+        Conditions, Digest, Lineage, Must, Needs, NewJob, Priority, Submitter, Visibility, WayIn,
+    },
     store::{StoreSettings, Writer},
     tasks::Tasks,
 };
 
-/// A store with an owner on a box of 4 GiB.
-struct Lab {
+/// A box of 4 GiB with one device.
+fn a_device(open: Open) -> Lab {
+    let device = Device {
+        name: "qemu-1".into(),
+        device_type: "qemu".into(),
+        tags: [].into(),
+        memory_mib: 4096,
+        cores: 4,
+        at_once: 4,
+        open,
+        last_used: None,
+    };
+    Lab { memory_mib: 4096, cores: 4, machines: 4, devices: vec![device] }
+}
+
+/// A store with an owner on such a box.
+struct House {
     store: Store,
     writer: Writer,
     handle: Handle,
+    labs: watch::Sender<Arc<Lab>>,
     wishes: mpsc::Receiver<Wish>,
     hold: watch::Sender<Option<String>>,
     stop: CancellationToken,
@@ -24,7 +42,7 @@ struct Lab {
     folder: TempDir,
 }
 
-impl Lab {
+impl House {
     async fn open(hold: Option<&str>) -> Self {
         Self::reopen(tempdir().unwrap(), hold).await
     }
@@ -32,18 +50,14 @@ impl Lab {
     async fn reopen(folder: TempDir, hold: Option<&str>) -> Self {
         let settings = StoreSettings { cache_bytes: 1 << 20 };
         let (store, writer) = Store::open(&folder.path().join("store"), settings).unwrap();
-        let lends = Lends {
-            memory_mib: 4096,
-            cores: 4,
-            machines: 4,
-            device_types: vec![DeviceType { name: "qemu".into(), tags: vec![], machines: 4 }],
-        };
+        let (labs, lab) = watch::channel(Arc::new(a_device(Open::Jobs)));
         let (wished, wishes) = mpsc::channel(2);
         let (hold, held) = watch::channel(hold.map(String::from));
         let stop = CancellationToken::new();
-        let (owner, handle) = Owner::new(store.clone(), lends, wished, held).await.unwrap();
+        let (owner, handle) =
+            Owner::new(store.clone(), lab, Order::default(), wished, held).await.unwrap();
         let owner = Tasks::new(stop.clone()).spawn(owner.run(stop.clone()));
-        Self { store, writer, handle, wishes, hold, stop, owner, folder }
+        Self { store, writer, handle, labs, wishes, hold, stop, owner, folder }
     }
 
     async fn close(self) -> TempDir {
@@ -74,9 +88,13 @@ impl Lab {
     }
 
     async fn end(&self, id: JobId) {
+        self.end_as(id, Verdict::Passed).await;
+    }
+
+    async fn end_as(&self, id: JobId, verdict: Verdict) {
         let change = Change::Ended {
             at: clock::now(),
-            verdict: Verdict::Passed,
+            verdict,
             cause: None,
             backend: serde_json::Map::new(),
             load: None,
@@ -86,12 +104,29 @@ impl Lab {
         self.store.change(id, change).await.unwrap();
     }
 
+    /// Waits until the job has ended.
+    async fn ended(&self, id: JobId) -> Job {
+        let mut changes = self.store.changes();
+        let wait = async {
+            loop {
+                let job = self.store.job(id).await.unwrap().unwrap();
+                if job.state == JobState::Ended {
+                    return job;
+                }
+                drop(changes.recv().await);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it ends in time")
+    }
+
     /// Waits until the job says so.
     async fn says(&self, id: JobId, words: &str) {
-        let mut reasons = self.handle.reasons.clone();
-        let said = reasons.wait_for(|all| all.get(&id).is_some_and(|why| why.contains(words)));
+        let mut standings = self.handle.standings();
+        let job = self.store.job(id).await.unwrap().unwrap();
+        let says = |standing: &Arc<Standing>| standing.reason(&job);
+        let said = standings.wait_for(|one| says(one).is_some_and(|why| why.contains(words)));
         let in_time = tokio::time::timeout(Duration::from_secs(20), said).await.is_ok();
-        assert!(in_time, "{:?}", self.handle.reasons());
+        assert!(in_time, "{:?}", says(&self.handle.standing()));
     }
 }
 
@@ -102,7 +137,7 @@ fn job(memory_mib: u32) -> NewJob {
         definition: "x".into(),
         definition_hash: Digest::of(b"x"),
         bundle: Digest::of(b"x"),
-        submitter: Submitter { uid: 1000, name: "ada".into() },
+        submitter: Submitter { uid: Some(1000), name: "ada".into() },
         way_in: WayIn::Command,
         submitted: clock::now(),
         priority: Priority::MEDIUM,
@@ -113,13 +148,16 @@ fn job(memory_mib: u32) -> NewJob {
         visibility: Visibility::Public,
         stream: None,
         needs: Needs { memory_mib, cores: 1, at_most: Duration::from_secs(600) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: None,
     }
 }
 
 #[tokio::test]
 async fn a_job_starts_when_it_comes_and_the_next_when_it_ends() {
-    let mut lab = Lab::open(None).await;
+    let mut lab = House::open(None).await;
     let first = lab.submit(3000).await;
     assert_eq!(lab.next_start().await, first);
     let second = lab.submit(3000).await;
@@ -133,7 +171,7 @@ async fn a_job_starts_when_it_comes_and_the_next_when_it_ends() {
 
 #[tokio::test]
 async fn what_an_engine_never_took_starts_again() {
-    let mut lab = Lab::open(None).await;
+    let mut lab = House::open(None).await;
     let id = lab.submit(512).await;
     assert_eq!(lab.next_start().await, id);
     lab.store.change(id, Change::Requeued).await.unwrap();
@@ -143,7 +181,7 @@ async fn what_an_engine_never_took_starts_again() {
 
 #[tokio::test]
 async fn while_it_is_held_nothing_starts_and_everyone_says_why() {
-    let mut lab = Lab::open(Some("qemu is not installed")).await;
+    let mut lab = House::open(Some("qemu is not installed")).await;
     let id = lab.submit(512).await;
     lab.says(id, "qemu is not installed").await;
     assert!(lab.wishes.try_recv().is_err());
@@ -155,7 +193,7 @@ async fn while_it_is_held_nothing_starts_and_everyone_says_why() {
 
 #[tokio::test]
 async fn canceling_ends_who_waits_and_tells_who_runs() {
-    let mut lab = Lab::open(None).await;
+    let mut lab = House::open(None).await;
     let running = lab.submit(4096).await;
     lab.next_start().await;
     let waiting = lab.submit(4096).await;
@@ -179,14 +217,14 @@ async fn canceling_ends_who_waits_and_tells_who_runs() {
 
 #[tokio::test]
 async fn a_restart_remembers_who_runs_and_who_was_canceled() {
-    let mut lab = Lab::open(None).await;
+    let mut lab = House::open(None).await;
     let running = lab.submit(4096).await;
     lab.next_start().await;
     let waiting = lab.submit(4096).await;
     lab.store.change(running, Change::CancelAsked).await.unwrap();
     let folder = lab.close().await;
 
-    let mut lab = Lab::reopen(folder, None).await;
+    let mut lab = House::reopen(folder, None).await;
     assert!(matches!(lab.next().await, Wish::Cancel { job, .. } if job == running));
     lab.says(waiting, "next").await;
     lab.end(running).await;
@@ -196,7 +234,7 @@ async fn a_restart_remembers_who_runs_and_who_was_canceled() {
 
 #[tokio::test]
 async fn wishes_that_nobody_takes_do_not_keep_it_from_stopping() {
-    let lab = Lab::open(None).await;
+    let lab = House::open(None).await;
     let mut changes = lab.store.changes();
     for _ in 0..4 {
         lab.submit(512).await;
@@ -211,7 +249,7 @@ async fn wishes_that_nobody_takes_do_not_keep_it_from_stopping() {
 
 #[tokio::test]
 async fn a_crowd_larger_than_the_owner_can_hear_loses_nobody() {
-    let mut lab = Lab::open(None).await;
+    let mut lab = House::open(None).await;
     let blocker = lab.submit(4096).await;
     lab.next_start().await;
     let crowd = (0..1500).map(|_| lab.submit(1024));
@@ -224,5 +262,92 @@ async fn a_crowd_larger_than_the_owner_can_hear_loses_nobody() {
         lab.end(id).await;
     }
     assert_eq!(started, (2..22).collect::<Vec<_>>(), "oldest first, each once");
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_job_waits_for_another_and_is_skipped_when_that_fails() {
+    let mut lab = House::open(None).await;
+    let first = lab.submit(512).await;
+    lab.next_start().await;
+    let after =
+        |must| Conditions { after: vec![After { job: first, must }], ..Conditions::default() };
+    let submit = async |conditions| {
+        let new = NewJob { conditions, ..job(512) };
+        lab.store.submit(new).await.unwrap().id
+    };
+    let passes = submit(after(Must::Pass)).await;
+    let ends = submit(after(Must::End)).await;
+    let chained = Conditions {
+        after: vec![After { job: passes, must: Must::Pass }],
+        ..Conditions::default()
+    };
+    let chained = submit(chained).await;
+    lab.says(passes, "waits for job 1 to pass").await;
+    lab.says(ends, "waits for job 1 to end").await;
+
+    lab.end_as(first, Verdict::Failed).await;
+    assert_eq!(lab.next_start().await, ends);
+    for (id, words) in [
+        (passes, "job 1 had to pass before it, and ended as failed"),
+        (chained, "job 2 had to pass before it, and ended as skipped"),
+    ] {
+        let skipped = lab.ended(id).await;
+        assert_eq!(skipped.verdict, Some(Verdict::Skipped));
+        assert_eq!(skipped.cause.unwrap().words, words);
+    }
+    let broken = Conditions {
+        after: vec![After { job: JobId(99), must: Must::End }],
+        ..Conditions::default()
+    };
+    let broken = lab.store.submit(NewJob { conditions: broken, ..job(512) }).await.unwrap().id;
+    let words = lab.ended(broken).await.cause.unwrap().words;
+    assert_eq!(words, "it was to wait for job 99, and there is no such job");
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_has_waited_for_as_long_as_it_may_ends() {
+    let mut lab = House::open(None).await;
+    let blocker = lab.submit(4096).await;
+    lab.next_start().await;
+    let conditions =
+        Conditions { queue_timeout: Some(Duration::from_millis(50)), ..Conditions::default() };
+    let id = lab.store.submit(NewJob { conditions, ..job(4096) }).await.unwrap().id;
+    let ended = lab.ended(id).await;
+    assert_eq!(ended.verdict, Some(Verdict::TimedOut));
+    assert_eq!(ended.cause.unwrap().code, Code::QueueTimeout);
+    lab.end(blocker).await;
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_priority_that_changes_moves_a_waiting_job() {
+    let mut lab = House::open(None).await;
+    let blocker = lab.submit(4096).await;
+    lab.next_start().await;
+    let (first, second) = (lab.submit(4096).await, lab.submit(4096).await);
+    lab.says(first, "next").await;
+    lab.store.change(second, Change::Priority(Priority(51))).await.unwrap();
+    lab.says(second, "next").await;
+    assert_eq!(lab.handle.standing().first(), [second, first]);
+    let refused = lab.store.change(blocker, Change::Priority(Priority(9))).await;
+    assert!(matches!(refused, Err(StoreError::NotAllowed { .. })), "{refused:?}");
+    lab.end(blocker).await;
+    assert_eq!(lab.next_start().await, second);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_gets_a_job_at_once() {
+    let mut lab = House::open(None).await;
+    lab.labs.send_replace(Arc::new(a_device(Open::Nobody { why: "a new disk".into() })));
+    let id = lab.submit(512).await;
+    lab.says(id, "qemu-1 is out of service: a new disk").await;
+    lab.labs.send_replace(Arc::new(a_device(Open::Jobs)));
+    assert_eq!(lab.next_start().await, id);
+    let job = lab.store.job(id).await.unwrap().unwrap();
+    assert_eq!(job.device.as_deref(), Some("qemu-1"));
+    assert!(job.decision.unwrap().contains("the only one that was idle"));
     lab.close().await;
 }

@@ -8,11 +8,11 @@ use tokio::{
 
 use super::*;
 use crate::{
-    config::Retry,
-    decide::{DeviceType, Lends},
+    config::{Order, Retry},
+    decide::{self, Device, Open},
     model::{
-        Cause, Code, Digest, Failure, JobId, KnownRule, Needs, NewJob, Pattern, Priority,
-        RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
+        Cause, Code, Conditions, Digest, Failure, JobId, KnownRule, Lineage, Needs, NewJob,
+        Pattern, Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
     },
     schedule::Owner,
     store::{Change, StoreSettings, Writer},
@@ -99,7 +99,7 @@ fn job() -> NewJob {
         definition: "x".into(),
         definition_hash: Digest::of(b"x"),
         bundle: Digest::of(b"x"),
-        submitter: Submitter { uid: 1000, name: "ada".into() },
+        submitter: Submitter { uid: Some(1000), name: "ada".into() },
         way_in: WayIn::Command,
         submitted: clock::now(),
         priority: Priority(70),
@@ -110,6 +110,9 @@ fn job() -> NewJob {
         visibility: Visibility::Public,
         stream: None,
         needs: Needs { memory_mib: 64, cores: 1, at_most: Duration::from_secs(600) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: None,
     }
 }
@@ -216,18 +219,21 @@ async fn a_job_that_cannot_begin_goes_round_as_often_as_allowed_and_then_rests()
         Supervisor::new(data.into(), lab.store.clone(), prepare, blame_box, AT_ONCE);
     let (wishes, wished) = mpsc::channel(4);
     tasks.spawn(supervisor.run(wished, tasks.stop.clone()));
-    let lends = Lends {
+    let device = Device {
+        name: "qemu-1".into(),
+        device_type: "qemu".into(),
+        tags: ["uefi".into()].into(),
         memory_mib: 4096,
         cores: 4,
-        machines: 4,
-        device_types: vec![DeviceType {
-            name: "qemu".into(),
-            tags: vec!["uefi".into()],
-            machines: 4,
-        }],
+        at_once: 4,
+        open: Open::Jobs,
+        last_used: None,
     };
+    let box_of_one = decide::Lab { memory_mib: 4096, cores: 4, machines: 4, devices: vec![device] };
+    let (_labs, labs) = watch::channel(Arc::new(box_of_one));
     let (_hold, held) = watch::channel(None);
-    let (owner, _queue) = Owner::new(lab.store.clone(), lends, wishes, held).await.unwrap();
+    let owner = Owner::new(lab.store.clone(), labs, Order::default(), wishes, held);
+    let (owner, _queue) = owner.await.unwrap();
     tasks.spawn(owner.run(tasks.stop.clone()));
 
     lab.store.submit(job()).await.unwrap();

@@ -17,7 +17,7 @@ async fn a_job_reads_as_it_was_written() {
     assert!(submitted.fresh);
     assert_eq!(submitted.id, JobId(1));
 
-    let started = Change::Started { at: at(10), device: Some("box".into()) };
+    let started = Change::Started { at: at(10), device: Some("box".into()), decision: None };
     store.change(JobId(1), started).await.unwrap();
     store.change(JobId(1), Change::State(JobState::Running)).await.unwrap();
     let answered = store.change(JobId(1), ended(20, Verdict::Failed)).await.unwrap();
@@ -60,7 +60,7 @@ async fn what_does_not_fit_the_state_is_refused() {
     let refused = store.change(id, Change::State(JobState::Running)).await;
     assert!(matches!(refused, Err(StoreError::NotAllowed { .. })), "{refused:?}");
 
-    let start = || Change::Started { at: at(5), device: None };
+    let start = || Change::Started { at: at(5), device: None, decision: None };
     store.change(id, start()).await.unwrap();
     assert!(matches!(store.change(id, start()).await, Err(StoreError::NotAllowed { .. })));
     let waiting = store.change(id, Change::Requeued).await.unwrap();
@@ -170,7 +170,7 @@ async fn a_file_of_a_later_layout_is_refused_by_name() {
     drop(later);
 
     let error = Store::open(&path, StoreSettings::default()).unwrap_err();
-    assert!(error.to_string().contains("has layout 7, this sutler knows layouts up to 4"));
+    assert!(error.to_string().contains("has layout 7, this sutler knows layouts up to 5"));
     let untouched = redb::Database::open(&path).unwrap();
     let txn = untouched.begin_read().unwrap();
     assert_eq!(txn.open_table(meta).unwrap().get("layout").unwrap().unwrap().value(), 7);

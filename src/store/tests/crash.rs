@@ -129,7 +129,10 @@ async fn busy(store: &Store, backend: &Backend) -> Vec<(JobId, JobState)> {
         let Submitted { id, .. } = store.submit(big).await.unwrap();
         note(id, JobState::Waiting);
         if n % 2 == 0 {
-            store.change(id, Change::Started { at: at(n), device: None }).await.unwrap();
+            store
+                .change(id, Change::Started { at: at(n), device: None, decision: None })
+                .await
+                .unwrap();
             note(id, JobState::Preparing);
             store.change(id, taught(n)).await.unwrap();
             note(id, JobState::Ended);

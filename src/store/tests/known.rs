@@ -343,7 +343,7 @@ async fn what_somebody_canceled_is_not_retried() {
     let (store, writer) = open(&folder.path().join("s"));
     store.put_rule(rule("r", "x"), false).await.unwrap();
     let id = store.submit(job(1, 50)).await.unwrap().id;
-    store.change(id, Change::Started { at: at(1), device: None }).await.unwrap();
+    store.change(id, Change::Started { at: at(1), device: None, decision: None }).await.unwrap();
     store.change(id, Change::CancelAsked).await.unwrap();
     store.end(id, failed(2, "x"), Some(failure("x")), ON).await.unwrap();
     assert_eq!(known(&store, id).await.as_deref(), Some("r"));

@@ -38,7 +38,7 @@ fn series(job: &str, measure: Measure) -> Series {
 async fn add(store: &Store, n: u64, name: &str, end: Change) {
     let new = NewJob { name: name.into(), ..job(n, 50) };
     let id = store.submit(new).await.unwrap().id;
-    store.change(id, Change::Started { at: at(n), device: None }).await.unwrap();
+    store.change(id, Change::Started { at: at(n), device: None, decision: None }).await.unwrap();
     store.change(id, end).await.unwrap();
 }
 

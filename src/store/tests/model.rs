@@ -100,7 +100,7 @@ proptest! {
                 let done = match op {
                     Op::Submit { n, priority } => store.submit(job(n, priority)).await.map(drop),
                     Op::Start { id } => {
-                        change(id, Change::Started { at: at(1), device: None }).await
+                        change(id, Change::Started { at: at(1), device: None, decision: None }).await
                     }
                     Op::State { id, state } => change(id, Change::State(state)).await,
                     Op::Cancel { id } => change(id, Change::CancelAsked).await,

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        Cause, Code, Digest, IntakeKey, Needs, NewJob, Priority, Submitter, Verdict, Visibility,
-        WayIn, Who,
+        Cause, Code, Conditions, Digest, IntakeKey, Lineage, Needs, NewJob, Priority, Submitter,
+        Verdict, Visibility, WayIn, Who,
     },
     store::{Change, Store, StoreSettings, Writer},
 };
@@ -25,7 +25,7 @@ pub(super) fn job(n: u64, priority: u8) -> NewJob {
         definition: "job_name: x\n".into(),
         definition_hash: Digest::of(b"x"),
         bundle: Digest::of(b"bundle"),
-        submitter: Submitter { uid: 1000, name: "ada".into() },
+        submitter: Submitter { uid: Some(1000), name: "ada".into() },
         way_in: WayIn::Inbox,
         submitted: at(n),
         priority: Priority(priority),
@@ -36,6 +36,9 @@ pub(super) fn job(n: u64, priority: u8) -> NewJob {
         visibility: Visibility::Group(vec!["lab".into()]),
         stream: None,
         needs: Needs { memory_mib: 1024, cores: 1, at_most: Duration::from_secs(900) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: Some(key(n)),
     }
 }

@@ -17,7 +17,7 @@ async fn a_tally_goes_up_once_for_each_job_and_each_end_and_survives() {
     store.submit(job(1, 50)).await.unwrap();
     let command = NewJob { way_in: WayIn::Command, intake_key: None, ..job(2, 50) };
     store.submit(command).await.unwrap();
-    let started = Change::Started { at: at(10), device: None };
+    let started = Change::Started { at: at(10), device: None, decision: None };
     store.change(JobId(1), started.clone()).await.unwrap();
     store.change(JobId(1), Change::Requeued).await.unwrap();
     store.change(JobId(1), started).await.unwrap();
@@ -31,7 +31,7 @@ async fn a_tally_goes_up_once_for_each_job_and_each_end_and_survives() {
 
     let (store, writer) = open(&path);
     let tally = store.tally().await.unwrap();
-    assert_eq!(WayIn::ALL.map(|way_in| tally.submitted(way_in)), [1, 1]);
+    assert_eq!(WayIn::ALL.map(|way_in| tally.submitted(way_in)), [1, 1, 0, 0]);
     let ended = Verdict::ALL.map(|verdict| tally.ended(verdict));
     assert_eq!((ended.iter().sum::<u64>(), tally.ended(Verdict::Passed)), (2, 1));
     assert_eq!(tally.ended(Verdict::Incomplete), 1);

@@ -63,7 +63,7 @@ impl Place {
 
 async fn run(store: &Store, data: &Path, has_ended: bool) -> JobId {
     let id = store.submit(new_job(Digest::of(b"bundle"), clock::now())).await.unwrap().id;
-    let started = Change::Started { at: clock::now(), device: None };
+    let started = Change::Started { at: clock::now(), device: None, decision: None };
     store.change(id, started).await.unwrap();
     let folder = JobFolder::new(data, id);
     fs::create_dir(folder.path()).unwrap();

@@ -1,9 +1,6 @@
 //! A web with a store of its own, a queue and an engine that only write down what they are asked.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use axum::{Extension, Router, body::Body};
 use futures_util::future::BoxFuture;
@@ -16,13 +13,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Retention, Retry, Thresholds},
-    decide::{DeviceType, Lends},
+    config::{Order, Retention, Retry, Thresholds},
+    decide::{self, Device, Lab},
     doctor::Report,
     insight::Insight,
     markup::samples,
     model::*,
-    schedule::{Refused, WaitReasons},
+    schedule::{Refused, Standing},
     store::{Change, Store, StoreSettings, Writer},
     tasks::Tasks,
     web::{self, *},
@@ -48,17 +45,11 @@ pub(super) struct Site {
     router: Router,
 }
 
-struct Queue(Arc<Mutex<Asked>>, WaitReasons);
+struct Queue(Arc<Mutex<Asked>>, Arc<Standing>);
 
 impl web::Queue for Queue {
-    fn reasons(&self) -> WaitReasons {
+    fn standing(&self) -> Arc<Standing> {
         self.1.clone()
-    }
-
-    fn lends(&self) -> Arc<Lends> {
-        let kind = |name: &str| DeviceType { name: name.into(), tags: vec![], machines: 2 };
-        let device_types = vec![kind("qemu-x86_64"), kind("qemu-aarch64")];
-        Arc::new(Lends { memory_mib: 8192, cores: 4, machines: 2, device_types })
     }
 
     fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
@@ -91,14 +82,27 @@ impl Site {
         let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
         let asked: Arc<Mutex<Asked>> = Arc::default();
         let tasks = Tasks::new(CancellationToken::new());
-        let reasons = BTreeMap::from([(JobId(4), "needs 4096 MiB, 2100 are free".to_owned())]);
+        let kind = |name: &str, device_type: &str| Device {
+            name: name.into(),
+            device_type: device_type.into(),
+            tags: ["uefi".into()].into(),
+            memory_mib: 8192,
+            cores: 4,
+            at_once: 2,
+            open: decide::Open::Jobs,
+            last_used: None,
+        };
+        let devices = vec![kind("qemu-1", "qemu-x86_64"), kind("arm-1", "qemu-aarch64")];
+        let lab = Lab { memory_mib: 8192, cores: 4, machines: 2, devices };
+        let standing = Standing::new(Arc::new(lab), Order::default())
+            .saying(JobId(4), "needs 4096 MiB, 2100 are free");
         let watched = asked.clone();
         let submitted = asked.clone();
         let limits = asked.clone();
         let (grown, heard) = watch::channel(0);
         let router = router(Web {
             store: store.clone(),
-            schedule: Arc::new(Queue(asked.clone(), Arc::new(reasons))),
+            schedule: Arc::new(Queue(asked.clone(), Arc::new(standing))),
             data: folder.path().into(),
             inbox: folder.path().join("inbox"),
             retention: Retention::default(),
@@ -110,6 +114,10 @@ impl Site {
             limits_changed: Arc::new(move || limits.lock().unwrap().limits_changed += 1),
             submit: Arc::new(move |request| {
                 Box::pin(std::future::ready(take(&submitted, &request)))
+            }),
+            resubmit: Arc::new(|_| {
+                let why = "nothing is taken in here".into();
+                Box::pin(std::future::ready(Err(SubmitRefused::Unavailable { why })))
             }),
             activity: Arc::new(move |_| Some(heard.clone())),
             hosts: vec!["lab.example".into()],
@@ -152,7 +160,10 @@ impl Site {
         assert_eq!(given.id, job.id, "samples are added in the order of their numbers");
         if let Some(at) = job.started {
             let device = job.device.clone();
-            self.store.change(job.id, Change::Started { at, device }).await.unwrap();
+            self.store
+                .change(job.id, Change::Started { at, device, decision: None })
+                .await
+                .unwrap();
             let state = Change::State(JobState::Running);
             self.store.change(job.id, state).await.unwrap();
         }
@@ -202,7 +213,7 @@ fn take(asked: &Mutex<Asked>, request: &SubmitRequest) -> Result<Submitted, Subm
         b"bad" => Err(SubmitRefused::Invalid {
             problems: serde_json::json!([{"line": 3, "words": "no such device type"}]),
         }),
-        _ => Ok(Submitted { id: JobId(5), uuid: uuid::Uuid::nil() }),
+        _ => Ok(Submitted { id: JobId(5), uuid: uuid::Uuid::nil(), fresh: true }),
     };
     asked.lock().unwrap().submit.push((bytes, request.submitter.clone(), request.strict));
     answer
@@ -227,6 +238,9 @@ fn new_job(job: &Job) -> NewJob {
         visibility: job.visibility,
         stream: job.stream,
         needs: job.needs,
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
         intake_key: None,
     }
 }

@@ -1,0 +1,212 @@
+//! `sutler device`: what this box has to run jobs on.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::{
+    answers::{Device, DeviceList, DeviceLog, DeviceTypes},
+    client::Client,
+    error::CliError,
+    output, render,
+};
+use crate::{
+    config::{is_device_name, memory_mib},
+    model::{DeviceHealth, quantity},
+};
+
+#[derive(Debug, clap::Subcommand)]
+#[command(after_long_help = "\
+Examples:
+  sutler device list
+  sutler device add small-1 --type qemu-x86_64 --tag small --memory 2G --at-once 1
+  sutler device maintenance small-1 'a new disk'      no job starts on it
+  sutler device check small-1 'the disk is in'        its health check runs, then jobs do again
+  sutler device type qemu-x86_64 --health-check /etc/sutler/boots.yaml --every 1d
+  sutler device log small-1
+
+What stands in the devices file is changed there: sutler config show devices")]
+pub(super) enum DeviceCommand {
+    /// List the devices: how each is, what it can do, what runs on it
+    List,
+    /// Show one device
+    Show(Named),
+    /// Add a device, or change one that was added so
+    Add(Add),
+    /// Take a device away; jobs that run on it go on
+    Remove(Named),
+    /// Let no job start on a device while somebody works on it
+    Maintenance(Why),
+    /// Take a device out of service for good
+    Retire(Why),
+    /// Say that a device is bad; no job starts on it
+    Bad(Why),
+    /// Say that a device is well, unchecked
+    Good(Why),
+    /// Say that nobody knows how a device is: its health check runs, where it has one
+    Check(Why),
+    /// Show what has happened to a device, newest first
+    Log(Named),
+    /// List the device types
+    Types,
+    /// Say what a device type is, and what checks its devices
+    Type(Kind),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Named {
+    /// The device's name
+    #[arg(value_parser = name)]
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Why {
+    #[command(flatten)]
+    device: Named,
+    /// Why, for everybody who wonders
+    why: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    #[command(flatten)]
+    device: Named,
+    /// Its device type
+    #[arg(long = "type", value_name = "TYPE", default_value = crate::job_file::DEVICE_TYPE, value_parser = name)]
+    device_type: String,
+    /// What it has, for jobs that ask for it; may be said more than once
+    #[arg(long = "tag", value_name = "TAG", value_parser = name)]
+    tags: Vec<String>,
+    /// The largest guest it can be [default: what the box lends]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u32>,
+    /// Processors of the largest guest [default: what the box lends]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    cores: Option<u32>,
+    /// Guests at the same time [default: what the box lends]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    at_once: Option<u32>,
+    /// What others should know of it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Kind {
+    #[command(flatten)]
+    kind: Named,
+    /// What others should know of it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+    /// The job that finds out whether a device is well, an absolute path on the box
+    #[arg(long, value_name = "FILE")]
+    health_check: Option<PathBuf>,
+    /// Check each device when the last check is so long ago
+    #[arg(long, value_name = "TIME", requires = "health_check", value_parser = seconds)]
+    every: Option<u64>,
+    /// Check a device after so many jobs
+    #[arg(long, value_name = "COUNT", requires = "health_check", value_parser = clap::value_parser!(u32).range(1..))]
+    after_jobs: Option<u32>,
+}
+
+pub(super) async fn run(
+    command: &DeviceCommand,
+    client: &Client,
+    json: bool,
+) -> Result<u8, CliError> {
+    let zone = TimeZone::system();
+    let (raw, text) = match command {
+        DeviceCommand::List => {
+            let list = client.get::<DeviceList>("/api/devices").await?;
+            (list.raw, render::devices(&list.read.devices, &zone))
+        }
+        DeviceCommand::Show(Named { name }) => {
+            let device = client.get::<Device>(&format!("/api/devices/{name}")).await?;
+            (device.raw, render::device(&device.read, &zone))
+        }
+        DeviceCommand::Add(add) => {
+            let device = client.send_json::<Device>("/api/devices", &add.document()).await?;
+            (device.raw, render::device(&device.read, &zone))
+        }
+        DeviceCommand::Remove(Named { name }) => {
+            let answer = client.delete::<Value>(&format!("/api/devices/{name}")).await?;
+            (answer.raw, format!("device {name} is gone\n"))
+        }
+        DeviceCommand::Maintenance(why) => set(why, DeviceHealth::Maintenance, client).await?,
+        DeviceCommand::Retire(why) => set(why, DeviceHealth::Retired, client).await?,
+        DeviceCommand::Bad(why) => set(why, DeviceHealth::Bad, client).await?,
+        DeviceCommand::Good(why) => set(why, DeviceHealth::Good, client).await?,
+        DeviceCommand::Check(why) => set(why, DeviceHealth::Unknown, client).await?,
+        DeviceCommand::Log(Named { name }) => {
+            let log = client.get::<DeviceLog>(&format!("/api/devices/{name}/log")).await?;
+            (log.raw, render::device_log(&log.read.log, &zone))
+        }
+        DeviceCommand::Types => {
+            let types = client.get::<DeviceTypes>("/api/device-types").await?;
+            (types.raw, render::device_types(&types.read.device_types))
+        }
+        DeviceCommand::Type(kind) => {
+            let answer = client.send_json::<Value>("/api/device-types", &kind.document()).await?;
+            (answer.raw, format!("device type {} is as you say\n", kind.kind.name))
+        }
+    };
+    if json {
+        output::print_json(&raw)?;
+    } else {
+        output::print(&text)?;
+    }
+    Ok(0)
+}
+
+async fn set(
+    Why { device: Named { name }, why }: &Why,
+    health: DeviceHealth,
+    client: &Client,
+) -> Result<(Value, String), CliError> {
+    let document = json!({ "health": health, "why": why });
+    let path = format!("/api/devices/{name}/health");
+    let answer = client.send_json::<Device>(&path, &document).await?;
+    let text = match answer.read.running.len() {
+        0 => format!("device {name} is {health}\n"),
+        running => format!("device {name} is {health}; {running} of its jobs still run\n"),
+    };
+    Ok((answer.raw, text))
+}
+
+impl Add {
+    fn document(&self) -> Value {
+        json!({
+            "name": self.device.name, "device_type": self.device_type, "tags": self.tags,
+            "memory_mib": self.memory, "cores": self.cores, "at_once": self.at_once,
+            "description": self.description,
+        })
+    }
+}
+
+impl Kind {
+    fn document(&self) -> Value {
+        let check = self
+            .health_check
+            .as_ref()
+            .map(|job| json!({ "job": job, "every_s": self.every, "after_jobs": self.after_jobs }));
+        json!({
+            "name": self.kind.name, "description": self.description, "health_check": check,
+        })
+    }
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    let fine = is_device_name(text).then(|| text.to_owned());
+    fine.ok_or("a name is made of letters, digits, `_`, `-` and `.`")
+}
+
+fn memory(text: &str) -> Result<u32, &'static str> {
+    memory_mib(text).ok_or("memory has a unit, as 2G or 512M")
+}
+
+fn seconds(text: &str) -> Result<u64, &'static str> {
+    let time = quantity::duration(text).filter(|time| time.as_secs() >= 60);
+    time.map(|time| time.as_secs()).ok_or("a time of a minute or more, as 1d or 12h")
+}

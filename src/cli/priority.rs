@@ -1,0 +1,42 @@
+//! `sutler priority`
+
+use serde_json::{Value, json};
+
+use super::{args::JobName, client::Client, error::CliError, output};
+
+/// Move a waiting job in the queue
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  sutler priority 7 high
+  sutler priority 7 75
+  sutler plan               where that has moved it")]
+pub(super) struct Args {
+    /// Its number or uuid
+    job: JobName,
+    /// low (0), medium (50), high (100), or points in between
+    #[arg(value_parser = points)]
+    priority: u8,
+}
+
+pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
+    let path = format!("/api/jobs/{}/priority", args.job);
+    let document = json!({ "priority": args.priority });
+    let answer = client.send_json::<Value>(&path, &document).await?;
+    if json {
+        output::print_json(&answer.raw)?;
+    } else {
+        output::print(&format!("job {} has priority {} now\n", args.job, args.priority))?;
+    }
+    Ok(0)
+}
+
+pub(super) fn points(text: &str) -> Result<u8, &'static str> {
+    let points = match text {
+        "low" => Some(0),
+        "medium" => Some(50),
+        "high" => Some(100),
+        points => points.parse().ok().filter(|points| *points <= 100),
+    };
+    points.ok_or("a priority is low, medium, high or 0 to 100")
+}

@@ -1,0 +1,114 @@
+//! `sutler resubmit`
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::json;
+
+use super::{
+    answers::{Record, Submitted},
+    args::JobName,
+    client::Client,
+    error::CliError,
+    output::{self, is_watched, say},
+    render, wait,
+};
+use crate::{job_file::diff::diff, tasks};
+
+/// Run a job once more with what it came with, as it is or with another definition
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  sutler resubmit 7                     the same definition, letter by letter, and the same files
+  sutler resubmit 7 --edit              in your editor; what you change is shown before it is sent
+  sutler resubmit 7 --file longer.yaml  this definition, the same files
+  sutler resubmit 7 --wait              until it has ended, with its verdict's exit code
+
+A job that is sent again is yours. `sutler retry` runs it for the one whose it is.")]
+pub(super) struct Args {
+    /// Its number or uuid
+    job: JobName,
+    /// Change the definition in $EDITOR first
+    #[arg(long, conflicts_with = "file")]
+    edit: bool,
+    /// Take the definition from this file
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Only show what would be changed
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait until the job has ended
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
+    let path = format!("/api/jobs/{}", args.job);
+    let before = client.get::<Record>(&path).await?.read.definition;
+    let (file, edit, text) = (args.file.clone(), args.edit, before.clone());
+    let after = tasks::blocking(move || match file {
+        Some(path) => read(&path),
+        None if edit => edited(&text),
+        None => Ok(text),
+    })
+    .await?;
+    let changes = diff(&before, &after);
+    if args.dry_run {
+        let lines = changes.iter().map(|(line, text)| format!("{}{text}", line.mark()));
+        let lines: Vec<_> = lines.collect();
+        if json {
+            output::print_json(&json!({ "resubmit": args.job.to_string(), "diff": lines }))?;
+        } else {
+            output::print(&render::diff(&changes))?;
+        }
+        return Ok(0);
+    }
+    if !changes.is_empty() && is_watched() {
+        say(&render::diff(&changes));
+    }
+    let document = if before == after { json!({}) } else { json!({ "definition": after }) };
+    let answer = client.send_json::<Submitted>(&format!("{path}/resubmit"), &document).await?;
+    let number = answer.read.number;
+    if args.wait {
+        return wait::until_ended(&JobName::from(number), false, client, json).await;
+    }
+    if json {
+        output::print_json(&answer.raw)?;
+    } else {
+        output::print(&format!("job {number} is job {} once more\n", args.job))?;
+    }
+    Ok(0)
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })
+}
+
+/// What a person makes of a text in their editor.
+fn edited(text: &str) -> Result<String, CliError> {
+    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(env::var_os);
+    let editor = editor.unwrap_or_else(|| "editor".into());
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CliError::File { path, source }
+    };
+    let folder = env::temp_dir().join(format!("sutler-{}", uuid::Uuid::new_v4()));
+    fs::create_dir(&folder).map_err(failed(&folder))?;
+    let file = folder.join("job.yaml");
+    let outcome = fs::write(&file, text).map_err(failed(&file)).and_then(|()| {
+        // As git does it: the variable may hold arguments.
+        let line = format!("{} \"$@\"", editor.to_string_lossy());
+        let status = Command::new("sh").arg("-c").arg(line).arg("editor").arg(&file).status();
+        match status {
+            Ok(status) if status.success() => read(&file),
+            Ok(_) => Err(CliError::NotEdited { editor: editor.to_string_lossy().into() }),
+            Err(source) => Err(CliError::Start { source }),
+        }
+    });
+    // It is a copy; what was written is in hand or lost with the editor.
+    let _ = fs::remove_dir_all(&folder);
+    outcome
+}

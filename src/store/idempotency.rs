@@ -1,0 +1,84 @@
+//! Which submissions are known by a key of their sender, so that one that is sent again is the same job.
+//!
+//! A key is kept for as long as the longest any sender may ask for; each new one takes two that are too
+//! old with it, so the table stays as small as a day's submissions.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::{StoreError, error::disk};
+use crate::model::{JobId, NewJob};
+
+/// (submitter, key) to (time in microseconds since 1970, job number).
+pub(super) const KEYS: TableDefinition<'_, (&str, &str), (i64, u64)> =
+    TableDefinition::new("idempotency-keys-1");
+/// (time, submitter, key): the oldest first.
+pub(super) const KEYS_BY_TIME: TableDefinition<'_, (i64, &str, &str), ()> =
+    TableDefinition::new("idempotency-keys-by-time-1");
+
+/// No key is good for longer.
+pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Old keys that a new one takes with it.
+const SWEEP: usize = 2;
+
+pub(super) struct Keys<'txn> {
+    keys: Table<'txn, (&'static str, &'static str), (i64, u64)>,
+    by_time: Table<'txn, (i64, &'static str, &'static str), ()>,
+}
+
+impl<'txn> Keys<'txn> {
+    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            keys: txn.open_table(KEYS).map_err(disk("written"))?,
+            by_time: txn.open_table(KEYS_BY_TIME).map_err(disk("written"))?,
+        })
+    }
+
+    /// The job that the same sender has submitted with this key not too long ago.
+    pub(super) fn known(&self, new: &NewJob) -> Result<Option<JobId>, StoreError> {
+        let Some(asked) = &new.idempotency else { return Ok(None) };
+        let name = (new.submitter.name.as_str(), asked.key.as_str());
+        let Some(found) = self.keys.get(name).map_err(disk("read"))? else { return Ok(None) };
+        let (at, id) = found.value();
+        let age = new.submitted.as_microsecond().saturating_sub(at);
+        Ok((age <= micros(asked.within)).then_some(JobId(id)))
+    }
+
+    pub(super) fn note(&mut self, new: &NewJob, id: JobId) -> Result<(), StoreError> {
+        let Some(asked) = &new.idempotency else { return Ok(()) };
+        let (submitter, key) = (new.submitter.name.as_str(), asked.key.as_str());
+        let at = new.submitted.as_microsecond();
+        let before = self.keys.insert((submitter, key), (at, id.0)).map_err(disk("written"))?;
+        if let Some((before, _)) = before.map(|before| before.value()) {
+            self.by_time.remove((before, submitter, key)).map_err(disk("written"))?;
+        }
+        self.by_time.insert((at, submitter, key), ()).map_err(disk("written"))?;
+        self.sweep(new.submitted)
+    }
+
+    fn sweep(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let oldest = now.as_microsecond().saturating_sub(micros(LONGEST));
+        for _ in 0..SWEEP {
+            let first = self.by_time.first().map_err(disk("read"))?;
+            let Some((at, submitter, key)) = first.map(|(key, _)| owned(key.value())) else {
+                return Ok(());
+            };
+            if at >= oldest {
+                return Ok(());
+            }
+            self.by_time.remove((at, submitter.as_str(), key.as_str())).map_err(disk("written"))?;
+            self.keys.remove((submitter.as_str(), key.as_str())).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+}
+
+fn owned((at, submitter, key): (i64, &str, &str)) -> (i64, String, String) {
+    (at, submitter.to_owned(), key.to_owned())
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,251 @@
+//! What may be asked for of jobs, one or many: another priority, the same once more, an end.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use maud::html;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    api::own,
+    errors::{PageError, Problem, WebError, refused},
+    guard::Access,
+    known::read,
+    layout::{self, Frame, Tab, job_url},
+    params::{NoParams, Params, number},
+    state::{ResubmitRequest, Web},
+};
+use crate::{
+    job_file::{
+        MAX_TEXT,
+        diff::{Line, diff as differ},
+    },
+    model::{Job, JobId, JobState, Priority, WayIn},
+    store::Change,
+};
+
+/// Jobs that one request may be about.
+const MOST: usize = 1_000;
+
+/// How a priority is written: a word or points.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub(super) enum AskedPriority {
+    Points(u8),
+    Word(PriorityWord),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PriorityWord {
+    Low,
+    Medium,
+    High,
+}
+
+impl AskedPriority {
+    pub(super) fn read(self) -> Result<Priority, WebError> {
+        match self {
+            Self::Word(PriorityWord::Low) => Ok(Priority::LOW),
+            Self::Word(PriorityWord::Medium) => Ok(Priority::MEDIUM),
+            Self::Word(PriorityWord::High) => Ok(Priority::HIGH),
+            Self::Points(points) if points <= Priority::HIGH.0 => Ok(Priority(points)),
+            Self::Points(_) => {
+                let words = "a priority is low, medium, high or 0 to 100".to_owned();
+                Err(WebError::BadRequest(words))
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetPriority {
+    priority: AskedPriority,
+}
+
+/// `POST /api/jobs/{id|uuid}/priority`: moves a waiting job in the queue.
+pub(super) async fn priority(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (_, job) = own(&web, &access, &name).await?;
+    let SetPriority { priority } = read(body).await?;
+    let job = prioritise(&web, &job, priority.read()?).await?;
+    let answer = json!({ "number": job.id, "uuid": job.uuid, "priority": job.priority });
+    Ok(Json(answer).into_response())
+}
+
+async fn prioritise(web: &Web, job: &Job, priority: Priority) -> Result<Job, WebError> {
+    web.store.change(job.id, Change::Priority(priority)).await.map_err(refused)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedAgain {
+    /// Another definition, for what the job came with.
+    definition: Option<String>,
+}
+
+/// `POST /api/jobs/{id|uuid}/resubmit`: the same job once more for whoever asks, with its own definition
+/// or another one. No body asks for its own.
+pub(super) async fn resubmit(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let submitter = access.submitter()?;
+    let from = super::api::find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    let bytes = axum::body::to_bytes(body, 2 * MAX_TEXT).await;
+    let bytes = bytes.map_err(|_| WebError::BadRequest("the definition is too long".into()))?;
+    let AskedAgain { definition } = match bytes.is_empty() {
+        true => AskedAgain::default(),
+        false => serde_json::from_slice(&bytes)
+            .map_err(|error| WebError::BadRequest(error.to_string()))?,
+    };
+    let (id, way_in) = (from.id, WayIn::Command);
+    let text = definition.unwrap_or_else(|| from.definition.clone());
+    let job = (web.resubmit)(ResubmitRequest { from, text, submitter, way_in }).await?;
+    let url = job_url(job.id);
+    let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "resubmitted_from": id });
+    Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Action {
+    Cancel,
+    Priority(AskedPriority),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bulk {
+    action: Action,
+    jobs: Vec<JobId>,
+    /// Only say what would be done.
+    #[serde(default)]
+    preview: bool,
+}
+
+/// `POST /api/jobs/bulk`: the same for many jobs. Each one is done or says why not; one that cannot be
+/// does not keep the others from it.
+pub(super) async fn bulk(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    access.submitter()?;
+    let Bulk { action, jobs, preview } = read(body).await?;
+    if jobs.len() > MOST {
+        let words = format!("{} jobs at once, at most {MOST}", jobs.len());
+        return Err(WebError::BadRequest(words).into());
+    }
+    let mut results = Vec::new();
+    for id in jobs {
+        let done = one(&web, &access, id, action, preview).await;
+        results.push(match done {
+            Ok(words) => json!({ "number": id, "done": !preview, "words": words }),
+            Err(error) if error.status().is_server_error() => return Err(error.into()),
+            Err(error) => {
+                json!({ "number": id, "done": false, "words": error.to_string(), "refused": true })
+            }
+        });
+    }
+    Ok(Json(json!({ "preview": preview, "results": results })).into_response())
+}
+
+async fn one(
+    web: &Web,
+    access: &Access,
+    id: JobId,
+    action: Action,
+    preview: bool,
+) -> Result<Value, WebError> {
+    let (who, job) = own(web, access, &id.to_string()).await?;
+    if job.state == JobState::Ended {
+        return Err(WebError::Conflict(format!("job {id} has ended already")));
+    }
+    Ok(match action {
+        Action::Cancel => {
+            if !preview {
+                web.schedule.cancel(id, who.name).await?;
+            }
+            match job.state {
+                JobState::Waiting => "ends before it has started".into(),
+                JobState::Preparing
+                | JobState::Running
+                | JobState::Collecting
+                | JobState::Ended => "is stopped while it runs".into(),
+            }
+        }
+        Action::Priority(asked) => {
+            let priority = asked.read()?;
+            if job.state != JobState::Waiting {
+                return Err(WebError::Conflict(format!("job {id} does not wait any more")));
+            }
+            if !preview {
+                prioritise(web, &job, priority).await?;
+            }
+            format!("{} becomes {}", job.priority.0, priority.0).into()
+        }
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiffAsked {
+    /// The other job; the one it was resubmitted from.
+    with: Option<String>,
+}
+
+/// `GET /jobs/{id}/diff`: what was changed since the job this one comes from.
+pub(super) async fn diff(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    Params(DiffAsked { with }): Params<DiffAsked>,
+) -> Result<Html<String>, PageError> {
+    let job = web.store.job(number(&name)?).await?.ok_or(WebError::NotFound("job"))?;
+    let other = match with {
+        Some(with) => Some(number(&with)?),
+        None => job.lineage.resubmitted_from.or(job.lineage.retried_from),
+    };
+    let other = other.ok_or_else(|| {
+        WebError::BadRequest(format!("job {} comes from no other; add ?with=NUMBER", job.id))
+    })?;
+    let other = web.store.job(other).await?.ok_or(WebError::NotFound("job"))?;
+    let lines = differ(&other.definition, &job.definition);
+    let title = format!("Job {} beside job {}", job.id, other.id);
+    let content = html! {
+        (layout::crumbs(&html! { (layout::job_link(&job)) " / what differs" }))
+        header.head {
+            h1 { "What differs from job " a href=(job_url(other.id)) { (other.id) } }
+        }
+        @if lines.is_empty() {
+            p.empty { "Nothing: it is the same definition, letter by letter." }
+        } @else {
+            pre.diff tabindex="0" { @for (line, text) in &lines {
+                @match line {
+                    Line::Same => { "  " (text) "\n" },
+                    Line::Removed => { del { "- " (text) } "\n" },
+                    Line::Added => { ins { "+ " (text) } "\n" },
+                    Line::Gap => { span.hint { "…" } "\n" },
+                }
+            } }
+        }
+    };
+    Ok(Html(layout::page(&Frame::new(&title, Tab::Neither), &content).into_string()))
+}

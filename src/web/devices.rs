@@ -1,0 +1,329 @@
+//! Devices: what there is to run jobs on, how it is, and what has happened to it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    device_pages::{DeviceView, DevicesView, device_page, devices_page},
+    errors::{PageError, Problem, WebError, refused},
+    guard::Access,
+    known::read,
+    params::{NoParams, Params},
+    state::Web,
+};
+use crate::{
+    clock,
+    config::is_device_name,
+    model::{
+        Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceStatus, DeviceType,
+        HealthCheck, JobId, JobState,
+    },
+    store::DeviceChange,
+};
+
+/// Lines of a log in one answer.
+pub(super) const LINES: usize = 200;
+/// Bytes of a reason or a description.
+const WORDS: usize = 500;
+
+/// A device, for programs.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    device: &'a Device,
+    origin: DeviceOrigin,
+    architecture: &'static str,
+    #[serde(flatten)]
+    state: &'a crate::model::DeviceState,
+    /// Jobs that run on it now.
+    running: &'a [JobId],
+}
+
+impl<'a> Record<'a> {
+    fn new(status: &'a DeviceStatus, running: &'a [JobId]) -> Self {
+        let DeviceStatus { device, origin, kind, state } = status;
+        Self { device, origin: *origin, architecture: kind.architecture.name(), state, running }
+    }
+}
+
+/// The jobs that run, by device.
+pub(super) async fn running(web: &Web) -> Result<BTreeMap<String, Vec<JobId>>, WebError> {
+    let mut found: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
+    for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
+        let jobs = web.store.pick_in(state, usize::MAX, |job| (job.device, job.id)).await?;
+        for (device, job) in jobs {
+            found.entry(device.unwrap_or_default()).or_default().push(job);
+        }
+    }
+    Ok(found)
+}
+
+async fn find(web: &Web, name: &str) -> Result<DeviceStatus, WebError> {
+    let found = web.store.devices().await?.into_iter().find(|one| one.device.name == name);
+    found.ok_or(WebError::NotFound("device"))
+}
+
+/// `GET /api/devices`
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let (devices, running) = (web.store.devices().await?, running(&web).await?);
+    let none = Vec::new();
+    let devices: Vec<_> = devices
+        .iter()
+        .map(|one| Record::new(one, running.get(&one.device.name).unwrap_or(&none)))
+        .collect();
+    Ok(Json(json!({ "devices": devices })).into_response())
+}
+
+/// `GET /api/devices/{name}`
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let status = find(&web, &name).await?;
+    let running = running(&web).await?.remove(&name).unwrap_or_default();
+    Ok(Json(Record::new(&status, &running)).into_response())
+}
+
+/// What is said of a device that is added or changed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Put {
+    name: String,
+    device_type: String,
+    #[serde(default)]
+    tags: std::collections::BTreeSet<String>,
+    memory_mib: Option<std::num::NonZeroU32>,
+    cores: Option<std::num::NonZeroU32>,
+    at_once: Option<std::num::NonZeroU32>,
+    #[serde(default)]
+    description: String,
+}
+
+/// `POST /api/devices`: adds a device, or changes one that a command has added.
+pub(super) async fn put(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = keeper(&access)?;
+    let asked: Put = read(body).await?;
+    for name in [&asked.name, &asked.device_type].into_iter().chain(&asked.tags) {
+        fine_name(name)?;
+    }
+    let device = Device {
+        name: asked.name,
+        device_type: asked.device_type,
+        tags: asked.tags,
+        memory_mib: asked.memory_mib.map(Into::into),
+        cores: asked.cores.map(Into::into),
+        at_once: asked.at_once.map(Into::into),
+        description: fine_words(asked.description)?,
+    };
+    let name = device.name.clone();
+    change(&web, DeviceChange::Put { device }, by).await?;
+    let status = find(&web, &name).await?;
+    Ok((StatusCode::CREATED, Json(Record::new(&status, &[]))).into_response())
+}
+
+/// `DELETE /api/devices/{name}`
+pub(super) async fn remove(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let by = keeper(&access)?;
+    change(&web, DeviceChange::Remove { name: name.clone() }, by).await?;
+    Ok(Json(json!({ "removed": name })).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetHealth {
+    health: DeviceHealth,
+    why: String,
+}
+
+/// `POST /api/devices/{name}/health`: takes a device out of service, or back.
+pub(super) async fn set_health(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = keeper(&access)?;
+    let SetHealth { health, why } = read(body).await?;
+    let why = fine_words(why)?;
+    if why.trim().is_empty() {
+        return Err(WebError::BadRequest("say why, in a few words".into()).into());
+    }
+    change(&web, DeviceChange::Health { name: name.clone(), health, why }, by).await?;
+    let status = find(&web, &name).await?;
+    let running = running(&web).await?.remove(&name).unwrap_or_default();
+    Ok(Json(Record::new(&status, &running)).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogAsked {
+    /// Lines before this time.
+    before: Option<Timestamp>,
+}
+
+/// `GET /api/devices/{name}/log`: newest first.
+pub(super) async fn log(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    Params(LogAsked { before }): Params<LogAsked>,
+) -> Result<Response, Problem> {
+    let lines = web.store.device_log(name.clone(), before, LINES).await?;
+    if lines.is_empty() && before.is_none() {
+        find(&web, &name).await?;
+    }
+    let next = lines.last().filter(|_| lines.len() == LINES).map(|line| line.at);
+    Ok(Json(json!({ "log": lines, "next": next })).into_response())
+}
+
+/// `GET /api/device-types`
+pub(super) async fn types(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let types = web.store.device_types().await?;
+    let types: Vec<_> = types.iter().map(|(kind, origin)| type_record(kind, *origin)).collect();
+    Ok(Json(json!({ "device_types": types })).into_response())
+}
+
+fn type_record(kind: &DeviceType, origin: DeviceOrigin) -> Value {
+    let check = kind.health_check.as_ref().map(|check| {
+        let every = check.every.map(|every| every.as_secs());
+        json!({ "job": check.job, "every_s": every, "after_jobs": check.after_jobs })
+    });
+    json!({
+        "name": kind.name, "architecture": kind.architecture.name(), "origin": origin,
+        "description": kind.description, "health_check": check,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutType {
+    name: String,
+    #[serde(default)]
+    architecture: Architecture,
+    #[serde(default)]
+    description: String,
+    health_check: Option<PutCheck>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutCheck {
+    job: std::path::PathBuf,
+    every_s: Option<std::num::NonZeroU32>,
+    after_jobs: Option<std::num::NonZeroU32>,
+}
+
+/// `POST /api/device-types`: says what a device type is, and what checks its devices.
+pub(super) async fn put_type(
+    State(web): State<Arc<Web>>,
+    Extension(access): Extension<Access>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = keeper(&access)?;
+    let PutType { name, architecture, description, health_check } = read(body).await?;
+    fine_name(&name)?;
+    let health_check = match health_check {
+        Some(PutCheck { job, .. }) if !job.is_absolute() => {
+            let words = "the job of a health check is an absolute path on the box".to_owned();
+            return Err(WebError::BadRequest(words).into());
+        }
+        Some(PutCheck { job, every_s, after_jobs }) => Some(HealthCheck {
+            job,
+            every: every_s.map(|s| std::time::Duration::from_secs(u32::from(s).into())),
+            after_jobs: after_jobs.map(Into::into),
+        }),
+        None => None,
+    };
+    let description = fine_words(description)?;
+    let kind = DeviceType { name, architecture, description, health_check };
+    change(&web, DeviceChange::Type { kind: kind.clone() }, by).await?;
+    let record = type_record(&kind, DeviceOrigin::Command);
+    Ok((StatusCode::CREATED, Json(record)).into_response())
+}
+
+async fn change(web: &Web, change: DeviceChange, by: String) -> Result<bool, WebError> {
+    web.store.change_devices(change, by, clock::now()).await.map_err(refused)
+}
+
+/// Who keeps this box; nobody else changes what it has.
+fn keeper(access: &Access) -> Result<String, WebError> {
+    let who = access.submitter()?;
+    if super::api::is_keeper(&who) { Ok(who.name) } else { Err(WebError::KeeperOnly) }
+}
+
+fn fine_name(name: &str) -> Result<(), WebError> {
+    if is_device_name(name) {
+        return Ok(());
+    }
+    let words = format!(
+        "{:?} is no name: 1 to {} letters, digits, `_`, `-` and `.`",
+        name.chars().take(80).collect::<String>(),
+        crate::config::LONGEST_DEVICE_NAME,
+    );
+    Err(WebError::BadRequest(words))
+}
+
+fn fine_words(words: String) -> Result<String, WebError> {
+    if words.len() <= WORDS && !words.chars().any(char::is_control) {
+        return Ok(words);
+    }
+    Err(WebError::BadRequest(format!("words are one line of at most {WORDS} bytes")))
+}
+
+/// `GET /devices`
+pub(super) async fn page(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Html<String>, PageError> {
+    let view = DevicesView {
+        devices: web.store.devices().await?,
+        running: running(&web).await?,
+        types: web.store.device_types().await?,
+        moment: web.moment(),
+    };
+    Ok(Html(devices_page(&view).into_string()))
+}
+
+/// `GET /devices/{name}`
+pub(super) async fn one(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    Params(LogAsked { before }): Params<LogAsked>,
+) -> Result<Html<String>, PageError> {
+    let log: Vec<DeviceEvent> = web.store.device_log(name.clone(), before, LINES).await?;
+    let view = DeviceView {
+        status: find(&web, &name).await?,
+        running: running(&web).await?.remove(&name).unwrap_or_default(),
+        log,
+        moment: web.moment(),
+    };
+    Ok(Html(device_page(&view).into_string()))
+}

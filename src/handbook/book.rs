@@ -48,7 +48,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 16] = pages![
+const PAGES: [(&str, &str); 18] = pages![
     "first-job",
     "job-file",
     "screen-steps",
@@ -56,6 +56,8 @@ const PAGES: [(&str, &str); 16] = pages![
     "editors",
     "commands",
     "verdicts",
+    "queue",
+    "devices",
     "slow-jobs",
     "measures",
     "known-failures",

@@ -150,13 +150,17 @@ impl Standing {
 
     /// Why a job has not started. None when nothing keeps it: it came after the decision.
     pub fn reason(&self, id: JobId, demand: &Demand) -> Option<Reason> {
+        let short = self.house.free.short_of(&demand.needs);
+        // First of all, as its device may have been lent until its time comes.
+        if let (Some((resource, needs, free)), Some((first, expected))) = (short, self.reserved)
+            && first == id
+        {
+            return Some(Reason::Reserved { resource, needs, free, expected });
+        }
         if let Some(reason) = self.house.refuses(demand) {
             return Some(reason);
         }
-        match (self.house.free.short_of(&demand.needs), self.reserved) {
-            (Some((resource, needs, free)), Some((first, expected))) if first == id => {
-                Some(Reason::Reserved { resource, needs, free, expected })
-            }
+        match (short, self.reserved) {
             (Some((resource, needs, free)), _) => Some(Reason::Short { resource, needs, free }),
             (None, Some((first, at))) if after(self.house.now, demand.needs.at_most) > at => {
                 Some(Reason::Behind { job: first })

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use sutler::{
     config::Order,
     decide::{
-        Demand, Device, Lab, Open, Queued, Running, Shares, Waiting, cost,
+        Demand, Device, Lab, Open, Plan, Queued, Running, Shares, Waiting, cost,
         outlook::{Scene, Takes, Underway, outlook},
         plan,
     },
@@ -234,6 +234,7 @@ impl Month {
     fn decides(&mut self, now: i64) {
         let running = self.running.values().map(|(running, _)| running);
         let plan = plan(at(now), &self.waiting, &self.shares, running, &self.lab);
+        self.promises_are_kept(&plan);
         for start in &plan.start {
             let id = start.id.0;
             let job = &self.jobs[usize::try_from(id - 1).unwrap()];
@@ -251,18 +252,22 @@ impl Month {
             let used = devices.iter_mut().find(|one| one.name == start.device).unwrap();
             used.last_used = Some(at(now));
         }
-        self.promises_are_kept(plan.standing.reserved());
         if self.started.len().is_multiple_of(97) {
             self.nothing_idle_could_work(now, plan.standing.reserved());
         }
     }
 
-    /// Whoever is next never hears of a later time.
-    fn promises_are_kept(&mut self, reserved: Option<(JobId, Timestamp)>) {
+    /// Whoever is next never hears of a later time, unless somebody who is better has come meanwhile.
+    fn promises_are_kept(&mut self, plan: &Plan) {
+        let reserved = plan.standing.reserved();
         if let (Some((was, promised)), Some((is, expected))) = (self.reserved, reserved)
             && was == is
+            && expected > promised
         {
-            assert!(expected <= promised, "job {is}: {promised}, then {expected}");
+            let better: Vec<_> =
+                self.waiting.best(&self.shares).take_while(|id| *id != is).collect();
+            let has_come = plan.start.iter().any(|start| better.contains(&start.id));
+            assert!(has_come, "job {is}: {promised}, then {expected}");
         }
         self.reserved = reserved;
     }

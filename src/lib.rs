@@ -7,7 +7,7 @@
 //! ```text
 //! model                                    words everyone shares
 //! clock  tasks  config  sockets            the one clock; where work runs; checked settings
-//! gauges                                   how long operations take; what processes and host do
+//! gauges  secrets                          how long operations take; passwords and keys
 //! proto  decide                            bytes to messages; pure choices
 //! picture                                  frames, damage, image files
 //! vm  vision  capture  console  store      each the only one to touch its resource
@@ -48,6 +48,7 @@ pub mod picture;
 pub mod proto;
 pub mod report;
 pub mod schedule;
+pub mod secrets;
 pub mod sockets;
 pub mod store;
 pub mod supervise;

@@ -1,5 +1,7 @@
 //! Pure choices: given the time and the facts, they return what to do.
 
+pub mod access;
+pub mod attempts;
 mod dependency;
 pub mod excess;
 pub mod forecast;

@@ -20,6 +20,7 @@ mod run;
 mod sample;
 mod threshold;
 mod time_series;
+mod user;
 mod verdict;
 
 pub use counted::*;
@@ -37,4 +38,5 @@ pub use run::*;
 pub use sample::*;
 pub use threshold::*;
 pub use time_series::*;
+pub use user::*;
 pub use verdict::*;

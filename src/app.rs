@@ -31,23 +31,29 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli, clock,
     config::{ConfigError, DevicesFile, Host, LogForm, Settings, SettingsError, read_devices},
+    decide::access::Rights,
     doctor::{self, Keeper},
     handbook::Handbook,
     insight::Insight,
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
-        Acceleration, After, Cause, Code, Command, Conditions, Device, DeviceStatus, EngineLog,
-        EngineOrder, Idempotency, Job, JobState, Limit, Lineage, NewJob, Submitter, WayIn, Who,
+        Acceleration, After, Cause, Code, Command, Conditions, Device, DeviceStatus, Door,
+        EngineLog, EngineOrder, Idempotency, Job, JobState, Limit, Lineage, NewJob, Submitter,
+        WayIn, Who,
         problem::{Place, Problem},
         with_causes,
     },
+    people::People,
     schedule,
     store::{self, DeviceChange, Store, StoreError, StoreSettings},
     supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
     upkeep::{Shelver, Upkeep},
-    web::{About, ResubmitRequest, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers, Web},
+    web::{
+        About, Logins, ResubmitRequest, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers,
+        Web,
+    },
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
@@ -185,11 +191,17 @@ impl Parts {
         queue.spawn(owner.run(queue.stop.clone()));
         queue.spawn(schedule::Retries::new(store.clone()).run(queue.stop.clone()));
 
+        let people = People::new(store.clone(), settings.access);
         let inbox = {
             let folder = settings.inbox.clone();
             let keep_rejected = settings.keep_rejected.try_into().unwrap_or(usize::MAX);
             let inbox = InboxSettings { folder, keep_rejected };
-            let (store, gate) = (store.clone(), Gate(admission.clone(), schedule.clone()));
+            let gate = Gate {
+                admission: admission.clone(),
+                queue: schedule.clone(),
+                people: people.clone(),
+            };
+            let store = store.clone();
             tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
         };
         let refused = inbox.refused();
@@ -213,6 +225,8 @@ impl Parts {
         let entrance = Entrance { store: store.clone(), queue: schedule.clone() };
         let web = Web {
             store: store.clone(),
+            people,
+            logins: Logins::default(),
             schedule: Arc::new(schedule),
             data: data.clone(),
             retention: settings.retention,
@@ -319,7 +333,7 @@ fn admit_check(admission: &Admission, status: &DeviceStatus) -> Result<NewJob, S
         submitted: clock::now(),
         intake_key: None,
     };
-    let job = admission.admit(source, &name, arrival, Options::default());
+    let job = admission.admit(source, &name, arrival, Options::default(), &|_| Ok(()));
     let job = job.map_err(|refusal| match refusal {
         Refusal::Bundle(error) => with_causes(&error),
         Refusal::Invalid(problems) => problems.to_string(),
@@ -519,7 +533,9 @@ fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, Su
     };
     let options = Options { strict: request.strict };
     let source = bundle::Source::Tar(Box::new(tar));
-    let job = admission.admit(source, "bundle", arrival, options);
+    let rights = request.rights;
+    let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
+    let job = admission.admit(source, "bundle", arrival, options, &may);
     let mut job = job.map_err(|refusal| match refusal {
         Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
         Refusal::Bundle(error) => {
@@ -546,9 +562,10 @@ fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
 }
 
 fn admit_again(admission: &Admission, request: ResubmitRequest) -> Result<NewJob, SubmitRefused> {
-    let ResubmitRequest { from, text, submitter, way_in } = request;
+    let ResubmitRequest { from, text, submitter, rights, way_in } = request;
+    let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
-    let job = admission.admit_again(&text, from.bundle, arrival, Options::default());
+    let job = admission.admit_again(&text, from.bundle, arrival, Options::default(), &may);
     let job = job.map_err(|problems| SubmitRefused::Invalid { problems: problems.to_json() })?;
     // What the other one waited for may be long gone.
     let after = if text == from.definition { Vec::new() } else { job.conditions.after };
@@ -558,7 +575,25 @@ fn admit_again(admission: &Admission, request: ResubmitRequest) -> Result<NewJob
 }
 
 /// The way in of the inbox.
-struct Gate(Arc<Admission>, schedule::Handle);
+struct Gate {
+    admission: Arc<Admission>,
+    queue: schedule::Handle,
+    people: People,
+}
+
+impl Gate {
+    /// Who the owner of a file is, and what they may submit. Blocks.
+    fn rights(&self, owner: &Submitter) -> Result<Rights, StoreError> {
+        tokio::runtime::Handle::current().block_on(async {
+            let Submitter { uid, name } = owner.clone();
+            let who = match uid {
+                Some(uid) => self.people.account(uid, name, Door::Inbox).await?,
+                None => self.people.nobody(),
+            };
+            self.people.rights(who).await
+        })
+    }
+}
 
 impl Examine for Gate {
     fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
@@ -572,13 +607,18 @@ impl Examine for Gate {
             submitted: clock::now(),
             intake_key: Some(found.key),
         };
-        let admitted = self.0.admit(source, &found.name, arrival, Options::default());
+        let rights = match self.rights(&arrival.submitter) {
+            Ok(rights) => rights,
+            Err(error) => return Err(Explanation::NotNow(with_causes(&error))),
+        };
+        let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
+        let admitted = self.admission.admit(source, &found.name, arrival, Options::default(), &may);
         let job = admitted.map_err(|refusal| match refusal {
             Refusal::Bundle(error) if error.is_ours() => Explanation::NotNow(with_causes(&error)),
             Refusal::Bundle(error) => Explanation::Refused(with_causes(&error)),
             Refusal::Invalid(problems) => Explanation::Refused(problems.to_string()),
         })?;
-        match self.1.standing().never(&job) {
+        match self.queue.standing().never(&job) {
             Some(reason) => Err(Explanation::Refused(format!("{reason}\n"))),
             None => Ok(job),
         }

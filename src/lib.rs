@@ -14,6 +14,7 @@
 //! deploy                                   images made ready for a guest
 //! engine                                   one job, in a process of its own
 //! supervise  job_file  insight             engine processes; definition text to model; what jobs teach
+//! people                                   who somebody is, by which door
 //! schedule  intake  upkeep  doctor         the queue; the inbox; what is kept; is the box well
 //! handbook                                 how to use it all, partly written from our own tables
 //! markup                                   what pictures of a job are made of, on pages and in reports
@@ -44,6 +45,7 @@ pub mod intake;
 pub mod job_file;
 pub mod markup;
 pub mod model;
+pub mod people;
 pub mod picture;
 pub mod proto;
 pub mod report;

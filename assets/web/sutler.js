@@ -123,7 +123,7 @@ const keys = {
   "←": ["Previous step", () => go("nav a[rel=prev]")],
   "→": ["Next step, older jobs", () => go("nav a[rel=next]")],
 };
-document.querySelectorAll(".bar nav a").forEach((place, at) => {
+document.querySelectorAll(".bar nav:not(.you) a").forEach((place, at) => {
   keys[at + 1] = [place.textContent, () => location.assign(place.href)];
 });
 

@@ -14,9 +14,16 @@ use crate::model::problem::{Place, Problem, nearest};
 /// What all our variables begin with.
 const OURS: &str = "SUTLER_";
 
-/// Variables that are ours and no settings begin with these: what marks the processes of a job,
-/// and what tests and benches read.
-const OTHERS: [&str; 4] = ["SUTLER_JOB_", "SUTLER_KILL_", "SUTLER_BENCH_", "SUTLER_TEST_"];
+/// Variables that are ours and no settings begin with these: what marks the processes of a job, what
+/// tests and benches read, and which appliance commands ask with which token.
+const OTHERS: [&str; 6] = [
+    "SUTLER_JOB_",
+    "SUTLER_KILL_",
+    "SUTLER_BENCH_",
+    "SUTLER_TEST_",
+    "SUTLER_SERVER",
+    "SUTLER_TOKEN",
+];
 
 /// What Rust programs read for the level of their log.
 const RUST_LOG: &str = "RUST_LOG";

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::{
     LogForm, Settings,
     knob::{
-        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Points, Quantile, Slot,
-        Switch, Wait, age, size,
+        Age, Anonymous, Auto, Count, Factor, Floor, Granted, HostName, LogLevel, Mib, Most, Points,
+        Quantile, Slot, Switch, Wait, age, size,
     },
 };
-use crate::model::LimitMode;
+use crate::model::{LimitMode, Role};
 
 /// What was asked for, not yet checked against each other.
 #[derive(Debug, Default)]
@@ -22,6 +22,9 @@ pub(super) struct Asked {
     pub hosts: Option<Vec<HostName>>,
     pub roots: Option<Vec<PathBuf>>,
     pub devices: Option<PathBuf>,
+    pub access_local: Option<Granted>,
+    pub access_anonymous: Option<Anonymous>,
+    pub access_audit: Option<Age>,
     pub memory: Option<Auto<Mib>>,
     pub cores: Option<Auto<u32>>,
     pub machines: Option<Auto<u32>>,
@@ -96,7 +99,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// All there is to set, in the order of the file.
-pub static KEYS: [Key; 29] = [
+pub static KEYS: [Key; 32] = [
     Key {
         name: "data",
         default: r#""/var/lib/sutler""#,
@@ -116,8 +119,10 @@ pub static KEYS: [Key; 29] = [
     Key {
         name: "listen",
         default: r#""127.0.0.1:8470""#,
-        words: "Address and port of the page. It must be a loopback address: whoever can open the \
-                page can read every job, and is not asked for a name. Port 0 takes any free one.",
+        words: "Address and port of the page. Port 0 takes any free one. It speaks plain HTTP: on an \
+                address that other machines reach, passwords and tokens travel in the clear, so \
+                leave it on loopback and put a proxy with TLS in front of it, whose name is in \
+                `hosts`.",
         slot: |asked| &mut asked.listen,
         show: |settings| json!(settings.listen),
     },
@@ -144,6 +149,31 @@ pub static KEYS: [Key; 29] = [
                 does not exist and no device was added with a command, the box itself is one.",
         slot: |asked| &mut asked.devices,
         show: |settings| json!(settings.devices),
+    },
+    Key {
+        name: "access.local",
+        default: r#""submitter""#,
+        words: "What accounts of this box may do who are no users, through the socket and the \
+                inbox. Root and the account of the appliance are administrators, whatever stands \
+                here.",
+        slot: |asked| &mut asked.access_local,
+        show: |settings| json!(role(settings.access.local)),
+    },
+    Key {
+        name: "access.anonymous",
+        default: r#""guest""#,
+        words: "What is shown over TCP to those who do not say who they are: `guest` sees what is \
+                public, `none` nothing but the page to log in. Coming from this box proves nothing: \
+                guests do, too.",
+        slot: |asked| &mut asked.access_anonymous,
+        show: |settings| json!(role(settings.access.anonymous)),
+    },
+    Key {
+        name: "access.audit",
+        default: r#""365d""#,
+        words: "For how long it is kept who did what: sutler audit.",
+        slot: |asked| &mut asked.access_audit,
+        show: |settings| json!(age(settings.access.audit)),
     },
     Key {
         name: "guests.memory",
@@ -327,6 +357,10 @@ pub static KEYS: [Key; 29] = [
         show: |settings| json!(settings.log.form.name()),
     },
 ];
+
+fn role(role: Option<Role>) -> &'static str {
+    role.map_or("none", Role::name)
+}
 
 /// Without a point where it needs none.
 fn number(value: f64) -> Value {

@@ -1,5 +1,6 @@
 //! Kinds of values: what may be written for each, and what it comes to.
 
+mod granted;
 mod limits;
 
 use std::{
@@ -13,6 +14,7 @@ use crate::model::{
     quantity,
 };
 
+pub(super) use granted::{Anonymous, Granted};
 pub(super) use limits::{Factor, Floor, Points, Quantile};
 
 /// What somebody wrote.

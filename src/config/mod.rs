@@ -13,6 +13,7 @@
 //! [`KEYS`] is the one table of all there is to set. The readers, the names of environment
 //! variables, the commented default file and the help are made of it.
 
+mod access;
 mod devices;
 mod document;
 mod environment;
@@ -28,6 +29,7 @@ mod sample;
 mod settings;
 mod thresholds;
 
+pub use access::AccessSettings;
 pub use devices::{DevicesFile, LONGEST_DEVICE_NAME, is_device_name, memory_mib, read_devices};
 pub use document::{Document, Origin};
 pub use host::{Host, SYSTEM_DATA, SYSTEM_FILE};

@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    Host, LogForm, Order, Retention, Retry, Thresholds,
+    AccessSettings, Host, LogForm, Order, Retention, Retry, Thresholds,
     keys::Asked,
     knob::{
-        Age, Auto, Count, Factor, Floor, HostName, LogLevel, Mib, Most, Points, Quantile, Switch,
-        Wait,
+        Age, Anonymous, Auto, Count, Factor, Floor, Granted, HostName, LogLevel, Mib, Most, Points,
+        Quantile, Switch, Wait,
     },
 };
 
@@ -73,8 +73,7 @@ pub struct Log {
 pub struct Settings {
     pub data: PathBuf,
     pub inbox: PathBuf,
-    /// A loopback address: whoever can open the page can read every job, and is not asked for a
-    /// name.
+    /// Plain HTTP: beyond loopback a proxy with TLS belongs in front of it.
     pub listen: SocketAddr,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
     pub hosts: Vec<String>,
@@ -82,6 +81,7 @@ pub struct Settings {
     pub roots: Vec<PathBuf>,
     /// The file that names this box's devices, if it exists.
     pub devices: PathBuf,
+    pub access: AccessSettings,
     pub lends: Lends,
     pub retention: Retention,
     pub thresholds: Thresholds,
@@ -103,9 +103,6 @@ impl Settings {
             return Err(SettingsError::InboxHoldsData { inbox, data });
         }
         let listen = asked.listen.unwrap_or(LISTEN);
-        if !listen.ip().is_loopback() {
-            return Err(SettingsError::NotLoopback { listen });
-        }
         let roots = asked.roots.unwrap_or_else(|| ROOTS.map(PathBuf::from).into());
         if let Some(root) = roots.iter().find(|root| data.starts_with(root)) {
             return Err(SettingsError::DataBelowRoot { data, root: root.clone() });
@@ -113,6 +110,7 @@ impl Settings {
         let hosts = asked.hosts.unwrap_or_default();
         let (kept, slow) = (Retention::default(), Thresholds::default());
         let (retried, usual) = (Retry::default(), Order::default());
+        let granted = AccessSettings::default();
         let age = |asked: Option<Age>, usual| asked.map_or(usual, |Age(age)| age);
         Ok(Self {
             data,
@@ -121,6 +119,11 @@ impl Settings {
             hosts: hosts.into_iter().map(|HostName(name)| name).collect(),
             roots,
             devices: asked.devices.map_or_else(|| host.default_devices(), Ok)?,
+            access: AccessSettings {
+                local: asked.access_local.map_or(granted.local, |Granted(role)| role),
+                anonymous: asked.access_anonymous.map_or(granted.anonymous, |Anonymous(role)| role),
+                audit: age(asked.access_audit, granted.audit),
+            },
             lends,
             retention: Retention {
                 videos: age(asked.videos, kept.videos),
@@ -174,11 +177,6 @@ pub enum SettingsError {
     NoHome,
     #[error("the folder this was started in does not exist any more")]
     NoCurrentFolder(#[source] std::io::Error),
-    #[error(
-        "{listen} can be reached from other machines, and this version asks nobody who they are; \
-         listen on a loopback address such as {LISTEN}, and reach it through ssh -L"
-    )]
-    NotLoopback { listen: SocketAddr },
     #[error("the data folder {data} would lie in the inbox {inbox}")]
     InboxHoldsData { inbox: PathBuf, data: PathBuf },
     #[error("the data folder {data} lies below {root}, from which jobs may read")]
@@ -190,7 +188,6 @@ impl SettingsError {
     pub(super) const fn keys(&self) -> &'static [&'static str] {
         match self {
             Self::NoHome | Self::NoCurrentFolder(_) => &[],
-            Self::NotLoopback { .. } => &["listen"],
             Self::InboxHoldsData { .. } => &["data", "inbox"],
             Self::DataBelowRoot { .. } => &["data", "roots"],
         }

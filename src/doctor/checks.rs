@@ -1,6 +1,6 @@
 //! What the facts come to, and what to do about it. Pure.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use jiff::{Timestamp, civil::date, tz::TimeZone};
 
@@ -68,6 +68,7 @@ pub(super) fn check(facts: &Facts, bounds: Bounds) -> Vec<Finding> {
     findings.push(clock(&facts.clock));
     findings.push(open_files(facts));
     findings.push(left_over(&facts.left_over));
+    findings.push(page_address(facts));
     findings.push(appliance(facts));
     findings
 }
@@ -388,6 +389,19 @@ fn left_over(processes: &[(i32, String)]) -> Finding {
     let names: Vec<_> = processes.iter().map(|(pid, name)| format!("{name} ({pid})")).collect();
     Finding::warning("left-over processes", names.join(", "), "their engines are gone")
         .remedy(format!("kill -9 {}", pids.join(" ")))
+}
+
+/// Whether passwords can be read on their way.
+fn page_address(facts: &Facts) -> Finding {
+    let listen = &facts.listen;
+    let is_open = listen.parse::<SocketAddr>().is_ok_and(|at| !at.ip().is_loopback());
+    if !is_open {
+        return Finding::fine("page address", format!("{listen}, this box only"));
+    }
+    let wrong = "plain HTTP carries passwords and tokens in the clear to other machines";
+    Finding::warning("page address", format!("{listen}, open to other machines"), wrong).remedy(
+        "listen on 127.0.0.1 and put a proxy with TLS in front, its name in hosts; see sutler handbook people",
+    )
 }
 
 fn appliance(facts: &Facts) -> Finding {

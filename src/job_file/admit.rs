@@ -6,12 +6,15 @@ use std::{fs, path::PathBuf, sync::Mutex};
 use uzers::get_user_groups;
 
 use super::{
-    Arrival, Options, Problems,
+    Arrival, Options, Problem, Problems, Read,
     bundle::{self, BundleError, Limits, Source},
     check::{Identity, Scope, check},
     read_bytes, to_new_job,
 };
-use crate::model::{Digest, NewJob};
+use crate::model::{Digest, NewJob, problem::Place};
+
+/// Says of a stream why whoever sends a job may not send it there.
+pub(super) type MaySubmit<'a> = &'a dyn Fn(Option<&str>) -> Result<(), String>;
 
 /// Why something does not become a job.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,7 @@ impl Admission {
         name: &str,
         arrival: Arrival,
         options: Options,
+        may: MaySubmit<'_>,
     ) -> Result<NewJob, Refusal> {
         let _turn = self.turn.lock().expect("nobody panics in here while holding it");
         let alone = matches!(source, Source::File { .. });
@@ -62,6 +66,7 @@ impl Admission {
             submitter: Some(&submitter),
         };
         let checked = read_bytes(&accepted.text, &shown, options)
+            .and_then(|read| permitted(&read, may).map(|()| read))
             .and_then(|read| check(&read, &scope).map(|_| read));
         match checked {
             Ok(read) => Ok(to_new_job(read.definition, &read.text, accepted.bundle, arrival)),
@@ -86,6 +91,7 @@ impl Admission {
         bundle: Digest,
         arrival: Arrival,
         options: Options,
+        may: MaySubmit<'_>,
     ) -> Result<NewJob, Box<Problems>> {
         let folder = self.bundles.join(bundle.to_string());
         let submitter = identity(&arrival);
@@ -97,6 +103,7 @@ impl Admission {
             submitter: Some(&submitter),
         };
         let read = read_bytes(text.as_bytes(), "job.yaml", options)?;
+        permitted(&read, may)?;
         check(&read, &scope)?;
         Ok(to_new_job(read.definition, &read.text, bundle, arrival))
     }
@@ -104,6 +111,20 @@ impl Admission {
 
 /// Debian's `nobody`, who may read what everybody may.
 const NOBODY: u32 = 65_534;
+
+/// Whether it may come from whoever sends it, into the stream it names.
+fn permitted(read: &Read, may: MaySubmit<'_>) -> Result<(), Box<Problems>> {
+    let stream = read.definition.stream.as_deref();
+    let Err(why) = may(stream) else { return Ok(()) };
+    let (place, path) = match stream.and_then(|stream| read.text.find(stream)) {
+        Some(at) => (Place::at(&read.text, at), "stream"),
+        None => (Place::start(), ""),
+    };
+    let found = stream.map_or_else(|| "a job".to_owned(), |stream| format!("the stream {stream}"));
+    let problem = Problem::new(place, path, found, "one that whoever sends it may send").help(why);
+    let (name, text) = (read.name.clone(), read.text.clone());
+    Err(Box::new(Problems { name, text, list: vec![problem], omitted: 0 }))
+}
 
 fn identity(arrival: &Arrival) -> Identity {
     let uid = arrival.submitter.uid.unwrap_or(NOBODY);

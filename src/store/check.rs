@@ -6,6 +6,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
 use super::{
     Counts, Inconsistency, StoreError, Totals,
+    audience::AUDIENCES,
     definitions::{REFS, TEXTS},
     error::disk,
     idempotency::{KEYS, KEYS_BY_TIME},
@@ -13,7 +14,7 @@ use super::{
     known_tables::MARKS,
     measures,
     occurrences::{self, OCCURRENCES},
-    read,
+    people_check, read,
     record::Stored,
     tables::{
         self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
@@ -36,6 +37,7 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
     for bundle in known_check::consistent(txn, &jobs)? {
         *walk.bundles.entry(bundle).or_default() += 1;
     }
+    people_check::consistent(txn)?;
     walk.end(txn)
 }
 
@@ -56,6 +58,7 @@ struct Walk {
     unshelved: ReadOnlyTable<u64, ()>,
     holdings: ReadOnlyTable<u64, &'static [u8]>,
     marks: ReadOnlyTable<(u64, &'static str), bool>,
+    audiences: ReadOnlyTable<(&'static str, u8, &'static str), ()>,
     /// Definition to the jobs that have it.
     definitions: BTreeMap<[u8; 32], u64>,
     counts: Counts,
@@ -92,6 +95,7 @@ impl Walk {
             unshelved: txn.open_table(UNSHELVED).map_err(unreadable)?,
             holdings: txn.open_table(HOLDINGS).map_err(unreadable)?,
             marks: txn.open_table(MARKS).map_err(unreadable)?,
+            audiences: txn.open_table(AUDIENCES).map_err(unreadable)?,
             definitions: BTreeMap::new(),
             counts: Counts::default(),
             totals: Totals::default(),
@@ -158,6 +162,7 @@ impl Walk {
         if job.holdings.has_results() {
             *self.bundles.entry(*job.bundle.as_bytes()).or_default() += 1;
         }
+        people_check::audience(&self.audiences, job)?;
         self.happened(job)?;
         self.totals.videos += job.holdings.video_bytes;
         self.totals.results += job.holdings.results_bytes;

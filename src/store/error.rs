@@ -45,6 +45,8 @@ pub enum StoreError {
     Disk { doing: &'static str, source: Arc<redb::Error> },
     #[error("record of {what} in the store is damaged")]
     Damaged { what: String, source: Option<Arc<dyn std::error::Error + Send + Sync>> },
+    #[error(transparent)]
+    Person(#[from] super::PersonRefused),
     #[error("the store is closed")]
     Closed,
 }
@@ -55,6 +57,7 @@ impl StoreError {
         match self {
             Self::Disk { .. } => true,
             Self::NoSuchJob(_)
+            | Self::Person(_)
             | Self::Ended(_)
             | Self::Holds(_)
             | Self::NotAllowed { .. }

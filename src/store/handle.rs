@@ -344,7 +344,26 @@ impl Store {
         before: Option<HistoryKey>,
         limit: usize,
     ) -> Result<HistoryPage, StoreError> {
-        self.read(move |txn| read::history(txn, before, limit)).await
+        self.read(move |txn| read::history(txn, before, limit, |_| true)).await
+    }
+
+    /// The same of those that `is` holds for.
+    pub async fn history_where(
+        &self,
+        before: Option<HistoryKey>,
+        limit: usize,
+        is: impl Fn(&Job) -> bool + Send + 'static,
+    ) -> Result<HistoryPage, StoreError> {
+        self.read(move |txn| read::history(txn, before, limit, is)).await
+    }
+
+    /// Those of `ids` whose jobs are there and `is` holds for, in their order.
+    pub async fn jobs_where(
+        &self,
+        ids: Vec<JobId>,
+        is: impl Fn(&Job) -> bool + Send + 'static,
+    ) -> Result<Vec<JobId>, StoreError> {
+        self.read(move |txn| read::jobs_where(txn, ids, is)).await
     }
 
     pub async fn counts(&self) -> Result<Counts, StoreError> {

@@ -7,6 +7,7 @@ use super::{
     Change, RuleDays, Standing, Store, StoreError,
     known::{Again, Ended, KnownWork},
     known_read as read,
+    read::Jobs,
     writer::{Outcome, Work},
 };
 use crate::{
@@ -201,7 +202,24 @@ impl Store {
         limit: usize,
     ) -> Result<RuleDays, StoreError> {
         let (rule, now) = (rule.to_owned(), clock::now());
-        self.read(move |txn| read::rule_days(txn, &rule, now, days, limit)).await
+        self.read(move |txn| read::rule_days(txn, &rule, now, days, limit, |_| Ok(true))).await
+    }
+
+    /// The same of those jobs that `is` holds for.
+    pub async fn rule_days_where(
+        &self,
+        rule: &str,
+        days: usize,
+        limit: usize,
+        is: impl Fn(&Job) -> bool + Send + 'static,
+    ) -> Result<RuleDays, StoreError> {
+        let (rule, now) = (rule.to_owned(), clock::now());
+        self.read(move |txn| {
+            let jobs = Jobs::open(txn)?;
+            let is = |id| Ok(jobs.get(id)?.is_some_and(|stored| is(&stored.job)));
+            read::rule_days(txn, &rule, now, days, limit, is)
+        })
+        .await
     }
 
     /// At most `limit` groups of failures no rule knows, largest first.

@@ -89,13 +89,18 @@ pub(super) fn known_jobs(
     Ok(jobs)
 }
 
-/// The last `days` days of a rule, and its latest jobs. Walks the jobs of that time.
+/// Jobs of a rule that are counted, the latest first.
+const COUNTED: usize = 10_000;
+
+/// The last `days` days of a rule, and its latest jobs, as far as `is` holds for them. Walks the
+/// jobs of that time.
 pub(super) fn rule_days(
     txn: &ReadTransaction,
     rule: &str,
     now: Timestamp,
     days: usize,
     limit: usize,
+    is: impl Fn(JobId) -> Result<bool, StoreError>,
 ) -> Result<RuleDays, StoreError> {
     let table = txn.open_table(BY_RULE).map_err(disk("read"))?;
     let today = day(now);
@@ -103,14 +108,22 @@ pub(super) fn rule_days(
     let from = first.saturating_mul(86_400_000_000);
     let mut counted = vec![0; days];
     let range = (rule, from, 0)..=(rule, i64::MAX, u64::MAX);
-    for entry in table.range(range).map_err(disk("read"))? {
-        let (_, end, _) = entry.map_err(disk("read"))?.0.value();
+    for entry in table.range(range).map_err(disk("read"))?.rev().take(COUNTED) {
+        let (_, end, id) = entry.map_err(disk("read"))?.0.value();
+        if !is(JobId(id))? {
+            continue;
+        }
         let slot = end.div_euclid(86_400_000_000) - first;
         // An engine's clock may be a little ahead of ours.
         let slot = usize::try_from(slot).unwrap_or(0).min(days.saturating_sub(1));
         counted[slot] += 1;
     }
-    let jobs = known_jobs(txn, rule, Timestamp::MIN, limit)?;
+    let mut jobs = Vec::new();
+    for id in known_jobs(txn, rule, Timestamp::MIN, limit)? {
+        if is(id)? {
+            jobs.push(id);
+        }
+    }
     Ok(RuleDays { days: counted, jobs })
 }
 

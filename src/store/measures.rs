@@ -8,7 +8,7 @@
 //!
 //! As in `record`, bincode's order of fields is the format: `SeriesV1` never changes.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
@@ -135,6 +135,15 @@ impl<'txn> Measures<'txn> {
         growth.by[1] += 1;
         growth.by[2] += i64::from(good.is_some());
         Ok(())
+    }
+
+    /// Names of the jobs that something is known of.
+    pub(super) fn names(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut names = BTreeSet::new();
+        for entry in self.series.iter().map_err(disk("read"))? {
+            names.insert(entry.map_err(disk("read"))?.0.value().0.to_owned());
+        }
+        Ok(names)
     }
 
     fn drop_first(&mut self, growth: &mut Growth) -> Result<(), StoreError> {

@@ -30,7 +30,7 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
 /// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
 /// | 4 | why known failures are not retried; what rules find later is counted |
-/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices |
+/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices; users, sessions, tokens, invitations, what was done; for whom the names of jobs are no secret |
 pub(super) const LAYOUT: u64 = 5;
 
 /// Jobs of an older layout that are learned from: those that ended last.
@@ -66,6 +66,7 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
             if found == 3 {
                 adopt_late_marks(tables)?;
             }
+            adopt_audiences(tables)?;
         }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
@@ -121,6 +122,17 @@ fn adopt_late_marks(tables: &mut Tables<'_>) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Layouts before 5 showed every job to everybody. From now on a name is known to those who may see
+/// a job of it.
+fn adopt_audiences(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        tables.adopt_audience(&stored.job)?;
+        from = stored.job.id.0 + 1;
+    }
+    tables.adopt_names()
 }
 
 /// Layout 2 kept every screen in its job's folder. They are put on the shelf later, as those of any

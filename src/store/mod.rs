@@ -17,6 +17,7 @@
 //! changes again; what is left of its files does, and has a record of its own (`holdings`), with an
 //! index of what retention may take, so that finding it never walks all jobs.
 
+mod audience;
 mod change;
 mod check;
 mod commits;
@@ -39,6 +40,10 @@ mod known_tables;
 mod measures;
 mod migrate;
 mod occurrences;
+mod people;
+mod people_check;
+mod people_read;
+mod people_record;
 mod read;
 mod record;
 mod sketch;
@@ -62,6 +67,8 @@ pub use idempotency::LONGEST as LONGEST_IDEMPOTENCY;
 pub use known_read::{Made, Mark, RuleDays, Standing};
 pub use measures::{Measured, MeasuredJob};
 pub use occurrences::Occurrence;
+pub use people::{PersonRefused, UserChange};
+pub use people_read::{DeedKey, DeedPage, NotADeedKey, id_of_token};
 pub use sketch::{Bin, RELATIVE_ERROR, Sketch};
 pub use tally::Tally;
 

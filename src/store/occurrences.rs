@@ -2,6 +2,8 @@
 //! cost. Kept up in the transaction that ends a job, and in those in which a rule finds it later or
 //! takes that back; it stays when the job is forgotten.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::{StoreError, error::disk, measures::day};
@@ -45,6 +47,15 @@ impl<'txn> Occurrences<'txn> {
             self.0.insert(key, now).map_err(disk("written"))?;
         }
         Ok(())
+    }
+
+    /// Names of the jobs that anything happened to.
+    pub(super) fn names(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut names = BTreeSet::new();
+        for entry in self.0.iter().map_err(disk("read"))? {
+            names.insert(entry.map_err(disk("read"))?.0.value().4.to_owned());
+        }
+        Ok(names)
     }
 
     /// Takes back what [`Self::count`] has counted of a job.

@@ -22,6 +22,10 @@ use crate::{
     model::{Digest, DiskSample, Job, JobId, JobState, Keepsake, Verdict},
 };
 
+/// Ended jobs that are looked at for one page of those that are wanted; a page may then have fewer,
+/// and says where to go on.
+const LOOKED_AT: usize = 5_000;
+
 pub(super) fn begin(database: &Database) -> Result<ReadTransaction, StoreError> {
     database.begin_read().map_err(disk("read"))
 }
@@ -132,19 +136,43 @@ pub(super) fn history(
     txn: &ReadTransaction,
     before: Option<HistoryKey>,
     limit: usize,
+    is: impl Fn(&Job) -> bool,
 ) -> Result<HistoryPage, StoreError> {
     let by_end = txn.open_table(BY_END).map_err(disk("read"))?;
     let end = before.map_or((i64::MAX, u64::MAX), |key| (key.ended_us, key.id.0));
     let mut entries = by_end.range(..end).map_err(disk("read"))?.rev();
     let all = Jobs::open(txn)?;
-    let mut jobs = Vec::new();
-    for entry in entries.by_ref().take(limit) {
+    let (mut jobs, mut last) = (Vec::new(), None);
+    for entry in entries.by_ref().take(LOOKED_AT.max(limit)) {
         let (key, _) = entry.map_err(disk("read"))?;
-        jobs.push(all.indexed(key.value().1)?);
+        let job = all.indexed(key.value().1)?;
+        last = HistoryKey::of(&job);
+        if is(&job) {
+            jobs.push(job);
+        }
+        if jobs.len() == limit {
+            break;
+        }
     }
     let more = entries.next().transpose().map_err(disk("read"))?.is_some();
-    let next = jobs.last().filter(|_| more).and_then(HistoryKey::of);
-    Ok(HistoryPage { jobs, next })
+    Ok(HistoryPage { jobs, next: last.filter(|_| more) })
+}
+
+pub(super) fn jobs_where(
+    txn: &ReadTransaction,
+    mut ids: Vec<JobId>,
+    is: impl Fn(&Job) -> bool,
+) -> Result<Vec<JobId>, StoreError> {
+    let jobs = Jobs::open(txn)?;
+    let mut failed = Ok(());
+    ids.retain(|id| match jobs.get(*id) {
+        Ok(stored) => stored.is_some_and(|stored| is(&stored.job)),
+        Err(error) => {
+            failed = Err(error);
+            false
+        }
+    });
+    failed.map(|()| ids)
 }
 
 pub(super) fn counts(txn: &ReadTransaction) -> Result<Counts, StoreError> {

@@ -12,6 +12,7 @@ use redb::{
 
 use super::{
     StoreError,
+    audience::AUDIENCES,
     definitions::{REFS, TEXTS},
     devices::{DEVICES, LOG, STATES, TYPES},
     error::disk,
@@ -23,6 +24,7 @@ use super::{
     measures::{SERIES, SERIES_BY_DAY},
     migrate::META,
     occurrences::OCCURRENCES,
+    people::{BY_ACCOUNT, DEEDS, FORMER, INVITATIONS, SESSIONS, TOKENS, USERS},
     tables::{
         BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, JOBS, REMOVABLE, REMOVING,
         SAMPLES, UNMEASURED, UNSHELVED,
@@ -68,11 +70,23 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     table(&source, &txn, SERIES_BY_DAY)?;
     table(&source, &txn, OCCURRENCES)?;
     table(&source, &txn, THRESHOLDS)?;
+    people(&source, &txn)?;
     table(&source, &txn, META)?;
     drop(source);
     txn.commit().map_err(disk(doing))?;
     target.compact().map_err(disk(doing))?;
     Ok(())
+}
+
+fn people(source: &ReadTransaction, txn: &WriteTransaction) -> Result<(), StoreError> {
+    table(source, txn, USERS)?;
+    table(source, txn, BY_ACCOUNT)?;
+    table(source, txn, FORMER)?;
+    table(source, txn, SESSIONS)?;
+    table(source, txn, TOKENS)?;
+    table(source, txn, INVITATIONS)?;
+    table(source, txn, DEEDS)?;
+    table(source, txn, AUDIENCES)
 }
 
 fn known(source: &ReadTransaction, txn: &WriteTransaction) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
+    audience::Audiences,
     definitions::Definitions,
     devices::{DeviceChange, Devices},
     error::disk,
@@ -14,6 +15,7 @@ use super::{
     known_tables::KnownTables,
     measures::{self, Growth, Measures},
     occurrences::Occurrences,
+    people::People,
     record::{self, Stored},
     tally,
     thresholds::{self, THRESHOLDS},
@@ -124,6 +126,8 @@ pub(super) struct Tables<'txn> {
     pub(super) known: KnownTables<'txn>,
     measures: Measures<'txn>,
     occurrences: Occurrences<'txn>,
+    audiences: Audiences<'txn>,
+    pub(super) people: People<'txn>,
     thresholds: Table<'txn, thresholds::Key<'static>, &'static [u8]>,
 }
 
@@ -151,6 +155,8 @@ impl<'txn> Tables<'txn> {
             known: KnownTables::open(txn)?,
             measures: Measures::open(txn)?,
             occurrences: Occurrences::open(txn)?,
+            audiences: Audiences::open(txn)?,
+            people: People::open(txn)?,
             thresholds: txn.open_table(THRESHOLDS).map_err(disk("written"))?,
         })
     }
@@ -216,6 +222,7 @@ impl<'txn> Tables<'txn> {
             if let Some(key) = &now.intake_key {
                 self.by_intake.insert(intake(key), now.job.id.0).map_err(disk("written"))?;
             }
+            self.audiences.add(&now.job)?;
             self.refer(now.job.bundle)?;
             self.definitions.refer(&now.job)?;
         }
@@ -365,6 +372,18 @@ impl<'txn> Tables<'txn> {
         let record = record::encode(stored);
         self.jobs.insert(stored.job.id.0, record.as_slice()).map_err(disk("written"))?;
         self.definitions.refer(&stored.job)
+    }
+
+    /// Layouts before 5 knew nothing of who may look.
+    pub(super) fn adopt_audience(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.audiences.add(job)
+    }
+
+    /// The same of names whose jobs are gone.
+    pub(super) fn adopt_names(&mut self) -> Result<(), StoreError> {
+        let mut names = self.measures.names()?;
+        names.extend(self.occurrences.names()?);
+        names.iter().try_for_each(|name| self.audiences.adopt(name))
     }
 
     /// As a job is entered that an older layout has: without what that layout did not know.

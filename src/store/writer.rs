@@ -17,6 +17,7 @@ use super::{
     error::disk,
     file::StoreFile,
     known::{self, KnownWork},
+    people::PeopleWork,
     record::Stored,
     tables::Tables,
 };
@@ -45,6 +46,7 @@ pub(super) enum Work {
     Shelved(JobId, Shelved),
     Sample { sample: DiskSample, drop: Vec<i64> },
     Known(KnownWork),
+    People(PeopleWork),
     SetThreshold(Scope, Option<SetThreshold>),
     Unlearn { job: String, device_type: Option<String> },
     Devices { change: DeviceChange, by: String, now: Timestamp },
@@ -191,6 +193,7 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
         }
         Work::Sample { sample, drop } => tables.sample(&sample, &drop).map(|()| Outcome::Done),
         Work::Known(work) => known::carry_out(tables, work),
+        Work::People(work) => tables.people.carry_out(work),
         Work::SetThreshold(scope, set) => {
             tables.set_threshold(&scope, set.as_ref()).map(Outcome::Set)
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Body,
     extract::{Path, State},
     http::{StatusCode, header},
@@ -14,20 +14,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    api::own,
+    api::called,
     errors::{PageError, Problem, WebError, refused},
-    guard::Access,
+    guard::{About, Asks},
     known::read,
     layout::{self, Frame, Tab, job_url},
     params::{NoParams, Params, number},
     state::{ResubmitRequest, Web},
 };
 use crate::{
+    decide::access::{Act, Denied, may},
     job_file::{
         MAX_TEXT,
         diff::{Line, diff as differ},
     },
-    model::{Job, JobId, JobState, Priority, WayIn},
+    model::{Identity, Job, JobId, JobState, Priority, WayIn},
     store::Change,
 };
 
@@ -74,12 +75,12 @@ struct SetPriority {
 /// `POST /api/jobs/{id|uuid}/priority`: moves a waiting job in the queue.
 pub(super) async fn priority(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (_, job) = own(&web, &access, &name).await?;
+    let job = web.decidable(&who, &name).await?;
     let SetPriority { priority } = read(body).await?;
     let job = prioritise(&web, &job, priority.read()?).await?;
     let answer = json!({ "number": job.id, "uuid": job.uuid, "priority": job.priority });
@@ -101,13 +102,15 @@ struct AskedAgain {
 /// or another one. No body asks for its own.
 pub(super) async fn resubmit(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let submitter = access.submitter()?;
-    let from = super::api::find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    may(&who, Act::Submit)?;
+    let submitter = who.submitter().ok_or(Denied::Unnamed)?;
+    let from = web.find(&who, &name).await?;
+    let rights = web.people.rights(who).await?;
     let bytes = axum::body::to_bytes(body, 2 * MAX_TEXT).await;
     let bytes = bytes.map_err(|_| WebError::BadRequest("the definition is too long".into()))?;
     let AskedAgain { definition } = match bytes.is_empty() {
@@ -117,7 +120,7 @@ pub(super) async fn resubmit(
     };
     let (id, way_in) = (from.id, WayIn::Command);
     let text = definition.unwrap_or_else(|| from.definition.clone());
-    let job = (web.resubmit)(ResubmitRequest { from, text, submitter, way_in }).await?;
+    let job = (web.resubmit)(ResubmitRequest { from, text, submitter, rights, way_in }).await?;
     let url = job_url(job.id);
     let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "resubmitted_from": id });
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
@@ -144,11 +147,11 @@ struct Bulk {
 /// does not keep the others from it.
 pub(super) async fn bulk(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    access.submitter()?;
+    may(&who, Act::Submit)?;
     let Bulk { action, jobs, preview } = read(body).await?;
     if jobs.len() > MOST {
         let words = format!("{} jobs at once, at most {MOST}", jobs.len());
@@ -156,7 +159,7 @@ pub(super) async fn bulk(
     }
     let mut results = Vec::new();
     for id in jobs {
-        let done = one(&web, &access, id, action, preview).await;
+        let done = one(&web, &who, id, action, preview).await;
         results.push(match done {
             Ok(words) => json!({ "number": id, "done": !preview, "words": words }),
             Err(error) if error.status().is_server_error() => return Err(error.into()),
@@ -165,24 +168,27 @@ pub(super) async fn bulk(
             }
         });
     }
-    Ok(Json(json!({ "preview": preview, "results": results })).into_response())
+    let about = About(format!("{} jobs", results.len()));
+    let mut response = Json(json!({ "preview": preview, "results": results })).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
 }
 
 async fn one(
     web: &Web,
-    access: &Access,
+    who: &Identity,
     id: JobId,
     action: Action,
     preview: bool,
 ) -> Result<Value, WebError> {
-    let (who, job) = own(web, access, &id.to_string()).await?;
+    let job = web.decidable(who, &id.to_string()).await?;
     if job.state == JobState::Ended {
         return Err(WebError::Conflict(format!("job {id} has ended already")));
     }
     Ok(match action {
         Action::Cancel => {
             if !preview {
-                web.schedule.cancel(id, who.name).await?;
+                web.schedule.cancel(id, called(who)).await?;
             }
             match job.state {
                 JobState::Waiting => "ends before it has started".into(),
@@ -215,10 +221,11 @@ pub(super) struct DiffAsked {
 /// `GET /jobs/{id}/diff`: what was changed since the job this one comes from.
 pub(super) async fn diff(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(DiffAsked { with }): Params<DiffAsked>,
 ) -> Result<Html<String>, PageError> {
-    let job = web.store.job(number(&name)?).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.seen(&who, number(&name)?).await?;
     let other = match with {
         Some(with) => Some(number(&with)?),
         None => job.lineage.resubmitted_from.or(job.lineage.retried_from),
@@ -226,7 +233,7 @@ pub(super) async fn diff(
     let other = other.ok_or_else(|| {
         WebError::BadRequest(format!("job {} comes from no other; add ?with=NUMBER", job.id))
     })?;
-    let other = web.store.job(other).await?.ok_or(WebError::NotFound("job"))?;
+    let other = web.seen(&who, other).await?;
     let lines = differ(&other.definition, &job.definition);
     let title = format!("Job {} beside job {}", job.id, other.id);
     let content = html! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -13,14 +13,16 @@ use serde_json::json;
 
 use super::{
     errors::{Problem, WebError},
-    guard::Access,
-    params::{NoParams, Params, number},
+    guard::Asks,
+    params::{NoParams, Params},
     records::{Record, Summary},
+    sight::veil,
     state::Web,
 };
 use crate::{
     clock,
-    model::{Job, JobId, JobState, Kept, Submitter, Verdict, with_causes},
+    decide::access::{Act, may},
+    model::{Identity, JobId, JobState, Kept, Verdict, with_causes},
     store::{Change, HistoryPage},
     upkeep,
 };
@@ -40,6 +42,7 @@ pub(super) struct List {
 /// `GET /api/jobs`: without a state, what has not ended, then the newest ends.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<List>,
 ) -> Result<Response, Problem> {
     let limit = asked.limit.unwrap_or(LIMIT).clamp(1, MOST);
@@ -59,13 +62,13 @@ pub(super) async fn list(
         (None, None) => JobState::ALL.into_iter().filter(|s| *s != JobState::Ended).collect(),
     };
     for state in states {
-        jobs.extend(web.store.jobs_in(state, limit).await?);
+        jobs.extend(web.unveiled(state, limit).await?.into_iter().map(|job| veil(&who, job)));
     }
     jobs.truncate(limit);
     let mut next = None;
     if asked.state.is_none_or(|state| state == JobState::Ended) && jobs.len() < limit {
         let HistoryPage { jobs: ended, next: more } =
-            web.store.history(before, limit - jobs.len()).await?;
+            web.history_of(&who, before, limit - jobs.len()).await?;
         jobs.extend(ended);
         next = more.map(|key| key.to_string());
     }
@@ -80,49 +83,50 @@ pub(super) async fn list(
 /// `GET /api/jobs/{id|uuid}`
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let job = find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.find(&who, &name).await?;
     let run = web.run(job.id).await?;
     let reason = web.schedule.standing().reason(&job);
-    let standing = web.store.standing(job.id).await?;
+    let standing = web.standing(&who, job.id).await?;
     Ok(Json(Record::new(&job, reason.as_deref(), &run, &standing, clock::now())).into_response())
 }
 
-/// `POST /api/jobs/{id|uuid}/cancel`, on the socket.
+/// `POST /api/jobs/{id|uuid}/cancel`
 pub(super) async fn cancel(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let (who, job) = own(&web, &access, &name).await?;
-    web.schedule.cancel(job.id, who.name).await?;
+    let job = web.decidable(&who, &name).await?;
+    web.schedule.cancel(job.id, called(&who)).await?;
     let answer = json!({ "number": job.id, "uuid": job.uuid });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
-/// `POST /api/jobs/{id|uuid}/keep`, on the socket.
+/// `POST /api/jobs/{id|uuid}/keep`
 pub(super) async fn keep(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let (who, job) = own(&web, &access, &name).await?;
-    let kept = Kept { by: who.name, at: clock::now() };
+    let job = web.decidable(&who, &name).await?;
+    let kept = Kept { by: called(&who), at: clock::now() };
     set_kept(&web, job.id, Some(kept)).await
 }
 
-/// `POST /api/jobs/{id|uuid}/release`, on the socket.
+/// `POST /api/jobs/{id|uuid}/release`
 pub(super) async fn release(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let (_, job) = own(&web, &access, &name).await?;
+    let job = web.decidable(&who, &name).await?;
     set_kept(&web, job.id, None).await
 }
 
@@ -132,39 +136,23 @@ async fn set_kept(web: &Web, job: JobId, kept: Option<Kept>) -> Result<Response,
     Ok(Json(json!({ "number": job.id, "uuid": job.uuid, "kept": kept })).into_response())
 }
 
-/// A job that whoever asks may decide about: theirs, or any for the keeper of this box.
-pub(super) async fn own(
-    web: &Web,
-    access: &Access,
-    name: &str,
-) -> Result<(Submitter, Job), WebError> {
-    let who = access.submitter()?;
-    let job = find(web, name).await?.ok_or(WebError::NotFound("job"))?;
-    if who.uid != job.submitter.uid && !is_keeper(&who) {
-        return Err(WebError::NotYours { owner: job.submitter.name });
-    }
-    Ok((who, job))
+/// As others will read who it was.
+pub(super) fn called(who: &Identity) -> String {
+    who.name().unwrap_or_default().to_owned()
 }
 
-/// `POST /api/store/snapshot`, on the socket, for the keeper of this box: makes a copy of the store
+/// `POST /api/store/snapshot`, for administrators: makes a copy of the store
 /// for a backup. Until whoever asked removes it, retention rests.
 pub(super) async fn snapshot(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    if !is_keeper(&access.submitter()?) {
-        return Err(WebError::KeeperOnly.into());
-    }
+    may(&who, Act::Backup)?;
     let path = upkeep::snapshot(&web.store, &web.data)
         .await
         .map_err(|error| WebError::Unavailable(with_causes(&error)))?;
     Ok((StatusCode::CREATED, Json(json!({ "path": path, "data": web.data }))).into_response())
-}
-
-/// Root, or the account the appliance runs under.
-pub(super) fn is_keeper(who: &Submitter) -> bool {
-    who.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
 
 /// `GET /api/status`
@@ -188,14 +176,6 @@ pub(super) async fn status(
         "roots": web.about.roots,
     });
     Ok(Json(answer).into_response())
-}
-
-/// A job by its number or uuid.
-pub(super) async fn find(web: &Web, name: &str) -> Result<Option<Job>, WebError> {
-    if let Ok(uuid) = name.parse() {
-        return Ok(web.store.job_by_uuid(uuid).await?);
-    }
-    Ok(web.store.job(number(name)?).await?)
 }
 
 /// An address below `/api` that is none.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Body,
     extract::{Path, State},
     http::StatusCode,
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
+    api::called,
     device_pages::{DeviceView, DevicesView, device_page, devices_page},
     errors::{PageError, Problem, WebError, refused},
-    guard::Access,
+    guard::Asks,
     known::read,
     params::{NoParams, Params},
     state::Web,
@@ -24,9 +25,10 @@ use super::{
 use crate::{
     clock,
     config::is_device_name,
+    decide::access::{Act, may},
     model::{
         Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceStatus, DeviceType,
-        HealthCheck, JobId, JobState,
+        HealthCheck, Identity, JobId, JobState,
     },
     store::DeviceChange,
 };
@@ -60,7 +62,7 @@ impl<'a> Record<'a> {
 pub(super) async fn running(web: &Web) -> Result<BTreeMap<String, Vec<JobId>>, WebError> {
     let mut found: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
     for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
-        let jobs = web.store.pick_in(state, usize::MAX, |job| (job.device, job.id)).await?;
+        let jobs = web.on_devices(state).await?;
         for (device, job) in jobs {
             found.entry(device.unwrap_or_default()).or_default().push(job);
         }
@@ -116,11 +118,11 @@ struct Put {
 /// `POST /api/devices`: adds a device, or changes one that a command has added.
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let by = keeper(&access)?;
+    let by = operator(&who)?;
     let asked: Put = read(body).await?;
     for name in [&asked.name, &asked.device_type].into_iter().chain(&asked.tags) {
         fine_name(name)?;
@@ -143,11 +145,11 @@ pub(super) async fn put(
 /// `DELETE /api/devices/{name}`
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let by = keeper(&access)?;
+    let by = operator(&who)?;
     change(&web, DeviceChange::Remove { name: name.clone() }, by).await?;
     Ok(Json(json!({ "removed": name })).into_response())
 }
@@ -162,12 +164,12 @@ struct SetHealth {
 /// `POST /api/devices/{name}/health`: takes a device out of service, or back.
 pub(super) async fn set_health(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let by = keeper(&access)?;
+    let by = operator(&who)?;
     let SetHealth { health, why } = read(body).await?;
     let why = fine_words(why)?;
     if why.trim().is_empty() {
@@ -243,11 +245,11 @@ struct PutCheck {
 /// `POST /api/device-types`: says what a device type is, and what checks its devices.
 pub(super) async fn put_type(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let by = keeper(&access)?;
+    let by = operator(&who)?;
     let PutType { name, architecture, description, health_check } = read(body).await?;
     fine_name(&name)?;
     let health_check = match health_check {
@@ -274,9 +276,9 @@ async fn change(web: &Web, change: DeviceChange, by: String) -> Result<bool, Web
 }
 
 /// Who keeps this box; nobody else changes what it has.
-fn keeper(access: &Access) -> Result<String, WebError> {
-    let who = access.submitter()?;
-    if super::api::is_keeper(&who) { Ok(who.name) } else { Err(WebError::KeeperOnly) }
+fn operator(who: &Identity) -> Result<String, WebError> {
+    may(who, Act::Devices)?;
+    Ok(called(who))
 }
 
 fn fine_name(name: &str) -> Result<(), WebError> {

@@ -7,8 +7,15 @@ use axum::{
 use maud::html;
 use serde_json::{Value, json};
 
-use super::layout::{self, Frame, Tab};
-use crate::{schedule::Refused, store::StoreError};
+use super::{
+    guard::Failed,
+    layout::{self, Frame, Tab},
+};
+use crate::{
+    decide::access::Denied,
+    schedule::Refused,
+    store::{PersonRefused, StoreError},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
@@ -16,18 +23,18 @@ pub enum WebError {
     NotFound(&'static str),
     #[error("{0}")]
     BadRequest(String),
-    #[error("this address answers only on the appliance's own socket")]
-    SocketOnly,
-    #[error("the job is {owner}'s; only they and the keeper of this box may do that")]
-    NotYours { owner: String },
-    #[error("the rule is {owner}'s; only they and the keeper of this box may do that")]
-    NotYourRule { owner: String },
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error("this session is over, or the key was never one; log in again")]
+    BadKey,
+    #[error("the form was not sent by a page of this appliance, or is of another session")]
+    Forged,
+    #[error("the name or the password is wrong")]
+    WrongPassword,
+    #[error("too many passwords were tried; try again in {seconds} s")]
+    TooSoon { seconds: u64 },
     #[error(transparent)]
     BadRule(#[from] crate::decide::known::BadRule),
-    #[error("only the keeper of this box may do that")]
-    KeeperOnly,
-    #[error("this address is read with GET")]
-    Method,
     #[error("this appliance does not answer to the name {0:?}")]
     Host(String),
     #[error("the bundle is larger than {limit_mib} MiB")]
@@ -53,11 +60,10 @@ impl WebError {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::SocketOnly
-            | Self::NotYours { .. }
-            | Self::NotYourRule { .. }
-            | Self::KeeperOnly => StatusCode::FORBIDDEN,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Denied(denied) if denied.is_unnamed() => StatusCode::UNAUTHORIZED,
+            Self::BadKey | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::Denied(_) | Self::Forged => StatusCode::FORBIDDEN,
+            Self::TooSoon { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -73,11 +79,14 @@ impl WebError {
         match self {
             Self::NotFound(_) => "not-found",
             Self::BadRequest(_) => "bad-request",
-            Self::SocketOnly => "socket-only",
-            Self::NotYours { .. } | Self::NotYourRule { .. } => "not-yours",
+            Self::Denied(Denied::Unnamed) => "unnamed",
+            Self::Denied(Denied::NotYours { .. }) => "not-yours",
+            Self::Denied(_) => "denied",
+            Self::BadKey => "bad-key",
+            Self::Forged => "forged",
+            Self::WrongPassword => "wrong-password",
+            Self::TooSoon { .. } => "too-soon",
             Self::BadRule(_) => "invalid-rule",
-            Self::KeeperOnly => "keeper-only",
-            Self::Method => "method",
             Self::Host(_) => "host",
             Self::TooLarge { .. } => "too-large",
             Self::Range { .. } => "range",
@@ -98,13 +107,14 @@ impl WebError {
             Self::BadRequest(_) | Self::Range { .. } => {
                 "Follow a link of a page instead of changing its address by hand."
             }
-            Self::SocketOnly
-            | Self::Method
-            | Self::NotYours { .. }
-            | Self::NotYourRule { .. }
-            | Self::KeeperOnly => {
-                "Pages only show. Use the sutler command on the box to change something."
+            Self::Denied(Denied::Unnamed) | Self::BadKey => "Log in, and try again.",
+            Self::Denied(_) => "An administrator of this appliance can let you do more.",
+            Self::Forged => "Open the page again and send its form from there.",
+            Self::WrongPassword => {
+                "Whoever has forgotten a password is invited anew by an administrator: \
+                 sutler user invite NAME"
             }
+            Self::TooSoon { .. } => "Wait a moment.",
             Self::Host(_) => {
                 "Its keeper can add the name to the hosts in sutler.toml, so that it is answered."
             }
@@ -128,9 +138,13 @@ impl WebError {
 
     fn finish(&self, mut response: Response) -> Response {
         *response.status_mut() = self.status();
+        response.extensions_mut().insert(Failed(self.to_string()));
         let headers = response.headers_mut();
-        if let Self::Method = self {
-            headers.insert("allow", HeaderValue::from_static("GET, HEAD"));
+        if let Self::TooSoon { seconds } = self {
+            headers.insert("retry-after", HeaderValue::from(*seconds));
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert("www-authenticate", HeaderValue::from_static("Bearer"));
         }
         if let Self::Range { length } = self
             && let Ok(value) = HeaderValue::try_from(format!("bytes */{length}"))
@@ -155,6 +169,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
         | StoreError::FromFile { .. }
         | StoreError::NoBundle(_)
         | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),
+        StoreError::Person(refused) => refused.into(),
         StoreError::Holds(_)
         | StoreError::AlreadyOpen { .. }
         | StoreError::NewerLayout { .. }
@@ -170,6 +185,22 @@ impl From<Refused> for WebError {
             Refused::NoSuchJob(_) => Self::NotFound("job"),
             Refused::Ended(_) => Self::Conflict(refused.to_string()),
             Refused::Closing | Refused::NotDurable => Self::Unavailable(refused.to_string()),
+        }
+    }
+}
+
+impl From<PersonRefused> for WebError {
+    fn from(refused: PersonRefused) -> Self {
+        match refused {
+            PersonRefused::NoSuchUser { .. } => Self::NotFound("user"),
+            PersonRefused::NoSuchToken { .. } => Self::NotFound("token"),
+            PersonRefused::UserThere { .. }
+            | PersonRefused::Former { .. }
+            | PersonRefused::AccountTaken { .. }
+            | PersonRefused::TooMany { .. }
+            | PersonRefused::TokenThere { .. }
+            | PersonRefused::NotInvited
+            | PersonRefused::Disabled { .. } => Self::Conflict(refused.to_string()),
         }
     }
 }

@@ -20,9 +20,10 @@ use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    errors::{PageError, Problem, WebError},
+    errors::{PageError, Problem},
     files,
     follow::{Follow, Told},
+    guard::Asks,
     params::{NoParams, Params, number},
     state::Web,
 };
@@ -74,10 +75,11 @@ pub(super) struct From {
 /// `GET /jobs/{id}/events`: the job has changed.
 pub(super) async fn job(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(From { from }): Params<From>,
 ) -> Result<Response, PageError> {
-    let follow = Follow::new(web.clone(), number(&id)?, from).await?;
+    let follow = Follow::new(web.clone(), who, number(&id)?, from).await?;
     Ok(sse(&web, changes(follow)))
 }
 
@@ -85,11 +87,12 @@ pub(super) async fn job(
 /// writes the screen.
 pub(super) async fn live(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(From { from }): Params<From>,
 ) -> Result<Response, PageError> {
     let id = number(&id)?;
-    let follow = Follow::new(web.clone(), id, from).await?;
+    let follow = Follow::new(web.clone(), who, id, from).await?;
     let view = web.watchers.open(id);
     // The job's own events end the whole stream; pictures alone never do.
     let changes = changes(follow).map(Some).chain(stream::iter([None]));
@@ -168,11 +171,12 @@ pub(super) struct Lines {
 /// `GET /api/jobs/{id}/events`: the lines of the event log, verbatim.
 pub(super) async fn lines(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(asked): Params<Lines>,
 ) -> Result<Response, Problem> {
-    let job = super::api::find(&web, &id).await?.ok_or(WebError::NotFound("job"))?;
-    let follow = Follow::new(web.clone(), job.id, asked.from).await?;
+    let job = web.find(&who, &id).await?;
+    let follow = Follow::new(web.clone(), who, job.id, asked.from).await?;
     let stop = web.tasks.stop.clone();
     let lines = stream::try_unfold(follow, move |mut follow| async move {
         loop {

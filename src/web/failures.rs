@@ -1,6 +1,6 @@
 //! `GET /failures`: what jobs fail for again and again, known and not yet known, and what is retried.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use axum::{extract::State, response::Html};
 use maud::{Markup, html};
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     addresses::file_url,
     errors::{PageError, WebError},
+    guard::Asks,
     layout::{self, Frame, Tab, job_url},
     params::Params,
     state::Web,
@@ -17,7 +18,7 @@ use crate::{
     config::Retry,
     decide::known::{suggested_name, suggestion},
     markup::{Moment, span, words},
-    model::{Failure, FailureGroup, JobId, KnownRule, Pattern, PendingRetry, Signature},
+    model::{Failure, FailureGroup, Identity, JobId, KnownRule, Pattern, PendingRetry, Signature},
     store::RuleDays,
 };
 
@@ -27,6 +28,8 @@ pub(super) const DAYS: usize = 30;
 pub(super) const JOBS: usize = 5;
 pub(super) const GROUPS: usize = 50;
 const PENDING: usize = 20;
+/// The latest jobs of a group, among which one is looked for that may be shown.
+const LOOKED_AT: usize = 50;
 
 /// All the page shows.
 pub(super) struct FailuresView {
@@ -47,6 +50,8 @@ pub(super) struct FailuresView {
 pub(super) struct GroupView {
     pub group: FailureGroup,
     pub failure: Failure,
+    /// The latest of those that are shown, newest first.
+    pub jobs: Vec<JobId>,
     /// Whether the files of the last of them are there.
     pub has_files: bool,
 }
@@ -60,11 +65,11 @@ pub(super) struct Asked {
 }
 
 impl FailuresView {
-    pub(super) async fn fetch(web: &Web, asked: &Asked) -> Result<Self, WebError> {
+    pub(super) async fn fetch(web: &Web, who: &Identity, asked: &Asked) -> Result<Self, WebError> {
         let store = &web.store;
         let mut rules = Vec::new();
         for rule in store.rules().await? {
-            let days = store.rule_days(&rule.name, DAYS, JOBS).await?;
+            let days = web.rule_days(who, &rule.name, DAYS, JOBS).await?;
             rules.push((rule, days));
         }
         let mut found = store.failure_groups(GROUPS).await?;
@@ -75,12 +80,20 @@ impl FailuresView {
         }
         let mut groups = Vec::new();
         for group in found {
-            // The last of a group may have gone since.
-            let Some((_, failure)) = store.failure(group.sample).await? else { continue };
-            let job = store.job(group.sample).await?;
-            let has_files = job.is_some_and(|job| job.holdings.has_results());
-            groups.push(GroupView { group, failure, has_files });
+            let latest = store.group_jobs(group.signature, LOOKED_AT).await?;
+            let mut jobs = web.visible(who, latest).await?;
+            // Of a group nobody is shown a job of, nothing is; and the last of it may have gone since.
+            let Some(sample) = jobs.first().copied() else { continue };
+            let Some((_, failure)) = store.failure(sample).await? else { continue };
+            jobs.truncate(JOBS);
+            let has_files = web.seen(who, sample).await?.holdings.has_results();
+            let group = FailureGroup { sample, ..group };
+            groups.push(GroupView { group, failure, jobs, has_files });
         }
+        let mut pending = store.pending_retries(usize::MAX).await?;
+        let waiting = pending.iter().map(|one| one.job).collect();
+        let waiting = BTreeSet::from_iter(web.visible(who, waiting).await?);
+        pending.retain(|one| waiting.contains(&one.job));
         Ok(Self {
             moment: web.moment(),
             rules,
@@ -88,16 +101,17 @@ impl FailuresView {
             all_groups: store.failure_group_count().await?,
             settings: web.retry,
             today: store.retries_today().await?,
-            pending: store.pending_retries(usize::MAX).await?,
+            pending,
         })
     }
 }
 
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Html<String>, PageError> {
-    Ok(Html(render(&FailuresView::fetch(&web, &asked).await?).into_string()))
+    Ok(Html(render(&FailuresView::fetch(&web, &who, &asked).await?).into_string()))
 }
 
 pub(super) fn render(view: &FailuresView) -> Markup {
@@ -282,7 +296,7 @@ fn unknown(view: &FailuresView) -> Markup {
 }
 
 fn group_row(one: &GroupView, moment: &Moment) -> Markup {
-    let GroupView { group, failure, has_files } = one;
+    let GroupView { group, failure, has_files, .. } = one;
     html! {
         tr id=(format!("group-{}", group.signature)) {
             td.figure data-label="Times" { (group.count) }

@@ -13,6 +13,7 @@ use axum::{
 
 use super::{
     errors::{PageError, WebError},
+    guard::Asks,
     params::number,
     ranged::{self, Whole},
     state::Web,
@@ -42,12 +43,13 @@ const fn content_type(kind: FileKind) -> &'static str {
 /// `GET /jobs/{id}/files/{path}`
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     InAddress((id, name)): InAddress<(String, String)>,
     request: HeaderMap,
 ) -> Result<Response, PageError> {
     let id = number(&id)?;
+    let job = web.seen(&who, id).await?;
     if name == DEFINITION {
-        let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
         let mut response = job.definition.into_response();
         dress(response.headers_mut(), FileKind::Text, &format!("job-{id}-{DEFINITION}"));
         return Ok(response);
@@ -64,7 +66,7 @@ pub(super) async fn show(
 fn dress(headers: &mut HeaderMap, kind: FileKind, name: &str) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(kind)));
     if kind == FileKind::Screen {
-        let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
+        let kept = HeaderValue::from_static("private, max-age=31536000, immutable");
         headers.insert(header::CACHE_CONTROL, kept);
         return;
     }

@@ -10,7 +10,7 @@ use super::{
     tail::{Line, Tail},
 };
 use crate::{
-    model::{JobId, JobState},
+    model::{Identity, JobId, JobState},
     store::Changed,
 };
 
@@ -24,6 +24,7 @@ pub(super) enum Told {
 
 pub(super) struct Follow {
     web: Arc<Web>,
+    who: Identity,
     job: JobId,
     tail: Tail,
     changes: broadcast::Receiver<Changed>,
@@ -36,13 +37,18 @@ impl Follow {
     /// Follows a job from event `from` on.
     ///
     /// # Errors
-    /// [`WebError::NotFound`] when there is no such job.
-    pub(super) async fn new(web: Arc<Web>, job: JobId, from: u64) -> Result<Self, WebError> {
+    /// [`WebError::NotFound`] when there is no such job, or `who` may not see it.
+    pub(super) async fn new(
+        web: Arc<Web>,
+        who: Identity,
+        job: JobId,
+        from: u64,
+    ) -> Result<Self, WebError> {
         // Before the job is read, or a change between the two would be missed.
         let changes = web.store.changes();
-        let state = web.store.job(job).await?.ok_or(WebError::NotFound("job"))?.state;
+        let state = web.seen(&who, job).await?.state;
         let tail = Tail::new(&web, job, from);
-        Ok(Self { web, job, tail, changes, state, is_over: false })
+        Ok(Self { web, who, job, tail, changes, state, is_over: false })
     }
 
     /// What there is to hear now or next; `None` when there will be no more. Not to be dropped
@@ -89,8 +95,11 @@ impl Follow {
     }
 
     async fn look_up(&mut self) -> io::Result<()> {
-        let job = self.web.store.job(self.job).await.map_err(io::Error::other)?;
-        self.state = job.map_or(JobState::Ended, |job| job.state);
+        self.state = match self.web.seen(&self.who, self.job).await {
+            Ok(job) => job.state,
+            Err(WebError::NotFound(_)) => JobState::Ended,
+            Err(error) => return Err(io::Error::other(error)),
+        };
         Ok(())
     }
 }

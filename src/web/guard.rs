@@ -1,41 +1,80 @@
-//! What every request must pass and every answer carries: known host, allowed method, strict
-//! headers.
+//! What every request must pass and every answer carries: known host, a name or none, a form that
+//! is ours, strict headers, and a note of what was done.
+//!
+//! ```text
+//! Access (by which door) -> Identity (who asks) -> may they look at all -> handler -> deed
+//! ```
+//!
+//! A browser sends its cookie with whatever another page makes it send. So what a session changes
+//! must come from a page of ours: the browser says so (`Sec-Fetch-Site`, or `Origin`), and the
+//! request carries the session's form key, which no other page can read. A token is sent only by
+//! whoever has it and needs neither.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 
 use super::{
     errors::{PageError, Problem, WebError},
-    layout,
+    hosts::check_host,
+    layout::{self, Viewer},
+    login,
     state::Web,
 };
-use crate::model::Submitter;
+use crate::{
+    decide::access::{Act, Denied, may},
+    model::{Door, Identity, Role},
+    secrets::Key,
+};
 
 /// By which door a request came; each listener sets its own as an extension. A request without one
 /// is treated as the least trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// TCP: anybody on this box, guests among them. Reads only.
+    /// TCP: anybody, guests of this box among them.
     Page,
     /// The Unix socket: the kernel says who it is.
     Socket { uid: u32, name: String },
 }
 
-impl Access {
-    /// Who asks, where that is known.
-    pub(super) fn submitter(&self) -> Result<Submitter, WebError> {
-        match self {
-            Self::Page => Err(WebError::SocketOnly),
-            Self::Socket { uid, name } => Ok(Submitter { uid: Some(*uid), name: name.clone() }),
-        }
+/// Who asks. Every handler that shows or changes something takes it.
+#[derive(Debug, Clone)]
+pub(super) struct Asks(pub Identity);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asks {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
+        let known = parts.extensions.get::<Self>().cloned();
+        known.ok_or(PageError(WebError::Denied(Denied::Unnamed)))
     }
 }
+
+/// The key of the session a request came with, for the pages that are about it.
+#[derive(Debug, Clone)]
+pub(super) struct SessionKey(pub Option<Key>);
+
+impl<S: Send + Sync> FromRequestParts<S> for SessionKey {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or(Self(None)))
+    }
+}
+
+/// What an answer was about, for the note of it. Where a handler says nothing, it is what the address
+/// names.
+#[derive(Debug, Clone)]
+pub(super) struct About(pub String);
+
+/// Why it was refused, for the same.
+#[derive(Debug, Clone)]
+pub(super) struct Failed(pub String);
 
 /// Set on every answer that has none of its own. Everything a page needs comes from here, nothing
 /// in a page is a script or a style, and nobody may frame it.
@@ -50,73 +89,231 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
+/// What programs that have a session send its form key in.
+pub(super) const FORM_KEY: HeaderName = HeaderName::from_static("x-sutler-form");
+/// What the form key of a session is made for.
+const FORM: &str = "form";
+
 /// Lets a request through, or answers it.
-pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(web): State<Arc<Web>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let access = request.extensions().get().cloned().unwrap_or(Access::Page);
     let is_api = request.uri().path().starts_with("/api");
     let guests = *web.about.acceleration.borrow();
-    let mut response = layout::with_foot(guests, async {
-        match check(&access, &request, &web.hosts) {
-            Ok(()) => next.run(request).await,
-            Err(error) if is_api => Problem(error).into_response(),
-            Err(error) => PageError(error).into_response(),
+    let refused = |error: WebError| match is_api {
+        true => Problem(error).into_response(),
+        false => PageError(error).into_response(),
+    };
+    // A body is not shared between threads, so neither is the request while this waits.
+    let (headers, target) = (request.headers().clone(), request.uri().clone());
+    let mut response = match identify(&web, &access, &headers, target.host()).await {
+        Err(error) => layout::framed(guests, None, async { refused(error) }).await,
+        Ok((who, session)) => {
+            let viewer = Viewer::of(&who, session.as_ref().map(form_key));
+            let note = Note::of(&request);
+            request.extensions_mut().insert(Asks(who.clone()));
+            request.extensions_mut().insert(SessionKey(session.clone()));
+            let answer = async {
+                match check(&who, session.as_ref(), &request) {
+                    Ok(()) => next.run(request).await,
+                    Err(error) => refused(error),
+                }
+            };
+            let response = layout::framed(guests, Some(viewer), answer).await;
+            // A page that is only for somebody leads those there who could be.
+            let is_unknown = response.status() == StatusCode::UNAUTHORIZED;
+            let leads_in = is_unknown && who.door == Door::Unnamed && !is_api && note.is_none();
+            let response = match leads_in {
+                true => Redirect::to(&login::address(target.path())).into_response(),
+                false => response,
+            };
+            let status = response.status();
+            if let Some(note) = note.filter(|note| note.is_worth_it(&who, status)) {
+                let (what, on, outcome) = note.told(&response);
+                web.people.did(&who, &what, &on, &outcome).await;
+            }
+            response
         }
-    })
-    .await;
+    };
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
+    // What is shown depends on who asks.
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("cookie, authorization"));
     response
 }
 
-fn check(access: &Access, request: &Request, hosts: &[String]) -> Result<(), WebError> {
-    match access {
+/// Who asks, and the session that says so.
+async fn identify(
+    web: &Web,
+    access: &Access,
+    headers: &HeaderMap,
+    in_target: Option<&str>,
+) -> Result<(Identity, Option<Key>), WebError> {
+    if let Access::Socket { uid, name } = access {
         // Whoever may open the socket is no browser that another page has sent here.
-        Access::Socket { .. } => Ok(()),
-        Access::Page => {
-            check_host(request.headers(), request.uri().host(), hosts)?;
-            match *request.method() {
-                Method::GET | Method::HEAD => Ok(()),
-                _ => Err(WebError::Method),
+        return Ok((web.people.account(*uid, name.clone(), Door::Socket).await?, None));
+    }
+    check_host(headers, in_target, &web.hosts, &web.about.listen)?;
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        let key = given.to_str().ok().and_then(token_in).ok_or(WebError::BadKey)?;
+        let who = web.people.by_token(&key).await?.ok_or(WebError::BadKey)?;
+        return Ok((who, None));
+    }
+    let key = login::cookie(headers);
+    if let Some(key) = key
+        && let Some(who) = web.people.by_session(&key).await?
+    {
+        return Ok((who, Some(key)));
+    }
+    Ok((web.people.nobody(), None))
+}
+
+fn token_in(header: &str) -> Option<Key> {
+    let (scheme, token) = header.split_once(' ')?;
+    let key = token.trim().strip_prefix(super::tokens::PREFIX)?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Key::shown(key)).flatten()
+}
+
+fn check(who: &Identity, session: Option<&Key>, request: &Request) -> Result<(), WebError> {
+    let path = request.uri().path();
+    // What lets somebody in is there for those who are still outside.
+    let is_entry = is_entry(path) || path.starts_with("/assets/");
+    if !is_entry {
+        may(who, Act::Look)?;
+    }
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    match who.door {
+        Door::Socket | Door::Inbox | Door::Token => Ok(()),
+        Door::Unnamed if is_entry => from_our_page(request.headers()),
+        Door::Unnamed => Err(Denied::Unnamed.into()),
+        Door::Browser => {
+            from_our_page(request.headers())?;
+            // A form of a page carries the key in its body: see `Form`.
+            if !path.starts_with("/api") {
+                return Ok(());
             }
+            let given = request.headers().get(FORM_KEY).and_then(|given| given.to_str().ok());
+            let fits = session.zip(given).is_some_and(|(key, given)| form_key(key).is(given));
+            if fits { Ok(()) } else { Err(WebError::Forged) }
         }
     }
 }
 
-/// A page of another name that resolves to this address may not read ours (DNS rebinding).
-fn check_host(
-    headers: &HeaderMap,
-    in_target: Option<&str>,
-    hosts: &[String],
-) -> Result<(), WebError> {
-    let mut given = headers.get_all(header::HOST).iter();
-    let named = match (given.next(), given.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        _ => None,
-    };
-    let refused = || WebError::Host(named.unwrap_or_default().chars().take(80).collect());
-    let name = without_port(named.ok_or_else(refused)?).ok_or_else(refused)?;
-    let known = |name: &str| {
-        ["localhost", "127.0.0.1", "[::1]"]
-            .into_iter()
-            .chain(hosts.iter().map(String::as_str))
-            .any(|host| host.eq_ignore_ascii_case(name))
-    };
-    if known(name) && in_target.is_none_or(known) { Ok(()) } else { Err(refused()) }
+fn is_entry(path: &str) -> bool {
+    matches!(path, "/login" | "/invite")
 }
 
-/// `None` when what follows the colon is no port.
-fn without_port(host: &str) -> Option<&str> {
-    let (name, port) = match host.rfind(']') {
-        Some(end) => host.split_at(end + 1),
-        None => host.split_at(host.find(':').unwrap_or(host.len())),
+/// What the forms of a session carry.
+pub(super) fn form_key(session: &Key) -> Key {
+    session.derived(FORM)
+}
+
+/// Whether the browser says that one of our pages has sent this.
+fn from_our_page(headers: &HeaderMap) -> Result<(), WebError> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_ours = match text(HeaderName::from_static("sec-fetch-site")) {
+        Some(site) => site == "same-origin",
+        None => text(header::ORIGIN)
+            .and_then(|origin| origin.split_once("://"))
+            .zip(text(header::HOST))
+            .is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host)),
     };
-    let digits = match port.strip_prefix(':') {
-        Some(digits) => digits,
-        None if port.is_empty() => return Some(name),
-        None => return None,
-    };
-    digits.parse::<u16>().is_ok().then_some(name)
+    if is_ours { Ok(()) } else { Err(WebError::Forged) }
+}
+
+/// Something that may change something, as it will be noted.
+struct Note {
+    what: String,
+    on: String,
+    is_entry: bool,
+}
+
+impl Note {
+    /// None for a request that only looks.
+    fn of(request: &Request) -> Option<Self> {
+        let method = request.method();
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let path = request.uri().path();
+        let route = request.extensions().get::<MatchedPath>().map_or(path, MatchedPath::as_str);
+        let known = DEEDS.iter().find(|(m, r, _)| m == method && *r == route);
+        let what = known.map_or_else(|| format!("{method} {route}"), |(.., what)| (*what).into());
+        // What stands where the route has a name.
+        let on = route.split('/').zip(path.split('/'));
+        let on = on.filter(|(name, _)| name.starts_with('{')).map(|(_, value)| value);
+        Some(Self { what, on: on.collect::<Vec<_>>().join(" "), is_entry: is_entry(path) })
+    }
+
+    /// Whoever is nobody can change nothing but to become somebody. Of that only is noted what is
+    /// bounded by itself, or anybody could fill the disk: coming in, a wrong password, and a bad
+    /// choice of who was invited.
+    fn is_worth_it(&self, who: &Identity, status: StatusCode) -> bool {
+        let is_bounded = status.is_redirection()
+            || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY);
+        who.door != Door::Unnamed || self.is_entry && is_bounded
+    }
+
+    /// What was done, to what, and what became of it.
+    fn told(self, response: &Response) -> (String, String, String) {
+        let told = response.extensions();
+        let on = told.get::<About>().map_or(self.on, |About(on)| on.clone());
+        let failed = told.get::<Failed>().map(|Failed(why)| why.as_str());
+        let status = response.status();
+        let is_done = status.is_success() || status.is_redirection();
+        let outcome = match failed {
+            Some(why) => why.to_owned(),
+            None if is_done => "done".to_owned(),
+            None => status.to_string(),
+        };
+        (self.what, on, outcome)
+    }
+}
+
+/// What is done by which request. One that is not in it is noted by its route.
+const DEEDS: &[(Method, &str, &str)] = &[
+    (Method::POST, "/api/jobs", "submit job"),
+    (Method::POST, "/api/jobs/{id}/cancel", "cancel job"),
+    (Method::POST, "/api/jobs/{id}/keep", "keep job"),
+    (Method::POST, "/api/jobs/{id}/release", "release job"),
+    (Method::POST, "/api/jobs/{id}/retry", "retry job"),
+    (Method::POST, "/api/known", "set known failure"),
+    (Method::DELETE, "/api/known/{name}", "remove known failure"),
+    (Method::POST, "/api/known/{name}/apply", "apply known failure"),
+    (Method::POST, "/api/failures/try", "try pattern"),
+    (Method::POST, "/api/thresholds", "set threshold"),
+    (Method::DELETE, "/api/thresholds", "reset threshold"),
+    (Method::DELETE, "/api/thresholds/learned", "forget what was learned"),
+    (Method::POST, "/api/store/snapshot", "copy store"),
+    (Method::POST, "/api/users", "add user"),
+    (Method::POST, "/api/users/{name}", "change user"),
+    (Method::DELETE, "/api/users/{name}", "remove user"),
+    (Method::POST, "/api/users/{name}/invite", "invite user"),
+    (Method::POST, "/api/tokens", "make token"),
+    (Method::DELETE, "/api/tokens/{id}", "revoke token"),
+    (Method::POST, "/login", "log in"),
+    (Method::POST, "/logout", "log out"),
+    (Method::POST, "/invite", "accept invitation"),
+    (Method::POST, "/account/password", "change password"),
+    (Method::POST, "/account/sessions", "end other sessions"),
+    (Method::POST, "/account/tokens", "make token"),
+    (Method::POST, "/account/tokens/revoke", "revoke token"),
+];
+
+impl Viewer {
+    fn of(who: &Identity, form: Option<Key>) -> Self {
+        Self {
+            name: who.name().map(str::to_owned),
+            form,
+            is_administrator: who.is_at_least(Role::Administrator),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,32 +321,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_names_of_this_box_are_answered() {
-        let hosts = ["lab.example".to_owned()];
-        for (host, ok) in [
-            ("localhost", true),
-            ("LocalHost:8080", true),
-            ("127.0.0.1:1", true),
-            ("[::1]:8080", true),
-            ("[::1]", true),
-            ("lab.example:80", true),
-            ("localhost.evil.example", false),
-            ("evil.example", false),
-            ("localhost:evil", false),
-            ("localhost:1:2", false),
-            ("localhost@evil", false),
-            ("[::1]x", false),
-            ("", false),
+    fn only_a_page_of_ours_sends_forms() {
+        for (case, headers, ok) in [
+            ("the browser says so", [("sec-fetch-site", "same-origin"), ("host", "x")], true),
+            ("another page", [("sec-fetch-site", "cross-site"), ("host", "x")], false),
+            ("another port", [("sec-fetch-site", "same-site"), ("host", "x")], false),
+            ("by its origin", [("origin", "http://lab:8470"), ("host", "LAB:8470")], true),
+            ("behind a proxy", [("origin", "https://lab"), ("host", "lab")], true),
+            ("another origin", [("origin", "http://evil"), ("host", "lab")], false),
+            ("another port", [("origin", "http://lab:1"), ("host", "lab:2")], false),
+            ("no origin at all", [("origin", "null"), ("host", "null")], false),
+            ("not said", [("accept", "x"), ("host", "lab")], false),
         ] {
-            let headers = HeaderMap::from_iter([(header::HOST, host.parse().unwrap())]);
-            assert_eq!(check_host(&headers, None, &hosts).is_ok(), ok, "{host}");
+            let pairs = headers.map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            assert_eq!(from_our_page(&HeaderMap::from_iter(pairs)).is_ok(), ok, "{case}");
         }
-        assert!(check_host(&HeaderMap::new(), None, &hosts).is_err(), "no host at all");
-        let mut twice = HeaderMap::new();
-        twice.append(header::HOST, "localhost".parse().unwrap());
-        twice.append(header::HOST, "evil.example".parse().unwrap());
-        assert!(check_host(&twice, None, &hosts).is_err(), "two hosts");
-        let headers = HeaderMap::from_iter([(header::HOST, "localhost".parse().unwrap())]);
-        assert!(check_host(&headers, Some("evil.example"), &hosts).is_err(), "absolute target");
+    }
+
+    #[test]
+    fn a_token_is_sent_with_its_scheme_and_its_first_letters() {
+        let key = Key::new();
+        for (header, ok) in [
+            (format!("Bearer sutler_{}", key.reveal()), true),
+            (format!("bearer  sutler_{}", key.reveal()), true),
+            (format!("Basic sutler_{}", key.reveal()), false),
+            (format!("Bearer {}", key.reveal()), false),
+            (format!("sutler_{}", key.reveal()), false),
+            ("Bearer".into(), false),
+        ] {
+            assert_eq!(token_in(&header).is_some(), ok, "{header}");
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Known failures and retries in the JSON API. What changes something answers on the socket only: a
-//! rule belongs to whoever made it, and only the keeper of the box may have jobs retried by
-//! themselves.
+//! Known failures and retries in the JSON API. A rule belongs to whoever made it, and only operators
+//! may have jobs retried by themselves. Rules know every failure; of the jobs they know, each reader
+//! is told those they may see.
 
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     body::{Body, to_bytes},
     extract::{Path, State},
     http::StatusCode,
@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    api,
+    api::called,
     errors::{Problem, WebError, refused},
     failures::{Asked, FailuresView, command},
-    guard::Access,
+    guard::{About, Asks},
     layout::job_url,
     params::{NoParams, Params},
     records::Summary,
@@ -28,8 +28,11 @@ use super::{
 };
 use crate::{
     clock,
-    decide::known::{self, Matcher},
-    model::{JobId, KnownRule, Pattern, RuleRetry, Submitter, Touch, quantity},
+    decide::{
+        access::{Act, may},
+        known::{self, Matcher},
+    },
+    model::{Identity, JobId, KnownRule, Pattern, RuleRetry, Touch, quantity},
 };
 
 /// Bytes of a rule as it is sent.
@@ -40,9 +43,10 @@ const JOBS: usize = 2_000;
 /// `GET /api/known`: rules with what they matched lately, and what is retried.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let view = FailuresView::fetch(&web, &Asked::default()).await?;
+    let view = FailuresView::fetch(&web, &who, &Asked::default()).await?;
     let rules: Vec<_> = view
         .rules
         .iter()
@@ -68,16 +72,16 @@ pub(super) async fn list(
 /// `GET /api/failures`: failures no rule knows, by kind.
 pub(super) async fn groups(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let view = FailuresView::fetch(&web, &asked).await?;
+    let view = FailuresView::fetch(&web, &who, &asked).await?;
     let mut groups = Vec::new();
     for one in &view.groups {
         let mut told = json!(one.group);
         told["failure"] = json!(one.failure);
         told["command"] = json!(command(&one.failure));
-        told["jobs"] =
-            json!(web.store.group_jobs(one.group.signature, super::failures::JOBS).await?);
+        told["jobs"] = json!(one.jobs);
         groups.push(told);
     }
     Ok(Json(json!({ "groups": groups, "all": view.all_groups })).into_response())
@@ -106,6 +110,7 @@ impl Since {
 /// `GET /api/known/{name}`: one rule and the jobs it has marked, newest first.
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(asked): Params<Since>,
 ) -> Result<Response, Problem> {
@@ -113,36 +118,42 @@ pub(super) async fn show(
     let mut ids = web.store.known_jobs(&name, asked.time()?, JOBS + 1).await?;
     let more = ids.len() > JOBS;
     ids.truncate(JOBS);
-    let jobs = told(&web, ids).await?;
+    let jobs = told(&web, &who, ids).await?;
     Ok(Json(json!({ "rule": rule, "jobs": jobs, "more": more })).into_response())
 }
 
 /// `POST /api/failures/try`: what a pattern would match of what is kept.
 pub(super) async fn try_pattern(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(asked): Params<Since>,
     body: Body,
 ) -> Result<Response, Problem> {
-    access.submitter()?;
+    may(&who, Act::Rule)?;
     let pattern: Pattern = read(body).await?;
     Matcher::new(&pattern).map_err(WebError::from)?;
     let (ids, looked) = web.store.try_pattern(pattern, asked.time()?, usize::MAX).await?;
+    // How many it matches of what one may not see would tell what is in that.
+    let ids = web.visible(&who, ids).await?;
     let matched = ids.len();
     // Of very many the latest are told.
     let ids = ids.into_iter().rev().take(JOBS).collect();
-    let jobs = told(&web, ids).await?;
+    let jobs = told(&web, &who, ids).await?;
     Ok(Json(json!({ "looked": looked, "matched": matched, "jobs": jobs })).into_response())
 }
 
 /// Jobs in short, each with its retries.
-async fn told(web: &Web, ids: Vec<JobId>) -> Result<Vec<Value>, WebError> {
+async fn told(web: &Web, who: &Identity, ids: Vec<JobId>) -> Result<Vec<Value>, WebError> {
     let now = clock::now();
     let mut jobs = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some(job) = web.store.job(id).await? else { continue };
+        let job = match web.seen(who, id).await {
+            Ok(job) => job,
+            Err(WebError::NotFound(_)) => continue,
+            Err(error) => return Err(error),
+        };
         let mut told = json!(Summary::new(&job, None, now));
-        told["retried_as"] = json!(web.store.retried_as(id).await?);
+        told["retried_as"] = json!(web.visible(who, web.store.retried_as(id).await?).await?);
         jobs.push(told);
     }
     Ok(jobs)
@@ -179,23 +190,23 @@ pub(super) struct Put {
 /// `POST /api/known`
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(Put { replace }): Params<Put>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let who = access.submitter()?;
+    may(&who, Act::Rule)?;
     let Sent { name, notes, bug, enabled, pattern, retry } = read(body).await?;
     let there = web.store.rules().await?.into_iter().find(|rule| rule.name == name);
     if let Some(there) = &there {
-        may_change(&who, there)?;
+        may(&who, Act::ChangeRule { owner: &there.owner })?;
     }
-    if retry.automatic == Some(true) && !api::is_keeper(&who) {
-        return Err(WebError::KeeperOnly.into());
+    if retry.automatic == Some(true) {
+        may(&who, Act::AutomaticRetry)?;
     }
-    let touch = Touch { at: clock::now(), by: who.name.clone() };
+    let touch = Touch { at: clock::now(), by: called(&who) };
     let rule = KnownRule {
         name,
-        owner: there.map_or(who.name, |there| there.owner),
+        owner: there.map_or_else(|| called(&who), |there| there.owner),
         notes,
         bug,
         created: touch.clone(),
@@ -206,17 +217,21 @@ pub(super) async fn put(
     };
     known::check(&rule).map_err(WebError::from)?;
     web.store.put_rule(rule.clone(), replace).await.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(rule)).into_response())
+    let about = About(rule.name.clone());
+    let mut response = (StatusCode::CREATED, Json(rule)).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
 }
 
 /// `DELETE /api/known/{name}`
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    may_change(&access.submitter()?, &rule(&web, &name).await?)?;
+    may(&who, Act::Rule)?;
+    may(&who, Act::ChangeRule { owner: &rule(&web, &name).await?.owner })?;
     web.store.remove_rule(&name).await.map_err(refused)?;
     Ok(Json(json!({ "removed": name })).into_response())
 }
@@ -224,30 +239,43 @@ pub(super) async fn remove(
 /// `POST /api/known/{name}/apply`: marks what is kept of the past.
 pub(super) async fn apply(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let found = rule(&web, &name).await?;
-    may_change(&access.submitter()?, &found)?;
+    may(&who, Act::ChangeRule { owner: &found.owner })?;
     if !found.enabled {
         return Err(
             WebError::Conflict(format!("the rule {name} is off, so it matches nothing")).into()
         );
     }
-    let marked = web.store.apply_rule(&name).await.map_err(refused)?;
+    let before = seen_of(&web, &who, &name).await?;
+    let all = web.store.apply_rule(&name).await.map_err(refused)?;
+    // The same reason as of trying one.
+    let marked = match who.is_administrator() {
+        true => all,
+        false => seen_of(&web, &who, &name).await?.saturating_sub(before),
+    };
     Ok(Json(json!({ "rule": name, "marked": marked })).into_response())
 }
 
-/// `POST /api/jobs/{id|uuid}/retry`, on the socket.
+/// How many of the latest jobs that a rule has marked somebody sees.
+async fn seen_of(web: &Web, who: &Identity, rule: &str) -> Result<u64, WebError> {
+    const LATEST: usize = 10_000;
+    let all = web.store.known_jobs(rule, Timestamp::MIN, LATEST).await?;
+    Ok(web.visible(who, all).await?.len() as u64)
+}
+
+/// `POST /api/jobs/{id|uuid}/retry`
 pub(super) async fn retry(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let (who, job) = api::own(&web, &access, &name).await?;
-    let new = web.store.retry(job.id, Uuid::now_v7(), who.name).await.map_err(refused)?;
+    let job = web.decidable(&who, &name).await?;
+    let new = web.store.retry(job.id, Uuid::now_v7(), called(&who)).await.map_err(refused)?;
     let url = job_url(new.id);
     let answer = json!({ "number": new.id, "uuid": new.uuid, "url": url, "retried_from": job.id });
     Ok((StatusCode::CREATED, Json(answer)).into_response())
@@ -256,13 +284,6 @@ pub(super) async fn retry(
 async fn rule(web: &Web, name: &str) -> Result<KnownRule, WebError> {
     let found = web.store.rules().await?.into_iter().find(|rule| rule.name == name);
     found.ok_or(WebError::NotFound("known failure"))
-}
-
-fn may_change(who: &Submitter, rule: &KnownRule) -> Result<(), WebError> {
-    if who.name == rule.owner || api::is_keeper(who) {
-        return Ok(());
-    }
-    Err(WebError::NotYourRule { owner: rule.owner.clone() })
 }
 
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {

@@ -2,10 +2,11 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::assets;
+use super::{assets, sight};
 use crate::{
     markup::{self, icon, words},
     model::{Acceleration, Job, JobId},
+    secrets::Key,
 };
 
 /// Where a page belongs in the bar.
@@ -36,14 +37,38 @@ const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Handbook, "/handbook", "Handbook"),
 ];
 
-tokio::task_local! {
-    /// How guests of this box run, for the foot of every page made while a request is answered.
-    static GUESTS: Option<Acceleration>;
+/// Who looks at a page.
+#[derive(Debug, Clone)]
+pub(super) struct Viewer {
+    pub name: Option<String>,
+    /// What the forms of their session carry.
+    pub form: Option<Key>,
+    pub is_administrator: bool,
 }
 
-/// Answers a request, with what the foot of a page says of the box at hand.
-pub(super) async fn with_foot<F: Future>(guests: Option<Acceleration>, answer: F) -> F::Output {
-    GUESTS.scope(guests, answer).await
+tokio::task_local! {
+    /// How guests of this box run and who asks, for the frame of every page made while a request is
+    /// answered.
+    static FRAME: (Option<Acceleration>, Option<Viewer>);
+}
+
+/// Answers a request, with what the frame of a page says at hand.
+pub(super) async fn framed<F: Future>(
+    guests: Option<Acceleration>,
+    viewer: Option<Viewer>,
+    answer: F,
+) -> F::Output {
+    FRAME.scope((guests, viewer), answer).await
+}
+
+fn viewer() -> Option<Viewer> {
+    FRAME.try_with(|(_, viewer)| viewer.clone()).ok().flatten()
+}
+
+/// What every form that changes something begins with.
+pub(super) fn form_key() -> Markup {
+    let key = viewer().and_then(|viewer| viewer.form);
+    html! { @if let Some(key) = key { input type="hidden" name="form" value=(key.reveal()); } }
 }
 
 /// The parts of a page that are not its content.
@@ -96,6 +121,7 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                         input #find name="job" type="search" placeholder="Job number or uuid"
                             autocomplete="off" spellcheck="false" maxlength="64";
                     }
+                    (you())
                 }
                 (markup::patterns())
                 main #content { (content) }
@@ -105,9 +131,33 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
     }
 }
 
+/// Who is looking, or the way to say so.
+fn you() -> Markup {
+    let Some(Viewer { name, form, is_administrator }) = viewer() else { return html! {} };
+    html! {
+        nav.you aria-label="You" {
+            @if is_administrator {
+                a href="/users" { "Users" }
+                a href="/audit" { "Audit" }
+            }
+            @match (name, form) {
+                (None, _) => a href="/login" { "Log in" },
+                (Some(name), None) => span { bdi { (words::shorten(&name, 40)) } },
+                (Some(name), Some(_)) => {
+                    a href="/account" { bdi { (words::shorten(&name, 40)) } }
+                    form action="/logout" method="post" {
+                        (form_key())
+                        button type="submit" { "Log out" }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// What this is, how its guests run, and where programs read. The script adds its keys.
 fn foot() -> Markup {
-    let guests = GUESTS.try_with(|guests| *guests).ok().flatten();
+    let guests = FRAME.try_with(|(guests, _)| *guests).ok().flatten();
     html! {
         footer.foot {
             span { "Sutler " (env!("CARGO_PKG_VERSION")) }
@@ -130,8 +180,11 @@ pub(super) fn crumbs(way: &Markup) -> Markup {
 }
 
 /// A job's number and name as one link. The name is the author's: isolated, for it may be written
-/// from right to left.
+/// from right to left. A [veiled](super::sight::veil) job has none, and leads nowhere.
 pub(super) fn job_link(job: &Job) -> Markup {
+    if sight::is_veiled(job) {
+        return html! { span.job.veiled { span.number { (job.id) } " " em { "not shown to you" } } };
+    }
     html! {
         a.job href=(job_url(job.id)) {
             span.number { (job.id) } " " bdi { (words::shorten(&job.name, 160)) }

@@ -2,17 +2,18 @@
 //!
 //! A handler fetches one view and renders it; rendering is pure. Pages work as links without
 //! script, and the script only asks for them again when an event stream says so. Nothing here
-//! changes a job: what may be asked for (submit, cancel) goes through the seams in [`Web`] and is
-//! asked for on the Unix socket only.
+//! changes a job: what may be asked for (submit, cancel) goes through the seams in [`Web`].
 //!
 //! ```text
-//! request -> guard (host, method, headers) -> handler -> Store, JobFolder -> view -> render
+//! request -> guard (host, who asks, headers) -> handler -> sight -> Store, JobFolder -> view -> render
 //! ```
 
+mod account;
 mod actions;
 mod addresses;
 mod api;
 mod assets;
+mod audit;
 mod csv;
 mod device_pages;
 mod devices;
@@ -24,13 +25,16 @@ mod events;
 mod failures;
 mod files;
 mod follow;
+mod form;
 mod guard;
 mod handbook;
 mod history;
+mod hosts;
 mod job;
 mod known;
 mod layout;
 mod live;
+mod login;
 mod metrics;
 mod pages;
 mod params;
@@ -42,6 +46,7 @@ mod report;
 mod router;
 mod runs;
 mod series;
+mod sight;
 mod state;
 mod statistics;
 mod statistics_page;
@@ -53,11 +58,14 @@ mod tests;
 mod threshold_pages;
 mod threshold_plot;
 mod thresholds;
+mod tokens;
+mod users;
 mod video;
 mod watching;
 
 pub use errors::WebError;
 pub use guard::Access;
+pub use login::Logins;
 pub use router::router;
 pub use runs::Runs;
 pub use state::{

@@ -1,6 +1,6 @@
 //! Handlers of the pages: fetch one view, render it.
 
-use std::{collections::HashSet, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use axum::{
     extract::{Path, State},
@@ -10,21 +10,24 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    api,
     errors::{PageError, WebError},
-    files, history, job, live,
+    files,
+    guard::Asks,
+    history, job, live,
     params::{NoParams, Params, number},
     plan::{self, Ahead},
     queue,
     ranged::{self, Whole},
+    sight::veil,
     state::Web,
     step,
     video::Video,
 };
 use crate::{
     capture::VIDEO_FILE,
+    decide::access::sees,
     markup::{Tail, Usual, Usuals},
-    model::{Job, JobId, JobState, Measure, Series, Spot},
+    model::{Identity, Job, JobId, JobState, Measure, Run, Series, Spot},
     report::files::{listed, open, tails},
     supervise::JobFolder,
     tasks,
@@ -43,33 +46,38 @@ const HISTORY: usize = 50;
 /// `GET /`
 pub(super) async fn queue(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Page {
     let mut active = Vec::new();
     for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
-        for job in web.store.jobs_in(state, WAITING).await? {
+        for job in web.unveiled(state, WAITING).await? {
             let run = web.run(job.id).await?;
             active.push((job, run));
         }
     }
     active.sort_by_key(|(job, _)| (job.started, job.id));
     let queue = web.schedule.standing();
-    let waiting = waiting(&web, WAITING).await?;
+    let waiting = web.unveiled_queue(WAITING).await?;
     let running: Vec<&Job> = active.iter().map(|(job, _)| job).collect();
     let ahead = Ahead::of(&web, &running, &waiting).await?;
+    let show = |(job, run): (Job, Arc<Run>)| {
+        let run = if sees(&who, &job) { run } else { Arc::default() };
+        (veil(&who, job), run)
+    };
     let view = queue::QueueView {
         moment: web.moment(),
-        active,
+        active: active.into_iter().map(show).collect(),
         waiting: waiting
             .into_iter()
             .map(|job| {
                 let reason = queue.reason(&job);
-                (job, reason)
+                (veil(&who, job), reason)
             })
             .collect(),
         ahead,
         waiting_in_all: web.store.counts().await?.state(JobState::Waiting),
-        ended: web.store.history(None, ENDED).await?.jobs,
+        ended: web.history_of(&who, None, ENDED).await?.jobs,
         hold: web.about.hold.borrow().clone(),
         inbox: web.inbox.display().to_string(),
     };
@@ -83,13 +91,17 @@ pub(super) struct Before {
 }
 
 /// `GET /history`
-pub(super) async fn history(State(web): State<Arc<Web>>, Params(asked): Params<Before>) -> Page {
+pub(super) async fn history(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Params(asked): Params<Before>,
+) -> Page {
     let before = match asked.before.as_deref().map(str::parse) {
         None => None,
         Some(Ok(key)) => Some(key),
         Some(Err(error)) => return Err(WebError::BadRequest(format!("before: {error}")).into()),
     };
-    let page = web.store.history(before, HISTORY).await?;
+    let page = web.history_of(&who, before, HISTORY).await?;
     let view = history::HistoryView {
         moment: web.moment(),
         jobs: page.jobs,
@@ -109,29 +121,32 @@ pub(super) struct Find {
 /// `GET /find`: leads to a job by number or uuid.
 pub(super) async fn find(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(Find { job }): Params<Find>,
 ) -> Result<Redirect, PageError> {
     let name = job.trim().trim_start_matches('#');
-    let job = api::find(&web, name).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.find(&who, name).await?;
     Ok(Redirect::to(&super::layout::job_url(job.id)))
 }
 
 /// `GET /jobs/{id}`
 pub(super) async fn job(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Page {
-    Ok(Html(job::render(&job_view(&web, number(&id)?).await?).into_string()))
+    Ok(Html(job::render(&job_view(&web, &who, number(&id)?).await?).into_string()))
 }
 
 /// `GET /jobs/{id}/live`
 pub(super) async fn live(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Page {
-    Ok(Html(live::render(&job_view(&web, number(&id)?).await?).into_string()))
+    Ok(Html(live::render(&job_view(&web, &who, number(&id)?).await?).into_string()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,11 +159,12 @@ pub(super) struct Chosen {
 /// `GET /jobs/{id}/steps/{path}`
 pub(super) async fn step(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path((id, path)): Path<(String, String)>,
     Params(asked): Params<Chosen>,
 ) -> Page {
     let id = number(&id)?;
-    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.seen(&who, id).await?;
     let run = web.run(id).await?;
     let path = path.replace('-', "/");
     let step = run.steps().find(|step| step.path == path).ok_or(WebError::NotFound("step"))?;
@@ -157,23 +173,8 @@ pub(super) async fn step(
     Ok(Html(step::render(&view).into_string()))
 }
 
-/// Waiting jobs in the order of the queue, those that wait for another job after all others.
-pub(super) async fn waiting(web: &Web, limit: usize) -> Result<Vec<Job>, WebError> {
-    let first: Vec<_> = web.schedule.standing().first().iter().copied().take(limit).collect();
-    let is_first: HashSet<_> = first.iter().copied().collect();
-    let mut jobs = web.store.jobs_of(first).await?;
-    // The newest decision may be older than the store is now.
-    jobs.retain(|job| job.state == JobState::Waiting);
-    if jobs.len() < limit {
-        let others = web.store.jobs_in(JobState::Waiting, limit).await?;
-        jobs.extend(others.into_iter().filter(|job| !is_first.contains(&job.id)));
-        jobs.truncate(limit);
-    }
-    Ok(jobs)
-}
-
-async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
-    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+async fn job_view(web: &Web, who: &Identity, id: JobId) -> Result<job::JobView, WebError> {
+    let job = web.seen(who, id).await?;
     let folder = web.folder(id);
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
     let reason = web.schedule.standing().reason(&job);
@@ -184,7 +185,7 @@ async fn job_view(web: &Web, id: JobId) -> Result<job::JobView, WebError> {
         ahead,
         job,
         run: web.run(id).await?,
-        standing: web.store.standing(id).await?,
+        standing: web.standing(who, id).await?,
         reason,
         video: found.video,
         usual,
@@ -236,10 +237,11 @@ fn on_disk(job: JobId, folder: &JobFolder) -> io::Result<OnDisk> {
 /// `GET /jobs/{id}/live.png`: the screen as it is. Asking for it is watching.
 pub(super) async fn live_picture(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let id = number(&id)?;
-    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.seen(&who, id).await?;
     if !job.state.is_active() {
         return Err(WebError::NotFound("screen").into());
     }

@@ -16,9 +16,10 @@ use serde_json::json;
 
 use super::{
     errors::{Problem, WebError},
-    pages,
+    guard::Asks,
     params::{NoParams, Params},
     records::Summary,
+    sight::veil,
     state::Web,
 };
 use crate::{
@@ -120,10 +121,10 @@ impl Whole {
     async fn of(web: &Web) -> Result<Self, WebError> {
         let mut active = Vec::new();
         for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
-            active.extend(web.store.jobs_in(state, AHEAD).await?);
+            active.extend(web.unveiled(state, AHEAD).await?);
         }
         active.sort_by_key(|job| (job.started, job.id));
-        let waiting = pages::waiting(web, AHEAD).await?;
+        let waiting = web.unveiled_queue(AHEAD).await?;
         let ahead = Ahead::of(web, &active.iter().collect::<Vec<_>>(), &waiting).await?;
         Ok(Self { active, waiting, ahead })
     }
@@ -171,13 +172,17 @@ async fn look_up(web: &Web, job: &Job) -> Result<Option<(Takes, u64)>, WebError>
 /// `GET /api/plan`
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let Whole { active, waiting, ahead } = Whole::of(&web).await?;
     let in_all = web.store.counts().await?.state(JobState::Waiting);
+    let more = in_all.saturating_sub(waiting.len() as u64);
     let (queue, now) = (web.schedule.standing(), clock::now());
-    let jobs = active.iter().chain(&waiting).map(|job| {
-        let mut told = json!(Summary::new(job, queue.reason(job).as_deref(), now));
+    let jobs = active.into_iter().chain(waiting).map(|job| {
+        let reason = queue.reason(&job);
+        let job = veil(&who, job);
+        let mut told = json!(Summary::new(&job, reason.as_deref(), now));
         told["expected"] = ahead.get(job.id).map_or_else(Default::default, |(outlook, runs)| {
             let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
             json!({ "start": moment(outlook.start), "end": moment(outlook.end), "runs": runs })
@@ -185,7 +190,6 @@ pub(super) async fn api(
         told
     });
     let jobs: Vec<_> = jobs.collect();
-    let more = in_all.saturating_sub(waiting.len() as u64);
     let hold = web.about.hold.borrow().clone();
     Ok(Json(json!({ "now": now, "hold": hold, "jobs": jobs, "more": more })).into_response())
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{addresses::file_url, layout::job_url};
+use super::{addresses::file_url, layout::job_url, sight::is_veiled};
 use crate::store::Standing;
 use crate::{
     markup::words,
@@ -23,6 +23,9 @@ pub(super) struct Summary<'a> {
     uuid: uuid::Uuid,
     url: String,
     name: &'a str,
+    /// It takes a place, and nothing else of it is shown to whoever asks.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
     state: &'static str,
     verdict: Option<Verdict>,
     cause: Option<&'a Cause>,
@@ -58,6 +61,7 @@ impl<'a> Summary<'a> {
             uuid: job.uuid,
             url: job_url(job.id),
             name: &job.name,
+            hidden: is_veiled(job),
             state: job.state.name(),
             verdict: job.verdict,
             cause: job.cause.as_ref(),

@@ -16,13 +16,13 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::{
-    api,
     errors::{PageError, Problem, WebError},
+    guard::Asks,
     params::{NoParams, Params, number},
     state::Web,
 };
 use crate::{
-    model::Job,
+    model::{Identity, Job},
     report::{self, Format, Video},
     tasks,
 };
@@ -46,28 +46,31 @@ pub(super) struct Wanted {
 /// `GET /jobs/{id}/report.html`
 pub(super) async fn html(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(Wanted { video }): Params<Wanted>,
 ) -> Page {
-    page(&web, &id, Format::Html, video).await
+    page(&web, &who, &id, Format::Html, video).await
 }
 
 /// `GET /jobs/{id}/report.xml`
 pub(super) async fn junit(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Page {
-    page(&web, &id, Format::Junit, Video::None).await
+    page(&web, &who, &id, Format::Junit, Video::None).await
 }
 
 /// `GET /jobs/{id}/report.tap`
 pub(super) async fn tap(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Page {
-    page(&web, &id, Format::Tap, Video::None).await
+    page(&web, &who, &id, Format::Tap, Video::None).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,15 +84,16 @@ pub(super) struct Asked {
 /// `GET /api/jobs/{id|uuid}/report`
 pub(super) async fn file(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(Asked { format, video }): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let job = api::find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.find(&who, &name).await?;
     Ok(answer(&web, job, format, video).await?)
 }
 
-async fn page(web: &Web, id: &str, format: Format, video: Video) -> Page {
-    let job = web.store.job(number(id)?).await?.ok_or(WebError::NotFound("job"))?;
+async fn page(web: &Web, who: &Identity, id: &str, format: Format, video: Video) -> Page {
+    let job = web.seen(who, number(id)?).await?;
     Ok(answer(web, job, format, video).await?)
 }
 

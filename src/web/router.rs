@@ -10,8 +10,9 @@ use axum::{
 };
 
 use super::{
-    actions, api, assets, devices, disk, doctor, events, failures, files, guard, handbook, known,
-    metrics, pages, plan, report, series, state::Web, statistics, submit, thresholds, video,
+    account, actions, api, assets, audit, devices, disk, doctor, events, failures, files, guard,
+    handbook, known, login, metrics, pages, plan, report, series, state::Web, statistics, submit,
+    thresholds, tokens, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -51,6 +52,13 @@ pub fn router(web: Web) -> Router {
         .route("/thresholds/learned", delete(thresholds::unlearn))
         .route("/statistics", get(statistics::export))
         .route("/store/snapshot", post(api::snapshot))
+        .route("/me", get(tokens::me))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}", delete(tokens::revoke))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{name}", get(users::show).post(users::change).delete(users::remove))
+        .route("/users/{name}/invite", post(users::invite))
+        .route("/audit", get(audit::api))
         .route("/status", get(api::status))
         .route("/doctor", get(doctor::api))
         .fallback(api::nothing);
@@ -80,6 +88,16 @@ pub fn router(web: Web) -> Router {
         .route("/jobs/{id}/report.xml", get(report::junit))
         .route("/jobs/{id}/report.tap", get(report::tap))
         .route("/jobs/{id}/files/{*path}", get(files::show))
+        .route("/login", get(login::page).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/invite", get(login::invitation).post(login::accept))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/sessions", post(account::end_others))
+        .route("/account/tokens", post(account::new_token))
+        .route("/account/tokens/revoke", post(account::revoke))
+        .route("/users", get(users::page))
+        .route("/audit", get(audit::page))
         .route("/handbook", get(handbook::index))
         .route("/handbook/{page}", get(handbook::page))
         .route(SCHEMA_PATH, get(handbook::schema))

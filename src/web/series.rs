@@ -14,12 +14,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    api,
-    errors::{Problem, WebError},
-    params::Params,
-    state::Web,
-};
+use super::{errors::Problem, guard::Asks, params::Params, state::Web};
 use crate::{
     markup::known,
     model::{SeriesCell, TimeSeries},
@@ -43,10 +38,11 @@ pub(super) struct Asked {
 /// `GET /api/jobs/{id|uuid}/series`
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(Asked { format }): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let job = api::find(&web, &name).await?.ok_or(WebError::NotFound("job"))?;
+    let job = web.find(&who, &name).await?;
     let run = web.run(job.id).await?;
     Ok(match format {
         Form::Json => Json(as_json(&run.series)).into_response(),

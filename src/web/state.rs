@@ -14,15 +14,17 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{runs::Runs, watching::Watchers};
+use super::{login::Logins, runs::Runs, watching::Watchers};
 use crate::{
     clock,
     config::{Retention, Retry},
+    decide::access::Rights,
     doctor::{self, Report},
     handbook::Handbook,
     insight::Insight,
     markup::Moment,
     model::{Acceleration, After, Job, JobId, Priority, Run, Submitter, WayIn},
+    people::People,
     schedule::{self, Refused, Standing},
     store::Store,
     supervise::JobFolder,
@@ -82,9 +84,10 @@ pub type Resubmit = Arc<
 pub struct SubmitRequest {
     /// A tar file below `staging/`. It is removed when the answer is there.
     pub tar: PathBuf,
-    /// Who the socket says it is.
     pub submitter: Submitter,
     pub way_in: WayIn,
+    /// What whoever sends it may submit.
+    pub rights: Rights,
     /// Warnings are errors.
     pub strict: bool,
     /// Jobs to wait for beside those the file names.
@@ -102,6 +105,8 @@ pub struct ResubmitRequest {
     /// Its definition, or another one.
     pub text: String,
     pub submitter: Submitter,
+    /// What whoever asks may submit.
+    pub rights: Rights,
     pub way_in: WayIn,
 }
 
@@ -144,6 +149,9 @@ pub struct About {
 /// Everything a handler can reach.
 pub struct Web {
     pub store: Store,
+    pub people: People,
+    /// What has been tried at the door.
+    pub logins: Logins,
     pub schedule: Arc<dyn Queue>,
     /// The data folder; jobs are below `jobs/`.
     pub data: PathBuf,

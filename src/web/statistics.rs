@@ -17,15 +17,16 @@ use serde_json::{Value, json};
 use super::{
     csv::{self, Cell},
     errors::{PageError, Problem, WebError},
+    guard::Asks,
     params::Params,
     state::Web,
     statistics_page,
 };
 use crate::{
     clock,
-    insight::{Held, Insight, Statistics, Sum, day_of, since},
-    model::quantity,
-    store::{MeasuredJob, Occurrence, StoreError},
+    insight::{Held, Statistics, Sum, day_of, since},
+    model::{Identity, quantity},
+    store::{MeasuredJob, Occurrence},
 };
 
 /// What is shown unless another time is named.
@@ -46,11 +47,21 @@ pub(super) struct Time {
 /// `GET /statistics`
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(Time { since }): Params<Time>,
 ) -> Result<Html<String>, PageError> {
     let days = days(since.as_deref())?;
-    let statistics = Statistics::read(&web.store, clock::now(), days).await?;
+    let statistics = statistics(&web, &who, days).await?;
     Ok(Html(statistics_page::render(&statistics).into_string()))
+}
+
+/// What happened to jobs of the names that `who` may know. The others do not count either: whoever
+/// writes a rule could count what is in jobs that they do not see.
+async fn statistics(web: &Web, who: &Identity, days: u32) -> Result<Statistics, WebError> {
+    let mut statistics = Statistics::read(&web.store, clock::now(), days).await?;
+    let known = web.known_names(who, statistics.rows.iter().map(|row| &*row.job)).await?;
+    statistics.rows.retain(|row| known.contains(&row.job));
+    Ok(statistics)
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -87,6 +98,7 @@ pub(super) struct Asked {
 /// `GET /api/statistics`
 pub(super) async fn export(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
     let fault = |words: &str| Problem(WebError::BadRequest(words.into()));
@@ -95,13 +107,13 @@ pub(super) async fn export(
         What::Measures if asked.since.is_some() => Err(fault("since: measures have no dates")),
         What::Counts => {
             let days = days(asked.since.as_deref())?;
-            let statistics = Statistics::read(&web.store, clock::now(), days).await?;
+            let statistics = statistics(&web, &who, days).await?;
             Ok(match asked.format {
                 Format::Json => Json(counts(&statistics)).into_response(),
                 Format::Csv => (CSV, counts_csv(&statistics)).into_response(),
             })
         }
-        What::Measures => Ok(measures(&web.insight, asked.job, asked.format)),
+        What::Measures => Ok(measures(web, who, asked.job, asked.format)),
     }
 }
 
@@ -158,13 +170,14 @@ fn counts_csv(statistics: &Statistics) -> String {
 const MEASURES_HEAD: &str = "job,device_type,measure,unit,module,step,runs,good_runs,min,p50,p90,\
                              p95,p99,max,mean,mode,limit\r\n";
 
-/// All series, written as they are read: a job at a time, however many there are.
-fn measures(insight: &Insight, only: Option<String>, format: Format) -> Response {
+/// All series of jobs that `who` may know, written as they are read: a job at a time, however many
+/// there are.
+fn measures(web: Arc<Web>, who: Identity, only: Option<String>, format: Format) -> Response {
     let (head, foot) = match format {
         Format::Json => ("{\"measures\":[", "]}\n"),
         Format::Csv => (MEASURES_HEAD, ""),
     };
-    let jobs = stream::unfold(Walk { insight: insight.clone(), only, place: None }, next_job);
+    let jobs = stream::unfold(Walk { web, who, only, place: None }, next_job);
     let mut is_first = true;
     let rows = jobs.map(move |held: Found| -> Written {
         let mut text = String::new();
@@ -188,28 +201,39 @@ fn measures(insight: &Insight, only: Option<String>, format: Format) -> Response
 }
 
 struct Walk {
-    insight: Insight,
+    web: Arc<Web>,
+    who: Identity,
     only: Option<String>,
     place: Option<MeasuredJob>,
 }
 
-type Found = Result<Vec<Held>, StoreError>;
-type Written = Result<String, StoreError>;
+type Found = Result<Vec<Held>, WebError>;
+type Written = Result<String, WebError>;
+
+impl Walk {
+    /// What is known of the jobs of a name; nothing for whom may see none of them.
+    async fn held(&self, job: &str, device_type: Option<&str>) -> Found {
+        if !self.web.knows(&self.who, job).await? {
+            return Ok(Vec::new());
+        }
+        Ok(self.web.insight.of_job(job, device_type).await?)
+    }
+}
 
 async fn next_job(mut walk: Walk) -> Option<(Found, Walk)> {
     if let Some(job) = &walk.only {
         if walk.place.is_some() {
             return None;
         }
-        let held = walk.insight.of_job(job, None).await;
+        let held = walk.held(job, None).await;
         walk.place = Some(MeasuredJob { job: job.clone(), device_type: String::new() });
         return Some((held, walk));
     }
-    let next = match walk.insight.jobs(walk.place.clone(), 1).await {
+    let next = match walk.web.insight.jobs(walk.place.clone(), 1).await {
         Ok(jobs) => jobs.into_iter().next()?,
-        Err(error) => return Some((Err(error), walk)),
+        Err(error) => return Some((Err(error.into()), walk)),
     };
-    let held = walk.insight.of_job(&next.job, Some(&next.device_type)).await;
+    let held = walk.held(&next.job, Some(&next.device_type)).await;
     walk.place = Some(next);
     Some((held, walk))
 }

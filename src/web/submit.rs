@@ -1,10 +1,10 @@
-//! `POST /api/jobs`: a bundle comes in through the socket, is kept in a file until it is whole, and
+//! `POST /api/jobs`: a bundle comes in, is kept in a file until it is whole, and
 //! is handed to intake.
 
 use std::{path::PathBuf, sync::Arc};
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -18,12 +18,15 @@ use uuid::Uuid;
 
 use super::{
     errors::{Problem, WebError},
-    guard::Access,
+    guard::{About, Asks},
     layout::job_url,
     params::Params,
     state::{SubmitRefused, SubmitRequest, Web},
 };
-use crate::model::{After, Must, Priority, WayIn};
+use crate::{
+    decide::access::{Act, Denied, may},
+    model::{After, Must, Priority, WayIn},
+};
 
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
@@ -60,12 +63,14 @@ impl Drop for Upload {
 /// `POST /api/jobs`
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(asked): Params<Asked>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let submitter = access.submitter()?;
+    may(&who, Act::Submit)?;
+    let submitter = who.submitter().ok_or(Denied::Unnamed)?;
+    let rights = web.people.rights(who).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind != Some("application/x-tar") {
         let words = "a bundle is sent with Content-Type: application/x-tar".to_owned();
@@ -78,6 +83,7 @@ pub(super) async fn create(
     let request = SubmitRequest {
         tar: upload.0.clone(),
         submitter,
+        rights,
         way_in: WayIn::Command,
         strict: asked.strict,
         after,
@@ -89,7 +95,10 @@ pub(super) async fn create(
     let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "repeated": !job.fresh });
     // Sent again, it is what it was made of the first time.
     let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(header::LOCATION, url)], Json(answer)).into_response())
+    let location = [(header::LOCATION, url)];
+    let mut response = (status, location, Json(answer)).into_response();
+    response.extensions_mut().insert(About(job.id.to_string()));
+    Ok(response)
 }
 
 impl Asked {

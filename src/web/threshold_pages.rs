@@ -91,7 +91,7 @@ fn all_set(set: &[(Scope, SetThreshold)], moment: &Moment) -> Markup {
     html! {
         section { h2 { "Set by hand" }
             @if set.is_empty() {
-                p.empty { "Nothing is set by hand. The keeper of this box sets a limit with "
+                p.empty { "Nothing is set by hand. An operator sets a limit with "
                           code { "sutler threshold set" } "." }
             } @else { table.jobs {
                 thead { tr {

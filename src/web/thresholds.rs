@@ -1,11 +1,12 @@
 //! `GET /thresholds` and `/api/thresholds`: what jobs are held to, and the data behind it.
 //!
-//! Setting is for the keeper of this box, on the socket; the page only shows.
+//! Setting is for operators; the page only shows. What is known of a job of that name is shown to
+//! those who may see a job of it.
 
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::State,
     response::{Html, IntoResponse, Response},
 };
@@ -13,17 +14,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    api::is_keeper,
+    api::called,
     errors::{PageError, Problem, WebError},
-    guard::Access,
+    guard::Asks,
     params::Params,
     state::Web,
     threshold_pages::{self, JobRow},
 };
 use crate::{
     clock,
+    decide::access::{Act, may},
     insight::{Held, Insight, words},
-    model::{LimitMode, Measure, Scope, Series, SetLimit, SetThreshold, Spot, Submitter},
+    model::{Identity, LimitMode, Measure, Scope, Series, SetLimit, SetThreshold, Spot},
     store::MeasuredJob,
 };
 
@@ -56,30 +58,66 @@ impl Which {
 /// `GET /thresholds`: the jobs, or one of them.
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Which>,
 ) -> Result<Html<String>, PageError> {
     let markup = match &asked.job {
         Some(job) => {
-            let held = web.insight.of_job(job, asked.device_type.as_deref()).await?;
+            let held = held(&web, &who, job, asked.device_type.as_deref()).await?;
             if held.is_empty() {
                 return Err(WebError::NotFound("job with anything measured").into());
             }
             threshold_pages::job(job, &held)
         }
         None => {
-            let (rows, next) = overview(&web.insight, asked.place()).await?;
-            threshold_pages::jobs(&rows, &web.insight.set().await?, next.as_ref(), &web.moment())
+            let (rows, next) = overview(&web, &who, asked.place()).await?;
+            let set = all_set(&web, &who).await?;
+            threshold_pages::jobs(&rows, &set, next.as_ref(), &web.moment())
         }
     };
     Ok(Html(markup.into_string()))
 }
 
+/// What is known of the jobs of a name; nothing for whom may see none of them.
+async fn held(
+    web: &Web,
+    who: &Identity,
+    job: &str,
+    device_type: Option<&str>,
+) -> Result<Vec<Held>, WebError> {
+    if web.knows(who, job).await? {
+        Ok(web.insight.of_job(job, device_type).await?)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// All that is set, but for jobs of a name that `who` may not know.
+async fn all_set(web: &Web, who: &Identity) -> Result<Vec<(Scope, SetThreshold)>, WebError> {
+    let mut set = web.insight.set().await?;
+    let names = set.iter().filter_map(|(scope, _)| scope.job.as_deref());
+    let known = web.known_names(who, names).await?;
+    set.retain(|(scope, _)| scope.job.as_ref().is_none_or(|job| known.contains(job)));
+    Ok(set)
+}
+
 /// A page of jobs, each with what it takes as a whole, and where the next page begins.
 async fn overview(
-    insight: &Insight,
-    after: Option<MeasuredJob>,
+    web: &Web,
+    who: &Identity,
+    mut after: Option<MeasuredJob>,
 ) -> Result<(Vec<JobRow>, Option<MeasuredJob>), WebError> {
-    let mut jobs = insight.jobs(after, JOBS + 1).await?;
+    let insight = &web.insight;
+    let mut jobs = Vec::new();
+    while jobs.len() <= JOBS {
+        let found = insight.jobs(after, JOBS + 1).await?;
+        let known = web.known_names(who, found.iter().map(|one| &*one.job)).await?;
+        after = found.last().filter(|_| found.len() > JOBS).cloned();
+        jobs.extend(found.into_iter().filter(|one| known.contains(&one.job)));
+        if after.is_none() {
+            break;
+        }
+    }
     let more = jobs.len() > JOBS;
     jobs.truncate(JOBS);
     let next = jobs.last().filter(|_| more).cloned();
@@ -100,16 +138,17 @@ async fn overview(
 /// `GET /api/thresholds`: those of one job, or the jobs there are and what is set.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Which>,
 ) -> Result<Response, Problem> {
-    let mut answer = json!({ "settings": settings(&web.insight), "set": set(&web.insight).await? });
+    let mut answer = json!({ "settings": settings(&web.insight), "set": set(&web, &who).await? });
     match &asked.job {
         Some(job) => {
-            let held = web.insight.of_job(job, asked.device_type.as_deref()).await?;
+            let held = held(&web, &who, job, asked.device_type.as_deref()).await?;
             answer["thresholds"] = held.iter().map(summary).collect();
         }
         None => {
-            let (rows, next) = overview(&web.insight, asked.place()).await?;
+            let (rows, next) = overview(&web, &who, asked.place()).await?;
             let next = next.map(|n| json!({ "after": n.job, "after_device_type": n.device_type }));
             answer["next"] = next.into();
             answer["jobs"] = rows.iter().map(row).collect();
@@ -131,8 +170,8 @@ fn settings(insight: &Insight) -> Value {
     })
 }
 
-async fn set(insight: &Insight) -> Result<Vec<Value>, WebError> {
-    let all = insight.set().await?;
+async fn set(web: &Web, who: &Identity) -> Result<Vec<Value>, WebError> {
+    let all = all_set(web, who).await?;
     Ok(all.iter().map(|(scope, set)| told(scope, Some(set))).collect())
 }
 
@@ -184,9 +223,10 @@ pub(super) struct Asked {
 /// factors would have stopped. Where no device type is named, of each that there is.
 pub(super) async fn explain(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let held = web.insight.of_job(&asked.job, asked.device_type.as_deref()).await?;
+    let held = held(&web, &who, &asked.job, asked.device_type.as_deref()).await?;
     let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| w == name);
     let fits = |held: &&Held| {
         held.series.measure == asked.measure
@@ -269,13 +309,13 @@ impl Wanted {
     }
 }
 
-/// `POST /api/thresholds`, on the socket, for the keeper of this box.
+/// `POST /api/thresholds`, for operators.
 pub(super) async fn set_one(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, Problem> {
-    let who = keeper(&access)?;
+    may(&who, Act::Limits)?;
     let (scopes, limit) = (wanted.scopes()?, wanted.limit()?);
     if limit.is_none() && wanted.mode.is_none() {
         return Err(WebError::BadRequest("name a limit, a mode or both".into()).into());
@@ -285,7 +325,7 @@ pub(super) async fn set_one(
     }
     let mut now = Vec::new();
     for scope in scopes {
-        let (by, at) = (who.name.clone(), clock::now());
+        let (by, at) = (called(&who), clock::now());
         let set = web.insight.change(scope.clone(), wanted.mode, limit, by, at).await?;
         now.push(told(&scope, Some(&set)));
     }
@@ -293,14 +333,14 @@ pub(super) async fn set_one(
     Ok(Json(json!({ "set": now })).into_response())
 }
 
-/// `DELETE /api/thresholds`, on the socket, for the keeper of this box: what was set for exactly
+/// `DELETE /api/thresholds`, for operators: what was set for exactly
 /// this scope.
 pub(super) async fn reset(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, Problem> {
-    keeper(&access)?;
+    may(&who, Act::Limits)?;
     let mut gone = Vec::new();
     for scope in wanted.scopes()? {
         if web.insight.reset(scope.clone()).await? {
@@ -318,21 +358,19 @@ pub(super) struct Learned {
     device_type: Option<String>,
 }
 
-/// `DELETE /api/thresholds/learned`, on the socket, for the keeper of this box: forgets what the
+/// `DELETE /api/thresholds/learned`, for operators: forgets what the
 /// runs of a job have taught, for when what it does or the box has changed.
 pub(super) async fn unlearn(
     State(web): State<Arc<Web>>,
-    Extension(access): Extension<Access>,
+    Asks(who): Asks,
     Params(Learned { job, device_type }): Params<Learned>,
 ) -> Result<Response, Problem> {
-    keeper(&access)?;
+    may(&who, Act::Limits)?;
+    if !web.knows(&who, &job).await? {
+        return Err(WebError::NotFound("job with anything measured").into());
+    }
     let forgotten = web.insight.of_job(&job, device_type.as_deref()).await?.len();
     web.insight.unlearn(job, device_type).await?;
     (web.limits_changed)();
     Ok(Json(json!({ "forgotten": forgotten })).into_response())
-}
-
-fn keeper(access: &Access) -> Result<Submitter, WebError> {
-    let who = access.submitter()?;
-    if is_keeper(&who) { Ok(who) } else { Err(WebError::KeeperOnly) }
 }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError},
+    guard::Asks,
     params::{NoParams, Params, number},
     ranged::{self, Ranged},
     state::Web,
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     capture::{CaptureError, GrowingVideo, VIDEO_FILE, VirtualFile},
     markup::{log_vtt, steps_vtt},
-    model::{JobId, JobState, Run},
+    model::{Identity, JobId, JobState, Run},
     tasks,
 };
 
@@ -54,11 +55,13 @@ pub(super) struct Fragments {
 /// `GET /jobs/{id}/video.mp4`
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     InAddress(id): InAddress<String>,
     Params(Fragments { fragments }): Params<Fragments>,
     request: HeaderMap,
 ) -> Result<Response, PageError> {
-    let path = web.folder(number(&id)?).file(VIDEO_FILE);
+    let job = web.seen(&who, number(&id)?).await?;
+    let path = web.folder(job.id).file(VIDEO_FILE);
     let view = tasks::blocking(move || GrowingVideo::scan(&path)?.view(fragments)).await;
     let view = view.map_err(io::Error::other)?.ok_or(WebError::NotFound("video"))?;
     Ok(ranged::serve(&request, Arc::new(view), "video/mp4")?)
@@ -67,20 +70,22 @@ pub(super) async fn show(
 /// `GET /jobs/{id}/steps.vtt`
 pub(super) async fn steps(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     InAddress(id): InAddress<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, PageError> {
-    let Filmed { run, epoch, until } = filmed(&web, number(&id)?).await?;
+    let Filmed { run, epoch, until } = filmed(&web, &who, number(&id)?).await?;
     Ok(vtt(steps_vtt(&run, epoch, until)))
 }
 
 /// `GET /jobs/{id}/log.vtt`
 pub(super) async fn log(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     InAddress(id): InAddress<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, PageError> {
-    let Filmed { run, epoch, .. } = filmed(&web, number(&id)?).await?;
+    let Filmed { run, epoch, .. } = filmed(&web, &who, number(&id)?).await?;
     Ok(vtt(log_vtt(&run, epoch)))
 }
 
@@ -92,8 +97,8 @@ struct Filmed {
     until: Duration,
 }
 
-async fn filmed(web: &Web, id: JobId) -> Result<Filmed, WebError> {
-    let job = web.store.job(id).await?.ok_or(WebError::NotFound("job"))?;
+async fn filmed(web: &Web, who: &Identity, id: JobId) -> Result<Filmed, WebError> {
+    let job = web.seen(who, id).await?;
     let run = web.run(id).await?;
     let path = web.folder(id).file(VIDEO_FILE);
     let video = tasks::blocking(move || Video::find(id, &path)).await.map_err(io::Error::other)?;

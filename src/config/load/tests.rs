@@ -91,6 +91,9 @@ fn every_key_can_be_said_in_all_three_places_and_is_shown_as_it_was_said() {
         ("hosts", r#"["lab.example", "lab"]"#, "lab.example, lab"),
         ("roots", r#"["/srv/a", "/srv/b"]"#, "/srv/a:/srv/b"),
         ("devices", r#""/lab/devices.toml""#, "/lab/devices.toml"),
+        ("access.local", r#""operator""#, "operator"),
+        ("access.anonymous", r#""none""#, "none"),
+        ("access.audit", r#""90d""#, "90d"),
         ("guests.memory", r#""6G""#, "6G"),
         ("guests.cores", "3", "3"),
         ("guests.machines", "2", "2"),
@@ -260,8 +263,6 @@ fn relative_paths_start_from_where_they_are_written_and_become_plain() {
 #[test]
 fn what_cannot_be_had_is_refused_by_name_and_origin() {
     for (file, words) in [
-        ("listen = '0.0.0.0:80'", "(listen: /lab/sutler.toml:1): 0.0.0.0:80 can be reached"),
-        ("\nlisten = '192.0.2.1:8470'", "(listen: /lab/sutler.toml:2): 192.0.2.1:8470 can be"),
         (
             "data = '/lab/data'\ninbox = '/lab'",
             "(data: /lab/sutler.toml:1, inbox: /lab/sutler.toml:2)",
@@ -273,7 +274,12 @@ fn what_cannot_be_had_is_refused_by_name_and_origin() {
         let found = Said { file, ..Said::default() }.mistakes();
         assert!(found.contains(words), "{file}: {found}");
     }
-    for fine in ["listen = '127.0.0.1:0'", "listen = 'localhost:8470'", "inbox = '/lab/inbox'"] {
+    for fine in [
+        "listen = '127.0.0.1:0'",
+        "listen = 'localhost:8470'",
+        "listen = '0.0.0.0:80'",
+        "inbox = '/lab/inbox'",
+    ] {
         assert!(Said { file: fine, ..Said::default() }.resolve().is_ok(), "{fine}");
     }
     let listen = Said { file: "listen = 'localhost:1'", ..Said::default() }.resolve().unwrap();

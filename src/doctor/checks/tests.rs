@@ -132,6 +132,7 @@ fn each_fault_is_found_by_name_says_what_to_do_and_holds_the_queue_where_it_must
         ("left-over processes", State::Warning, lets, |f| {
             f.left_over = vec![(7, "qemu-system-x86_64".into())];
         }),
+        ("page address", State::Warning, lets, |f| f.listen = "0.0.0.0:8470".into()),
         ("appliance", State::Warning, lets, |f| {
             f.appliance_answers = false;
             f.listen_refused = Some("Address already in use".into());

@@ -6,5 +6,6 @@ mod holdings;
 mod known;
 mod measures;
 mod model;
+mod people;
 mod sample;
 mod tally;

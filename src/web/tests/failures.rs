@@ -48,6 +48,7 @@ fn group(words: &str) -> GroupView {
             last: at(2),
             sample: JobId(2),
         },
+        jobs: vec![JobId(2)],
         failure: Failure {
             verdict: Verdict::Failed,
             who: Who::Guest,
@@ -156,7 +157,7 @@ async fn a_rule_belongs_to_who_made_it_and_only_the_keeper_lets_it_retry() {
     let (post, delete) = (Method::POST, Method::DELETE);
     let replace = "/api/known?replace=true";
     for (case, who, method, path, body, want) in [
-        ("the page only reads", None, &post, "/api/known", &plain, StatusCode::METHOD_NOT_ALLOWED),
+        ("nobody adds none", None, &post, "/api/known", &plain, StatusCode::UNAUTHORIZED),
         ("retries are the keeper's", ADA, &post, "/api/known", &auto, StatusCode::FORBIDDEN),
         ("anybody may add", ADA, &post, "/api/known", &plain, StatusCode::CREATED),
         ("once", ADA, &post, "/api/known", &plain, StatusCode::CONFLICT),

@@ -5,6 +5,7 @@ mod demo;
 mod failures;
 mod http;
 mod pages;
+mod people;
 mod site;
 mod streams;
 mod thresholds;

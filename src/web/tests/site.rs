@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{Extension, Router, body::Body};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use hyper::{Request, Response, StatusCode, service::Service};
+use hyper::{Method, Request, Response, StatusCode, service::Service};
 use hyper_util::service::TowerToHyperService;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -13,12 +13,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Order, Retention, Retry, Thresholds},
+    config::{AccessSettings, Order, Retention, Retry, Thresholds},
     decide::{self, Device, Lab},
     doctor::Report,
     insight::Insight,
     markup::samples,
     model::*,
+    people::People,
     schedule::{Refused, Standing},
     store::{Change, Store, StoreSettings, Writer},
     tasks::Tasks,
@@ -77,6 +78,10 @@ impl Doctor for Well {
 
 impl Site {
     pub(super) fn new() -> Self {
+        Self::with(AccessSettings::default())
+    }
+
+    pub(super) fn with(access: AccessSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(crate::store::FILE);
         let (store, writer) = Store::open(&path, StoreSettings::default()).unwrap();
@@ -102,6 +107,8 @@ impl Site {
         let (grown, heard) = watch::channel(0);
         let router = router(Web {
             store: store.clone(),
+            people: People::new(store.clone(), access),
+            logins: Logins::default(),
             schedule: Arc::new(Queue(asked.clone(), Arc::new(standing))),
             data: folder.path().into(),
             inbox: folder.path().join("inbox"),
@@ -185,8 +192,21 @@ impl Site {
 
     /// As a program on the socket.
     pub(super) async fn post(&self, path: &str, kind: &str, body: Body) -> Answer {
-        let access = Access::Socket { uid: 1000, name: "ada".into() };
         let request = Request::post(path).header("content-type", kind).body(body).unwrap();
+        self.ask(ada(), request).await.read().await
+    }
+
+    /// As an account of this box, on the socket.
+    pub(super) async fn on_socket(
+        &self,
+        (uid, name): (u32, &str),
+        method: Method,
+        path: &str,
+        document: Value,
+    ) -> Answer {
+        let access = Access::Socket { uid, name: name.into() };
+        let body = if document.is_null() { Body::empty() } else { document.to_string().into() };
+        let request = Request::builder().method(method).uri(path).body(body).unwrap();
         self.ask(access, request).await.read().await
     }
 
@@ -205,6 +225,11 @@ impl Site {
         drop(self.router);
         self.writer.take().expect("closed once").close().await;
     }
+}
+
+/// The account that the samples' jobs are from.
+pub(super) fn ada() -> Access {
+    Access::Socket { uid: 1000, name: "ada".into() }
 }
 
 fn take(asked: &Mutex<Asked>, request: &SubmitRequest) -> Result<Submitted, SubmitRefused> {

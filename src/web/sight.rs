@@ -1,0 +1,232 @@
+//! What somebody sees of the jobs: the one way handlers come by one.
+//!
+//! A job that may not be seen is not there: its address answers as one that never was. Where it takes
+//! a place among others, in the queue, it is a row without anything of its own ([`veil`]). A test
+//! reads the sources of this room: nobody else in it asks the store for jobs.
+
+use std::collections::BTreeSet;
+
+use super::{errors::WebError, params::number, state::Web};
+use crate::{
+    decide::access::{Act, may, sees},
+    model::{Digest, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility},
+    store::{HistoryKey, HistoryPage, RuleDays, Standing},
+};
+
+impl Web {
+    /// A job by its number.
+    ///
+    /// # Errors
+    /// [`WebError::NotFound`], also when `who` may not see it.
+    pub(super) async fn seen(&self, who: &Identity, id: JobId) -> Result<Job, WebError> {
+        let job = self.store.job(id).await?.filter(|job| sees(who, job));
+        job.ok_or(WebError::NotFound("job"))
+    }
+
+    /// A job by its number or uuid.
+    ///
+    /// # Errors
+    /// As [`Web::seen`].
+    pub(super) async fn find(&self, who: &Identity, name: &str) -> Result<Job, WebError> {
+        let Ok(uuid) = name.parse() else { return self.seen(who, number(name)?).await };
+        let job = self.store.job_by_uuid(uuid).await?.filter(|job| sees(who, job));
+        job.ok_or(WebError::NotFound("job"))
+    }
+
+    /// A job that `who` may decide about: theirs, or any they see for an operator.
+    ///
+    /// # Errors
+    /// As [`Web::seen`], or why not.
+    pub(super) async fn decidable(&self, who: &Identity, name: &str) -> Result<Job, WebError> {
+        // Who may decide about nothing is told so, whether the job is there or not.
+        may(who, Act::Submit)?;
+        let job = self.find(who, name).await?;
+        may(who, Act::Decide(&job.submitter))?;
+        Ok(job)
+    }
+
+    /// The jobs in a state as they are: not for showing before they are [veiled](veil).
+    pub(super) async fn unveiled(
+        &self,
+        state: JobState,
+        limit: usize,
+    ) -> Result<Vec<Job>, WebError> {
+        Ok(self.store.jobs_in(state, limit).await?)
+    }
+
+    /// Waiting jobs in the order of the queue, those that wait for another job after all others; as
+    /// [`Web::unveiled`].
+    pub(super) async fn unveiled_queue(&self, limit: usize) -> Result<Vec<Job>, WebError> {
+        let first: Vec<_> = self.schedule.standing().first().iter().copied().take(limit).collect();
+        let is_first: BTreeSet<_> = first.iter().copied().collect();
+        let mut jobs = self.store.jobs_of(first).await?;
+        // The newest decision may be older than the store is now.
+        jobs.retain(|job| job.state == JobState::Waiting);
+        if jobs.len() < limit {
+            let others = self.store.jobs_in(JobState::Waiting, limit).await?;
+            jobs.extend(others.into_iter().filter(|job| !is_first.contains(&job.id)));
+            jobs.truncate(limit);
+        }
+        Ok(jobs)
+    }
+
+    /// Numbers of the jobs in a state, each with its device.
+    pub(super) async fn on_devices(
+        &self,
+        state: JobState,
+    ) -> Result<Vec<(Option<String>, JobId)>, WebError> {
+        Ok(self.store.pick_in(state, usize::MAX, |job| (job.device, job.id)).await?)
+    }
+
+    /// Ended jobs that `who` sees.
+    pub(super) async fn history_of(
+        &self,
+        who: &Identity,
+        before: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<HistoryPage, WebError> {
+        let who = who.clone();
+        Ok(self.store.history_where(before, limit, move |job| sees(&who, job)).await?)
+    }
+
+    /// Those of `ids` that `who` sees, in their order.
+    pub(super) async fn visible(
+        &self,
+        who: &Identity,
+        ids: Vec<JobId>,
+    ) -> Result<Vec<JobId>, WebError> {
+        if who.is_administrator() {
+            return Ok(ids);
+        }
+        let who = who.clone();
+        Ok(self.store.jobs_where(ids, move |job| sees(&who, job)).await?)
+    }
+
+    /// Where a job they see stands among failures and retries, of which they are told what they see.
+    pub(super) async fn standing(&self, who: &Identity, id: JobId) -> Result<Standing, WebError> {
+        let mut standing = self.store.standing(id).await?;
+        standing.retried_as = self.visible(who, standing.retried_as).await?;
+        Ok(standing)
+    }
+
+    /// How often a rule has matched what `who` sees. The rest is not counted: whoever writes a rule
+    /// could count what is in jobs that they do not see.
+    pub(super) async fn rule_days(
+        &self,
+        who: &Identity,
+        rule: &str,
+        days: usize,
+        limit: usize,
+    ) -> Result<RuleDays, WebError> {
+        if who.is_administrator() {
+            return Ok(self.store.rule_days(rule, days, limit).await?);
+        }
+        let who = who.clone();
+        let sees = move |job: &Job| sees(&who, job);
+        Ok(self.store.rule_days_where(rule, days, limit, sees).await?)
+    }
+
+    /// Whether `who` may know that jobs of this name are there.
+    pub(super) async fn knows(&self, who: &Identity, name: &str) -> Result<bool, WebError> {
+        Ok(!self.known_names(who, [name]).await?.is_empty())
+    }
+
+    /// Those of `names` that `who` may know of.
+    pub(super) async fn known_names<'a>(
+        &self,
+        who: &Identity,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeSet<String>, WebError> {
+        let names = names.into_iter().map(str::to_owned).collect();
+        Ok(self.store.known_names(who.clone(), names).await?)
+    }
+}
+
+/// The job, or for whom may not see it what is left of it: that it is there, in which state, since
+/// when, on what device and how important.
+pub(super) fn veil(who: &Identity, job: Job) -> Job {
+    if sees(who, &job) {
+        return job;
+    }
+    Job {
+        uuid: uuid::Uuid::nil(),
+        name: String::new(),
+        definition: String::new(),
+        definition_hash: Digest::of(b""),
+        bundle: Digest::of(b""),
+        submitter: Submitter::untold(),
+        tags: Vec::new(),
+        settings: std::collections::BTreeMap::new(),
+        metadata: std::collections::BTreeMap::new(),
+        visibility: Visibility::Personal,
+        stream: None,
+        group: None,
+        server: None,
+        cause: None,
+        backend: serde_json::Map::new(),
+        lineage: Lineage::default(),
+        parts: Vec::new(),
+        known_failure: None,
+        holdings: crate::model::Holdings::default(),
+        ..job
+    }
+}
+
+/// Whether nothing of a job is shown: one that is shown has a name, for job files without one are
+/// refused.
+pub(super) fn is_veiled(job: &Job) -> bool {
+    job.name.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{
+        markup::samples,
+        model::{Door, Role},
+    };
+
+    #[test]
+    fn nobody_else_in_this_room_asks_the_store_for_jobs() {
+        let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
+        let calls = [
+            "store.job(",
+            "store.jobs_of(",
+            "job_by_uuid(",
+            "jobs_in(",
+            "pick_in(",
+            "store.history",
+        ];
+        for entry in fs::read_dir(room).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_dir() || file.ends_with("sight.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let text: String = text.split_whitespace().collect();
+            for call in calls {
+                assert!(!text.contains(call), "{}: {call}", file.display());
+            }
+        }
+    }
+
+    #[test]
+    fn a_veiled_job_says_nothing_of_what_it_is() {
+        let mut job = samples::ended(7, "secret name", crate::model::Verdict::Failed, 3);
+        job.visibility = Visibility::Personal;
+        let other = Identity::account(77, "eve".into(), Some(Role::Operator), Door::Socket);
+        let owner = Identity::account(1000, "ada".into(), Some(Role::Guest), Door::Socket);
+        assert_eq!(veil(&owner, job.clone()), job);
+        let veiled = veil(&other, job.clone());
+        assert!(is_veiled(&veiled) && !is_veiled(&job));
+        assert_eq!((veiled.id, veiled.state), (job.id, job.state));
+        let told = serde_json::to_string(&veiled).unwrap();
+        for secret in
+            ["secret", "\"ada\"", "1000", "uefi", "English", "20230607", "installer", "no needle"]
+        {
+            assert!(!told.contains(secret), "{secret} in {told}");
+        }
+    }
+}

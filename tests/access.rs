@@ -80,6 +80,7 @@ async fn every_page_is_clean_for_axe_core_on_desk_and_phone_by_day_and_night() {
                 "/jobs/3/live",
                 "/jobs/4",
                 "/thresholds?job=passes",
+                "/login",
             ]
             .map(str::to_owned),
         );

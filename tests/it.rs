@@ -16,6 +16,7 @@ mod needles;
 mod new;
 mod package;
 mod pages;
+mod people;
 mod queue_month;
 mod reports;
 mod retries;

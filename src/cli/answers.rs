@@ -7,9 +7,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::model::{
-    Cause, DeviceHealth, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept,
-    KnownRule, LimitMode, LimitOrigin, Measure, Outcome, PendingRetry, Removal, Scope,
-    SetThreshold, Submitter, Verdict,
+    Cause, Deed, DeviceHealth, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept,
+    KnownRule, LimitMode, LimitOrigin, Measure, Outcome, PendingRetry, Removal, Scope, Session,
+    SetThreshold, Submitter, Token, User, Verdict,
 };
 
 /// `GET /api/jobs`
@@ -462,8 +462,61 @@ pub(super) struct Submitted {
     pub url: String,
 }
 
-/// `GET /api/status`
+/// `GET /api/users`
 #[derive(Debug, Deserialize)]
+pub(super) struct UserList {
+    pub users: Vec<User>,
+}
+
+/// `GET /api/users/{name}`
+#[derive(Debug, Deserialize)]
+pub(super) struct UserRecord {
+    #[serde(flatten)]
+    pub user: User,
+    #[serde(default)]
+    pub tokens: Vec<Token>,
+    #[serde(default)]
+    pub sessions: Vec<Session>,
+}
+
+/// `POST /api/users`, `POST /api/users/{name}/invite`
+#[derive(Debug, Deserialize)]
+pub(super) struct Invited {
+    pub name: String,
+    pub invitation: Invitation,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Invitation {
+    pub url: String,
+    pub expires: Timestamp,
+}
+
+/// `GET /api/tokens`
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenList {
+    pub tokens: Vec<Token>,
+}
+
+/// `POST /api/tokens`
+#[derive(Debug, Deserialize)]
+pub(super) struct NewToken {
+    /// The secret itself.
+    pub token: String,
+    #[serde(flatten)]
+    pub of: Token,
+}
+
+/// `GET /api/audit`
+#[derive(Debug, Deserialize)]
+pub(super) struct DeedList {
+    pub deeds: Vec<Deed>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<String>,
+}
+
+/// `GET /api/status`
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Status {
     pub data: std::path::PathBuf,
     /// Folders its jobs may read from.

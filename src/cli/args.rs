@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
+    audit,
     backup::{self, BackupArgs, RestoreArgs},
     cancel,
     client::Client,
@@ -21,10 +22,13 @@ use super::{
     output::say,
     plan, priority, render, report, resubmit, retry, run, schema,
     serve::{self, Appliance},
+    server::{Address, Server, Token},
     show, shrink_screens, stats, stop_jobs,
     store::{self, StoreCommand},
     submit,
     threshold::{self, ThresholdCommand},
+    token::{self, TokenCommand},
+    user::{self, UserCommand},
     validate, wait,
 };
 use crate::{
@@ -44,7 +48,8 @@ Exit codes:
    6  canceled or skipped
   65  the job file is not valid
   66  there is no such job, or no such file
-  69  no appliance can be reached";
+  69  no appliance can be reached
+  77  you may not do that";
 
 /// Tests operating systems on virtual machines of this box: drop a job file into a folder, see what
 /// became of it on a local page.
@@ -72,6 +77,13 @@ pub(super) struct Common {
     /// SUTLER_CONFIG says the same. What may stand in it: sutler config default
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Ask the appliance at this address, instead of through a socket of this box
+    ///
+    /// As https://lab.example, or http://127.0.0.1:8470 at the end of an ssh -L. It is told who asks
+    /// by a token, which is taken from SUTLER_TOKEN or from ~/.config/sutler/token: sutler token new.
+    /// SUTLER_SERVER says the same.
+    #[arg(long, global = true, value_name = "URL", env = "SUTLER_SERVER", hide_env = true)]
+    pub server: Option<Address>,
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
@@ -93,6 +105,16 @@ impl Common {
             Some(data) => vec![data.clone()],
             None => likely_data(&self.flags(), &Host::look()?)?,
         })
+    }
+
+    /// The way to the appliance: the address that is named, or the sockets of this box.
+    pub(super) fn client(&self) -> Result<Client, CliError> {
+        let Some(address) = self.server.clone() else { return Ok(Client::new(&self.folders()?)) };
+        let token = Token::find(std::env::home_dir().as_deref())?;
+        if token.is_some() && address.is_open() {
+            say(&format!("sutler: {address} is not encrypted: others may read the token\n"));
+        }
+        Ok(Client::of(Server { address, token }))
     }
 
     /// The settings in force; what is odd about them is said.
@@ -136,6 +158,13 @@ enum Command {
     #[command(subcommand)]
     Threshold(ThresholdCommand),
     Stats(stats::Args),
+    /// Say who may use this appliance, and what for
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Make, list and revoke the keys of programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+    Audit(audit::Args),
     Backup(BackupArgs),
     Restore(RestoreArgs),
     /// Check or compact the store of an appliance that is off
@@ -254,6 +283,15 @@ impl Cli {
             Command::Stats(args) => {
                 ask(&common, async |client, json| stats::run(&args, client, json).await)
             }
+            Command::User(command) => {
+                ask(&common, async |client, json| user::run(&command, client, json).await)
+            }
+            Command::Token(command) => {
+                ask(&common, async |client, json| token::run(&command, client, json).await)
+            }
+            Command::Audit(args) => {
+                ask(&common, async |client, json| audit::run(&args, client, json).await)
+            }
             Command::Disk(args) => {
                 ask(&common, async |client, json| disk::run(&args, client, json).await)
             }
@@ -288,9 +326,8 @@ pub(super) fn ask(
     common: &Common,
     what: impl AsyncFnOnce(&Client, bool) -> Result<u8, CliError>,
 ) -> Result<u8, CliError> {
-    let data = common.folders()?;
+    let client = common.client()?;
     on_this_thread(async {
-        let client = Client::new(&data);
         let done = what(&client, common.json).await;
         client.close().await;
         done

@@ -1,4 +1,5 @@
-//! Speaks to the running appliance: HTTP over its Unix socket, one connection a request.
+//! Speaks to the running appliance: HTTP over its Unix socket, or over TCP with a token; one
+//! connection a request.
 
 use std::{fs::File, io, path::PathBuf};
 
@@ -13,13 +14,14 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::{io::AsyncReadExt, net::UnixStream};
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answers::{Problem, Status},
     error::CliError,
     lines::Lines,
+    server::{Server, Stream},
 };
 use crate::{config::SOCKET, sockets, tasks::Tasks};
 
@@ -37,9 +39,16 @@ struct Sent<'a> {
     body: Body,
 }
 
-pub(super) struct Client {
+/// How the appliance is reached.
+#[derive(Debug)]
+enum Way {
     /// Best first; one of them answers.
-    sockets: Vec<PathBuf>,
+    Sockets(Vec<PathBuf>),
+    Server(Server),
+}
+
+pub(super) struct Client {
+    way: Way,
     tasks: Tasks,
 }
 
@@ -54,7 +63,28 @@ impl Client {
     /// Speaks to the first appliance that answers among those with these data folders.
     pub(super) fn new(data: &[PathBuf]) -> Self {
         let sockets = data.iter().map(|folder| folder.join(SOCKET)).collect();
-        Self { sockets, tasks: Tasks::new(CancellationToken::new()) }
+        Self { way: Way::Sockets(sockets), tasks: Tasks::new(CancellationToken::new()) }
+    }
+
+    /// Speaks to an appliance over TCP.
+    pub(super) fn of(server: Server) -> Self {
+        Self { way: Way::Server(server), tasks: Tasks::new(CancellationToken::new()) }
+    }
+
+    /// Whether it may be another machine, on which other files lie.
+    pub(super) const fn is_remote(&self) -> bool {
+        match self.way {
+            Way::Server(_) => true,
+            Way::Sockets(_) => false,
+        }
+    }
+
+    /// The whole address of a page, as far as it is known from here.
+    pub(super) fn page(&self, status: &Status, path: &str) -> String {
+        match &self.way {
+            Way::Server(server) => format!("{}{path}", server.address),
+            Way::Sockets(_) => status.page(path).unwrap_or_else(|| path.to_owned()),
+        }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CliError> {
@@ -138,8 +168,17 @@ impl Client {
         let stop = self.tasks.stop.clone();
         // How a connection ends is told to whoever waits for its answer.
         self.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
-        let mut request =
-            Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        let mut request = Request::builder().method(method).uri(path);
+        request = match &self.way {
+            Way::Sockets(_) => request.header(header::HOST, "localhost"),
+            Way::Server(Server { address, token }) => {
+                let request = request.header(header::HOST, &address.authority);
+                match token {
+                    Some(token) => request.header(header::AUTHORIZATION, token.header()),
+                    None => request,
+                }
+            }
+        };
         let nothing = || Empty::new().map_err(|never| match never {}).boxed_unsync();
         let body = match sent {
             Some(Sent { kind, key, body }) => {
@@ -156,15 +195,23 @@ impl Client {
         sender.send_request(request).await.map_err(lost)
     }
 
-    async fn connect(&self) -> Result<UnixStream, CliError> {
-        let mut tried = Vec::new();
-        for socket in &self.sockets {
-            match sockets::connect(socket).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => tried.push((socket.clone(), error)),
+    async fn connect(&self) -> Result<Box<dyn Stream>, CliError> {
+        match &self.way {
+            Way::Sockets(sockets) => {
+                let mut tried = Vec::new();
+                for socket in sockets {
+                    match sockets::connect(socket).await {
+                        Ok(stream) => return Ok(Box::new(stream)),
+                        Err(error) => tried.push((socket.clone(), error)),
+                    }
+                }
+                Err(CliError::Unreachable { tried })
+            }
+            Way::Server(Server { address, .. }) => {
+                let failed = |source| CliError::NoServer { address: address.to_string(), source };
+                address.connect().await.map_err(failed)
             }
         }
-        Err(CliError::Unreachable { tried })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Flags, Host, KEYS, Key, Loaded, check_file, loa
 /// Flags for settings, beside those every command has.
 #[derive(Debug, clap::Args)]
 pub(super) struct SettingFlags {
-    /// Address and port of the page; a loopback address [default: 127.0.0.1:8470]
+    /// Address and port of the page [default: 127.0.0.1:8470]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// The folder job files are dropped into [default: DATA/inbox]

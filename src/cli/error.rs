@@ -6,7 +6,7 @@
 use std::{error::Error, fmt::Write as _, io, path::PathBuf};
 
 use super::{
-    answers::Problem, backup::ArchiveError, needle::NeedleError, new::NewError,
+    answers::Problem, backup::ArchiveError, needle::NeedleError, new::NewError, server::TokenError,
     store::StoreCommandError,
 };
 use crate::{
@@ -69,6 +69,10 @@ pub(super) enum CliError {
     Shrink { source: CaptureError },
     #[error("the appliance could not run")]
     Serve(#[source] Box<dyn Error + Send + Sync>),
+    #[error("no appliance answers at {address}")]
+    NoServer { address: String, source: io::Error },
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
@@ -108,6 +112,7 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_)
+            | Self::Token(_)
             | Self::Packed { .. }
             | Self::ResultsThere { .. }
             | Self::ApplianceRuns { .. }
@@ -134,12 +139,14 @@ impl CliError {
             // EX_NOINPUT, EX_SOFTWARE
             Self::Refused(problem) => match problem.status {
                 422 => INVALID,
+                // EX_NOPERM
+                401 | 403 => 77,
                 404 => 66,
                 503 => 69,
                 _ => 70,
             },
             // EX_UNAVAILABLE
-            Self::Unreachable { .. } | Self::Lost { .. } => 69,
+            Self::Unreachable { .. } | Self::NoServer { .. } | Self::Lost { .. } => 69,
             Self::NotUnderstood { .. }
             | Self::Log { .. }
             | Self::NotText
@@ -180,7 +187,9 @@ impl CliError {
             Self::Settings(ConfigError::Mistakes(all)) => {
                 words.push_str(&super::render::mistakes(all))
             }
-            Self::File { .. }
+            Self::NoServer { .. }
+            | Self::Token(_)
+            | Self::File { .. }
             | Self::NoJobFile { .. }
             | Self::Packed { .. }
             | Self::NotPacked { .. }

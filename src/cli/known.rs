@@ -76,7 +76,7 @@ pub(super) struct Add {
     /// What others should know of it
     #[arg(long, value_name = "TEXT", default_value = "")]
     notes: String,
-    /// Retry its jobs by themselves; for the keeper of the box
+    /// Retry its jobs by themselves; for operators
     #[arg(long, conflicts_with = "no_auto")]
     auto: bool,
     /// Do not retry its jobs for this rule, whatever the settings say

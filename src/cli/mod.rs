@@ -7,6 +7,7 @@
 
 mod answers;
 mod args;
+mod audit;
 mod backup;
 mod cancel;
 mod client;
@@ -41,6 +42,7 @@ mod retry;
 mod run;
 mod schema;
 mod serve;
+mod server;
 mod show;
 mod shrink_screens;
 mod stats;
@@ -48,6 +50,8 @@ mod stop_jobs;
 mod store;
 mod submit;
 mod threshold;
+mod token;
+mod user;
 mod validate;
 mod wait;
 

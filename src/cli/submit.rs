@@ -7,7 +7,7 @@ use super::{
     args::JobName,
     client::Client,
     error::CliError,
-    local::{Local, examine, find},
+    local::{Local, examine, find, read},
     output::{self, say},
     priority, render, wait,
 };
@@ -61,14 +61,15 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     let (file, strict) = (args.file.clone(), args.strict);
     // The appliance's own folder and roots count, which may not be the ones of this account.
     let status = client.status().await?;
-    let tar = tasks::blocking(move || bundle(file, strict, &status)).await?;
+    let here = (!client.is_remote()).then_some(&status).cloned();
+    let tar = tasks::blocking(move || bundle(file, strict, here.as_ref())).await?;
     let answer = client.send_tar::<Submitted>(&args.path(), &args.key(), tar).await?;
     let Submitted { number, url } = &answer.read;
     if !args.wait {
         if json {
             output::print_json(&answer.raw)?;
         } else {
-            let page = client.status().await?.page(url).unwrap_or_else(|| url.clone());
+            let page = client.page(&status, url);
             output::print(&format!("job {number} is accepted: {page}\n"))?;
         }
         return Ok(0);
@@ -111,15 +112,20 @@ fn key(text: &str) -> Result<String, &'static str> {
     fine.then(|| text.to_owned()).ok_or("a key is made of 1 to 255 letters, digits and signs")
 }
 
-/// The tar to send, from its beginning.
-fn bundle(file: PathBuf, strict: bool, at: &Status) -> Result<File, CliError> {
+/// The tar to send, from its beginning. Where the appliance is of this box, what the job names is
+/// looked at before.
+fn bundle(file: PathBuf, strict: bool, here: Option<&Status>) -> Result<File, CliError> {
     let file = match find(&file)? {
         Local::Packed(path) => {
             return File::open(&path).map_err(|source| CliError::File { path, source });
         }
         Local::JobFile(file) => file,
     };
-    let sound = match examine(&file, Options { strict }, &at.roots, Some(&at.data))? {
+    let examined = match here {
+        Some(at) => examine(&file, Options { strict }, &at.roots, Some(&at.data))?,
+        None => read(&file, Options { strict })?,
+    };
+    let sound = match examined {
         Ok(sound) => sound,
         Err(problems) => {
             let words = render::explained(&problems.diagnostics(), output::is_watched());

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const HELP: &str = "\
-A limit is learned from the jobs that went well, or set by the keeper of this box for a measure and,
+A limit is learned from the jobs that went well, or set by an operator for a measure and,
 where that is named, a job, a device type, a module and a step. What is set for the more specific
 counts. Measures: job_time, part_time, module_time, step_time, key_to_screen, frame_lag,
 match_time, guest_wait.

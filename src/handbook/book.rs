@@ -48,7 +48,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 18] = pages![
+const PAGES: [(&str, &str); 19] = pages![
     "first-job",
     "job-file",
     "screen-steps",
@@ -63,6 +63,7 @@ const PAGES: [(&str, &str); 18] = pages![
     "known-failures",
     "troubleshooting",
     "box",
+    "people",
     "configuration",
     "http-api",
     "coming-from-openqa",

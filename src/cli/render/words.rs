@@ -42,7 +42,7 @@ pub(in crate::cli) fn size(bytes: u64) -> String {
 }
 
 /// `2026-01-31 12:05:09`
-pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
+pub(in crate::cli) fn time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%F %T").to_string()
 }
 

@@ -1,0 +1,221 @@
+//! Users, as the built program knows them: the first administrator, a browser at the door, a program
+//! with a token on another machine.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use thirtyfour::{By, WebDriver};
+
+use crate::support::{
+    appliance::{Appliance, SUTLER},
+    browser::with_browser,
+};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// A job that is never started: no box has so much.
+const WAITS: &str = "job_name: waits for ever\n\
+                     visibility: personal\n\
+                     actions:\n\
+                     - boot: { guest: { memory: 900G } }\n";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A `sutler` on another machine: no socket, its own home.
+fn remote(home: &Path, appliance: &Appliance, token: Option<&str>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(SUTLER);
+    command
+        .env("SUTLER_CONFIG", "/dev/null")
+        .env("HOME", home)
+        .env("SUTLER_SERVER", format!("http://{}", appliance.address))
+        .current_dir(home)
+        .args(arguments);
+    if let Some(token) = token {
+        command.env("SUTLER_TOKEN", token);
+    }
+    command.output().unwrap()
+}
+
+fn start() -> (tempfile::TempDir, Appliance) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let appliance = Appliance::start(&data);
+    (folder, appliance)
+}
+
+#[test]
+fn a_program_on_another_machine_asks_with_a_token() {
+    let (folder, appliance) = start();
+    let home = folder.path();
+    fs::write(home.join("job.yaml"), WAITS).unwrap();
+    for user in ["ann", "ben"] {
+        let added = appliance.command(&["user", "add", user, "--role", "submitter"]);
+        assert!(text(&added.stdout).contains("/invite?code="), "{}", text(&added.stderr));
+    }
+    let token = |user: &str, scope: &str| {
+        let arguments = ["token", "new", scope, "--user", user, "--scope", scope];
+        let made = appliance.command(&arguments);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        text(&made.stdout).trim().to_owned()
+    };
+    let (ann, ben, read) = (token("ann", "submit"), token("ben", "submit"), token("ann", "read"));
+
+    let nobody = remote(home, &appliance, None, &["submit", "job.yaml"]);
+    assert_eq!(nobody.status.code(), Some(77), "{}", text(&nobody.stderr));
+    assert!(text(&nobody.stderr).contains("does not know who you are"));
+    let reader = remote(home, &appliance, Some(&read), &["submit", "job.yaml"]);
+    assert_eq!(reader.status.code(), Some(77), "{}", text(&reader.stderr));
+    let sent = remote(home, &appliance, Some(&ann), &["submit", "job.yaml", "--json"]);
+    assert_eq!(json(&sent)["number"], 1);
+
+    // It is personal: to others it is not there.
+    for (token, code) in [(None, 66), (Some(&*ben), 66), (Some(&*ann), 0), (Some(&*read), 0)] {
+        let shown = remote(home, &appliance, token, &["show", "1"]);
+        assert_eq!(shown.status.code(), Some(code), "{}", text(&shown.stderr));
+        let list = text(&remote(home, &appliance, token, &["jobs"]).stdout);
+        assert_eq!(list.contains("waits for ever"), code == 0, "{list}");
+    }
+    assert!(!appliance.get("/").contains("waits for ever"));
+    assert_eq!(remote(home, &appliance, Some(&ben), &["cancel", "1"]).status.code(), Some(66));
+
+    // The token may lie in a file, if nobody else can read it.
+    let file = home.join(".config/sutler/token");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, format!("{ann}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = remote(home, &appliance, None, &["cancel", "1"]);
+    assert_eq!(open.status.code(), Some(2));
+    assert!(text(&open.stderr).contains("chmod 600"), "{}", text(&open.stderr));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let canceled = remote(home, &appliance, None, &["cancel", "1"]);
+    assert!(canceled.status.success(), "{}", text(&canceled.stderr));
+
+    let listed = json(&appliance.command(&["token", "list", "--user", "ann", "--json"]));
+    let used = listed["tokens"].as_array().unwrap();
+    let id = used.iter().find(|token| token["name"] == "submit").unwrap();
+    assert!(!id["last_used"].is_null(), "{listed}");
+    let id = id["id"].as_str().unwrap().to_owned();
+    assert!(appliance.command(&["token", "revoke", &id]).status.success());
+    let revoked = remote(home, &appliance, Some(&ann), &["show", "1"]);
+    assert_eq!(revoked.status.code(), Some(77));
+
+    let audit = json(&appliance.command(&["audit", "--who", "ann", "--json"]));
+    let deeds = audit["deeds"].as_array().unwrap();
+    let told: Vec<_> = deeds
+        .iter()
+        .map(|deed| (deed["what"].as_str().unwrap(), deed["on"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("cancel job", "1"), ("submit job", "1"), ("submit job", "")]);
+    assert!(!audit.to_string().contains(&ann));
+    appliance.stop();
+}
+
+#[test]
+fn a_team_takes_jobs_from_its_members_by_command_and_by_inbox() {
+    let (folder, appliance) = start();
+    let home = folder.path();
+    let job = "job_name: for the team\n\
+               stream: /private/team/kernel/nightly/\n\
+               actions:\n\
+               - boot: { guest: { memory: 900G } }\n";
+    fs::write(home.join("job.yaml"), job).unwrap();
+    let refused = |output: &Output, words: &str| {
+        assert_eq!(output.status.code(), Some(65), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+    };
+    let nobody_in = appliance.command(&["submit", home.join("job.yaml").to_str().unwrap()]);
+    refused(&nobody_in, "nobody is in the group kernel");
+    for (user, group) in [("ann", "kernel"), ("ben", "lab")] {
+        let added = appliance.command(&["user", "add", user, "--group", group]);
+        assert!(added.status.success(), "{}", text(&added.stderr));
+    }
+    let token = |user: &str| {
+        let made = appliance.command(&["token", "new", "x", "--user", user, "--scope", "submit"]);
+        text(&made.stdout).trim().to_owned()
+    };
+    let (ann, ben) = (token("ann"), token("ben"));
+    refused(&remote(home, &appliance, Some(&ben), &["submit", "job.yaml"]), "ben is not in it");
+    assert!(remote(home, &appliance, Some(&ann), &["submit", "job.yaml"]).status.success());
+    assert_eq!(remote(home, &appliance, Some(&ben), &["show", "1"]).status.code(), Some(66));
+    appliance.stop();
+}
+
+#[tokio::test]
+async fn the_first_administrator_comes_in_by_invitation() {
+    let (_folder, appliance) = start();
+    let arguments = ["user", "add", "ann", "--role", "administrator", "--json"];
+    let added = json(&appliance.command(&arguments));
+    let path = added["invitation"]["path"].as_str().unwrap().to_owned();
+    with_browser(async |browser| {
+        let at = |path: &str| format!("http://{}{path}", appliance.address);
+        browser.goto(at("/audit")).await.unwrap();
+        assert!(page(browser).await.contains("Log in"), "nobody is sent to the door");
+
+        browser.goto(at(&path)).await.unwrap();
+        assert!(page(browser).await.contains("Welcome, ann"));
+        fill(browser, &[("password", PASSWORD), ("again", PASSWORD)]).await;
+        let account = page(browser).await;
+        assert!(
+            account.contains("Role administrator") && account.contains("Sessions"),
+            "{account}"
+        );
+        press(browser, "form[action='/logout'] button").await;
+        assert!(!page(browser).await.contains("Log out"));
+
+        browser.goto(at("/login?to=/audit")).await.unwrap();
+        fill(browser, &[("name", "ann"), ("password", "wrong horse battery")]).await;
+        assert!(page(browser).await.contains("The name or the password is wrong."));
+        fill(browser, &[("name", "ann"), ("password", PASSWORD)]).await;
+        let audit = page(browser).await;
+        for words in ["accept invitation", "log in", "wrong", "log out", "ann"] {
+            assert!(audit.contains(words), "{words} in {audit}");
+        }
+
+        // A token is made on the page, and shown once.
+        browser.goto(at("/account")).await.unwrap();
+        type_into(browser, "token-name", "nightly").await;
+        press(browser, "form[action='/account/tokens'] button").await;
+        let made = browser.find(By::Css(".made pre")).await.unwrap().text().await.unwrap();
+        assert!(made.starts_with("sutler_"), "{made}");
+        browser.goto(at("/account")).await.unwrap();
+        let account = page(browser).await;
+        assert!(account.contains("nightly") && !account.contains(&made), "{account}");
+    })
+    .await;
+    appliance.stop();
+}
+
+async fn page(browser: &WebDriver) -> String {
+    browser.find(By::Css("body")).await.unwrap().text().await.unwrap()
+}
+
+async fn type_into(browser: &WebDriver, id: &str, words: &str) {
+    let field = browser.find(By::Id(id)).await.unwrap();
+    field.clear().await.unwrap();
+    field.send_keys(words).await.unwrap();
+}
+
+async fn press(browser: &WebDriver, button: &str) {
+    browser.find(By::Css(button)).await.unwrap().click().await.unwrap();
+}
+
+/// Fills the fields of the page's form, by their ids, and sends it.
+async fn fill(browser: &WebDriver, fields: &[(&str, &str)]) {
+    for (id, words) in fields {
+        type_into(browser, id, words).await;
+    }
+    press(browser, ".entry form button").await;
+}

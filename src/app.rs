@@ -36,7 +36,7 @@ use crate::{
     handbook::Handbook,
     insight::Insight,
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
-    job_file::{self, Admission, Arrival, Options, Refusal, bundle},
+    job_file::{self, Admission, Arrival, Options, Problems, Refusal, bundle},
     model::{
         Acceleration, After, Cause, Code, Command, Conditions, Device, DeviceStatus, Door,
         EngineLog, EngineOrder, Idempotency, Job, JobState, Limit, Lineage, NewJob, Submitter,
@@ -51,8 +51,8 @@ use crate::{
     tasks::{self, Tasks},
     upkeep::{Shelver, Upkeep},
     web::{
-        About, Logins, ResubmitRequest, Runs, SubmitRefused, SubmitRequest, Submitted, Watchers,
-        Web,
+        About, ComposeRequest, Composed, Logins, Runs, SubmitRefused, SubmitRequest, Submitted,
+        Watchers, Web,
     },
 };
 
@@ -236,7 +236,7 @@ impl Parts {
             limits_changed: limits_changed(&insight, store.clone(), handle.clone(), &doors),
             insight,
             submit: submit(admission.clone(), entrance.clone()),
-            resubmit: resubmit(admission, entrance),
+            compose: compose(admission, entrance),
             activity: Arc::new(move |job| handle.activity(job)),
             hosts: settings.hosts.clone(),
             about: About {
@@ -474,13 +474,19 @@ fn submit(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Submit {
     })
 }
 
-/// The way in of what was in before.
-fn resubmit(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Resubmit {
-    Arc::new(move |request: ResubmitRequest| {
+/// The way in of a text: written in a browser, or for what another job came with.
+fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Compose {
+    Arc::new(move |request: ComposeRequest| {
         let (admission, entrance) = (admission.clone(), entrance.clone());
         Box::pin(async move {
-            let job = tasks::blocking(move || admit_again(&admission, request)).await?;
-            entrance.enter(job).await
+            let only_check = request.only_check;
+            let job = tasks::blocking(move || admit_text(&admission, request)).await?;
+            if !only_check {
+                return Ok(Composed::Submitted(entrance.enter(job).await?));
+            }
+            entrance.look(&job).await?;
+            let waits = entrance.queue.standing().would_wait(&job);
+            Ok(Composed::Fine { name: job.name, waits })
         })
     })
 }
@@ -493,9 +499,9 @@ struct Entrance {
 }
 
 impl Entrance {
-    async fn enter(&self, job: NewJob) -> Result<Submitted, SubmitRefused> {
-        let unavailable = |error: StoreError| SubmitRefused::Unavailable { why: error.to_string() };
-        if let Some(reason) = self.queue.standing().never(&job) {
+    /// Whether this box can ever run it, and what it waits for is there.
+    async fn look(&self, job: &NewJob) -> Result<(), SubmitRefused> {
+        if let Some(reason) = self.queue.standing().never(job) {
             let help = "`sutler device list` shows what there is";
             return Err(refused("device_type", reason.to_string(), "a device of this box", help));
         }
@@ -505,6 +511,11 @@ impl Entrance {
                 return Err(refused("after", format!("job {job}"), "a job of this box", help));
             }
         }
+        Ok(())
+    }
+
+    async fn enter(&self, job: NewJob) -> Result<Submitted, SubmitRefused> {
+        self.look(&job).await?;
         match self.store.submit(job).await {
             Ok(job) => Ok(Submitted { id: job.id, uuid: job.uuid, fresh: job.fresh }),
             Err(error @ StoreError::NoBundle(_)) => {
@@ -513,6 +524,10 @@ impl Entrance {
             Err(error) => Err(unavailable(error)),
         }
     }
+}
+
+fn unavailable(error: StoreError) -> SubmitRefused {
+    SubmitRefused::Unavailable { why: error.to_string() }
 }
 
 /// A refusal that is no fault of the text.
@@ -561,17 +576,51 @@ fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
     }
 }
 
-fn admit_again(admission: &Admission, request: ResubmitRequest) -> Result<NewJob, SubmitRefused> {
-    let ResubmitRequest { from, text, submitter, rights, way_in } = request;
+fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, SubmitRefused> {
+    let ComposeRequest { from, text, submitter, rights, way_in, only_check } = request;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
-    let job = admission.admit_again(&text, from.bundle, arrival, Options::default(), &may);
-    let job = job.map_err(|problems| SubmitRefused::Invalid { problems: problems.to_json() })?;
+    let invalid = |problems: Box<Problems>| SubmitRefused::Invalid { problems: problems.to_json() };
+    let options = Options::default();
+    let Some(from) = from else {
+        if only_check {
+            return admission.look(&text, arrival, options, &may).map_err(invalid);
+        }
+        return admit_alone(admission, &text, arrival, &may);
+    };
+    let job = admission.admit_again(&text, from.bundle, arrival, options, &may);
+    let job = job.map_err(invalid)?;
     // What the other one waited for may be long gone.
     let after = if text == from.definition { Vec::new() } else { job.conditions.after };
     let conditions = Conditions { after, ..job.conditions };
     let lineage = Lineage { resubmitted_from: Some(from.id), ..Lineage::default() };
     Ok(NewJob { conditions, lineage, ..job })
+}
+
+/// A text that came with nothing.
+fn admit_alone(
+    admission: &Admission,
+    text: &str,
+    arrival: Arrival,
+    may: job_file::MaySubmit<'_>,
+) -> Result<NewJob, SubmitRefused> {
+    const NAME: &str = "job.yaml";
+    let file = rustix::fs::memfd_create(NAME, rustix::fs::MemfdFlags::CLOEXEC).map(fs::File::from);
+    let file = file.map_err(io::Error::from).and_then(|mut file| {
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        io::Seek::rewind(&mut file)?;
+        Ok(file)
+    });
+    let unavailable =
+        |error: &dyn std::error::Error| SubmitRefused::Unavailable { why: with_causes(error) };
+    let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
+    let job = admission.admit(source, NAME, arrival, Options::default(), may);
+    let job = job.map_err(|refusal| match refusal {
+        Refusal::Bundle(error) => unavailable(&error),
+        Refusal::Invalid(problems) => SubmitRefused::Invalid { problems: problems.to_json() },
+    })?;
+    // Sent twice by a finger that was too quick, it is one job.
+    Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
 }
 
 /// The way in of the inbox.

@@ -113,6 +113,13 @@ impl Sandbox {
                 fs::write(&file, &block.text).unwrap();
                 expect(&self.shell("sutler config check example.toml"), 0).map(drop)
             }
+            "toml devices" => {
+                let file = self.place.path().join("devices.toml");
+                fs::write(&file, &block.text).unwrap();
+                let read = sutler::config::read_devices(&file);
+                let named = read.map_err(|error| format!("{error:?}"))?;
+                if named.devices.is_empty() { Err("it names no device".into()) } else { Ok(()) }
+            }
             "json needle" => self.needle(&block.text),
             "http" => {
                 let (method, path) = block.text.trim().split_once(' ').unwrap();

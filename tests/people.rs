@@ -18,11 +18,11 @@ use crate::support::{
 
 const PASSWORD: &str = "correct horse battery";
 
-/// A job that is never started: no box has so much.
+/// A job that is never started where [`start`] has taken the only device out of service.
 const WAITS: &str = "job_name: waits for ever\n\
                      visibility: personal\n\
                      actions:\n\
-                     - boot: { guest: { memory: 900G } }\n";
+                     - boot: { guest: { memory: 64M } }\n";
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -53,6 +53,8 @@ fn start() -> (tempfile::TempDir, Appliance) {
     let data = folder.path().join("data");
     fs::create_dir(&data).unwrap();
     let appliance = Appliance::start(&data);
+    let out = appliance.command(&["device", "maintenance", "local", "nothing runs in this test"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
     (folder, appliance)
 }
 
@@ -130,7 +132,7 @@ fn a_team_takes_jobs_from_its_members_by_command_and_by_inbox() {
     let job = "job_name: for the team\n\
                stream: /private/team/kernel/nightly/\n\
                actions:\n\
-               - boot: { guest: { memory: 900G } }\n";
+               - boot: { guest: { memory: 64M } }\n";
     fs::write(home.join("job.yaml"), job).unwrap();
     let refused = |output: &Output, words: &str| {
         assert_eq!(output.status.code(), Some(65), "{}", text(&output.stderr));

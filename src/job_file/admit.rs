@@ -1,7 +1,11 @@
 //! The one way into the box: whatever comes, by whichever door, is copied, read, checked and made
 //! a job here, or refused with all that is wrong with it.
 
-use std::{fs, path::PathBuf, sync::Mutex};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 use uzers::get_user_groups;
 
@@ -14,7 +18,7 @@ use super::{
 use crate::model::{Digest, NewJob, problem::Place};
 
 /// Says of a stream why whoever sends a job may not send it there.
-pub(super) type MaySubmit<'a> = &'a dyn Fn(Option<&str>) -> Result<(), String>;
+pub type MaySubmit<'a> = &'a dyn Fn(Option<&str>) -> Result<(), String>;
 
 /// Why something does not become a job.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,23 @@ impl Admission {
         }
     }
 
+    /// What a text that comes with nothing would become; nothing is kept of it.
+    ///
+    /// # Errors
+    /// With all that is wrong with it.
+    pub fn look(
+        &self,
+        text: &str,
+        arrival: Arrival,
+        options: Options,
+        may: MaySubmit<'_>,
+    ) -> Result<NewJob, Box<Problems>> {
+        // No bundle has this name, so there is nothing in it.
+        let nothing = self.bundles.join("nothing");
+        let read = self.read_text(&nothing, true, text, &arrival, options, may)?;
+        Ok(to_new_job(read.definition, &read.text, Digest::of(b""), arrival))
+    }
+
     /// A job from what another one came with, by its own text or one that was changed.
     ///
     /// # Errors
@@ -94,18 +115,26 @@ impl Admission {
         may: MaySubmit<'_>,
     ) -> Result<NewJob, Box<Problems>> {
         let folder = self.bundles.join(bundle.to_string());
-        let submitter = identity(&arrival);
-        let scope = Scope {
-            bundle: &folder,
-            alone: false,
-            roots: &self.roots,
-            data: Some(&self.data),
-            submitter: Some(&submitter),
-        };
+        let read = self.read_text(&folder, false, text, &arrival, options, may)?;
+        Ok(to_new_job(read.definition, &read.text, bundle, arrival))
+    }
+
+    fn read_text(
+        &self,
+        bundle: &Path,
+        alone: bool,
+        text: &str,
+        arrival: &Arrival,
+        options: Options,
+        may: MaySubmit<'_>,
+    ) -> Result<Read, Box<Problems>> {
+        let submitter = identity(arrival);
+        let (roots, data) = (self.roots.as_slice(), Some(self.data.as_path()));
+        let scope = Scope { bundle, alone, roots, data, submitter: Some(&submitter) };
         let read = read_bytes(text.as_bytes(), "job.yaml", options)?;
         permitted(&read, may)?;
         check(&read, &scope)?;
-        Ok(to_new_job(read.definition, &read.text, bundle, arrival))
+        Ok(read)
     }
 }
 

@@ -29,7 +29,7 @@ mod variables;
 mod verbs;
 mod words;
 
-pub use admit::{Admission, Refusal};
+pub use admit::{Admission, MaySubmit, Refusal};
 pub use keys::valid_keys;
 pub use new_job::{Arrival, needs, to_new_job};
 pub use node::MAX_TEXT;

@@ -60,14 +60,20 @@ impl Standing {
 
     /// Why no device there is could ever run such a job; none when one could, be it out of service now.
     pub fn never(&self, job: &NewJob) -> Option<Reason> {
-        let demand = Demand {
-            device_type: job.device_type.clone(),
-            tags: job.tags.iter().cloned().collect(),
-            device: job.conditions.device.clone(),
-            health_check: job.conditions.health_check,
-            needs: job.needs,
-        };
-        decide::never(&self.lab, &demand)
+        decide::never(&self.lab, &demand(job))
+    }
+
+    /// Why a job would wait if it came now.
+    pub fn would_wait(&self, job: &NewJob) -> Option<String> {
+        if let Some(why) = &self.hold {
+            return Some(Reason::Held { why: why.clone() }.to_string());
+        }
+        if let Some(After { job, must }) = job.conditions.after.first().copied() {
+            return Some(Reason::After { job, must }.to_string());
+        }
+        // No job has this number.
+        let reason = self.decided.as_ref()?.reason(JobId(0), &demand(job));
+        reason.map(|reason| reason.to_string())
     }
 
     /// One in which a job says so.
@@ -86,5 +92,15 @@ impl Standing {
     pub fn scene(&self) -> Scene {
         let (lab, shares, order) = (self.lab.clone(), self.shares.clone(), self.order);
         Scene { lab, shares, order }
+    }
+}
+
+fn demand(job: &NewJob) -> Demand {
+    Demand {
+        device_type: job.device_type.clone(),
+        tags: job.tags.iter().cloned().collect(),
+        device: job.conditions.device.clone(),
+        health_check: job.conditions.health_check,
+        needs: job.needs,
     }
 }

@@ -20,7 +20,7 @@ use super::{
     known::read,
     layout::{self, Frame, Tab, job_url},
     params::{NoParams, Params, number},
-    state::{ResubmitRequest, Web},
+    state::{ComposeRequest, Composed, Web},
 };
 use crate::{
     decide::access::{Act, Denied, may},
@@ -118,9 +118,18 @@ pub(super) async fn resubmit(
         false => serde_json::from_slice(&bytes)
             .map_err(|error| WebError::BadRequest(error.to_string()))?,
     };
-    let (id, way_in) = (from.id, WayIn::Command);
-    let text = definition.unwrap_or_else(|| from.definition.clone());
-    let job = (web.resubmit)(ResubmitRequest { from, text, submitter, rights, way_in }).await?;
+    let id = from.id;
+    let request = ComposeRequest {
+        text: definition.unwrap_or_else(|| from.definition.clone()),
+        from: Some(from),
+        submitter,
+        rights,
+        way_in: WayIn::Command,
+        only_check: false,
+    };
+    let Composed::Submitted(job) = (web.compose)(request).await? else {
+        unreachable!("it was not only to be checked");
+    };
     let url = job_url(job.id);
     let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "resubmitted_from": id });
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())

@@ -29,7 +29,8 @@ const ASSETS: [Asset; 3] = [
         content_type: "text/javascript; charset=utf-8",
         bytes: concat!(
             include_str!("../../assets/web/video.js"),
-            include_str!("../../assets/web/sutler.js")
+            include_str!("../../assets/web/sutler.js"),
+            include_str!("../../assets/web/compose.js")
         )
         .as_bytes(),
     },

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::{
     addresses::{Addresses, file_url},
+    compose,
     layout::{self, Frame, Tab},
     plan,
     video::Video,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     decide::outlook::Outlook,
     markup::{self, Moment, Tail, Usuals, size, span, words},
-    model::{Job, JobId, JobState, Run},
+    model::{Identity, Job, JobId, JobState, Run},
     store::Standing,
 };
 
@@ -27,6 +28,8 @@ pub(super) struct JobView {
     /// Why it waits.
     pub reason: Option<String>,
     /// When it will start and end, and from how many runs that is known.
+    /// Who looks at it.
+    pub who: Identity,
     pub ahead: Option<(Outlook, u64)>,
     /// As far as it goes now.
     pub video: Option<Video>,
@@ -111,6 +114,7 @@ fn head(view: &JobView) -> Markup {
             }
         }
         h1 { bdi { (words::shorten(&job.name, 500)) } }
+        (compose::controls(job, &view.who))
         @if let (None, Some((done, total))) = (&run.end, run.progress) {
             (markup::progress(done, total))
         }

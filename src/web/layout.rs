@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Queue,
+    Submit,
     History,
     Devices,
     Failures,
@@ -27,6 +28,7 @@ pub(super) enum Tab {
 /// The places there are. The script numbers them for the keyboard in this order.
 const PLACES: &[(Tab, &str, &str)] = &[
     (Tab::Queue, "/", "Queue"),
+    (Tab::Submit, "/submit", "Submit"),
     (Tab::History, "/history", "History"),
     (Tab::Devices, "/devices", "Devices"),
     (Tab::Failures, "/failures", "Failures"),

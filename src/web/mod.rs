@@ -14,6 +14,7 @@ mod addresses;
 mod api;
 mod assets;
 mod audit;
+mod compose;
 mod csv;
 mod device_pages;
 mod devices;
@@ -69,7 +70,7 @@ pub use login::Logins;
 pub use router::router;
 pub use runs::Runs;
 pub use state::{
-    About, Activity, Doctor, Queue, Resubmit, ResubmitRequest, Submit, SubmitRefused,
+    About, Activity, Compose, ComposeRequest, Composed, Doctor, Queue, Submit, SubmitRefused,
     SubmitRequest, Submitted, Watch, Web,
 };
 pub use watching::Watchers;

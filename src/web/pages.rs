@@ -182,6 +182,7 @@ async fn job_view(web: &Web, who: &Identity, id: JobId) -> Result<job::JobView, 
     let ahead = plan::of_job(web, &job).await?;
     Ok(job::JobView {
         moment: web.moment(),
+        who: who.clone(),
         ahead,
         job,
         run: web.run(id).await?,

@@ -10,9 +10,9 @@ use axum::{
 };
 
 use super::{
-    account, actions, api, assets, audit, devices, disk, doctor, events, failures, files, guard,
-    handbook, known, login, metrics, pages, plan, report, series, state::Web, statistics, submit,
-    thresholds, tokens, users, video,
+    account, actions, api, assets, audit, compose, devices, disk, doctor, events, failures, files,
+    guard, handbook, known, login, metrics, pages, plan, report, series, state::Web, statistics,
+    submit, thresholds, tokens, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -69,6 +69,10 @@ pub fn router(web: Web) -> Router {
         .route("/devices", get(devices::page))
         .route("/devices/{name}", get(devices::one))
         .route("/jobs/{id}/diff", get(actions::diff))
+        .route("/jobs/{id}/cancel", post(compose::cancel))
+        .route("/jobs/{id}/priority", post(compose::priority))
+        .route("/jobs/{id}/resubmit", post(compose::again))
+        .route("/submit", get(compose::page).post(compose::send))
         .route("/failures", get(failures::page))
         .route("/disk", get(disk::page))
         .route("/thresholds", get(thresholds::page))

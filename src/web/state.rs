@@ -74,9 +74,9 @@ pub type Submit = Arc<
     dyn Fn(SubmitRequest) -> BoxFuture<'static, Result<Submitted, SubmitRefused>> + Send + Sync,
 >;
 
-/// Makes a job of what another one came with.
-pub type Resubmit = Arc<
-    dyn Fn(ResubmitRequest) -> BoxFuture<'static, Result<Submitted, SubmitRefused>> + Send + Sync,
+/// Takes a text in, or looks what would become of it.
+pub type Compose = Arc<
+    dyn Fn(ComposeRequest) -> BoxFuture<'static, Result<Composed, SubmitRefused>> + Send + Sync,
 >;
 
 /// A bundle that has arrived whole.
@@ -98,16 +98,29 @@ pub struct SubmitRequest {
     pub key: Option<String>,
 }
 
-/// A job that is wanted once more.
+/// A definition by itself, or for what another job came with.
 #[derive(Debug)]
-pub struct ResubmitRequest {
-    pub from: Job,
-    /// Its definition, or another one.
+pub struct ComposeRequest {
+    pub from: Option<Job>,
     pub text: String,
     pub submitter: Submitter,
     /// What whoever asks may submit.
     pub rights: Rights,
     pub way_in: WayIn,
+    /// Only say what would become of it.
+    pub only_check: bool,
+}
+
+/// What has become of a text.
+#[derive(Debug)]
+pub enum Composed {
+    /// It could be submitted.
+    Fine {
+        name: String,
+        /// Why it would wait now.
+        waits: Option<String>,
+    },
+    Submitted(Submitted),
 }
 
 /// What a bundle has become.
@@ -166,7 +179,7 @@ pub struct Web {
     /// Told when limits have changed: running jobs are to hear of it.
     pub limits_changed: Arc<dyn Fn() + Send + Sync>,
     pub submit: Submit,
-    pub resubmit: Resubmit,
+    pub compose: Compose,
     pub activity: Activity,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
     pub hosts: Vec<String>,

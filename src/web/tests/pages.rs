@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     decide::outlook::{Foretold, Outlook},
     markup::{Tail, Usuals, samples::*},
-    model::{Job, JobId, Outcome, Run, Verdict},
+    model::{Identity, Job, JobId, Outcome, Run, Verdict},
     store::Standing,
     web::{
         history::{self, HistoryView},
@@ -31,6 +31,7 @@ fn job_view(job: Job, run: Run) -> JobView {
     };
     JobView {
         moment: moment(),
+        who: Identity::nobody(None),
         ahead: None,
         job,
         run,

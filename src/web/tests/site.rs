@@ -122,7 +122,7 @@ impl Site {
             submit: Arc::new(move |request| {
                 Box::pin(std::future::ready(take(&submitted, &request)))
             }),
-            resubmit: Arc::new(|_| {
+            compose: Arc::new(|_| {
                 let why = "nothing is taken in here".into();
                 Box::pin(std::future::ready(Err(SubmitRefused::Unavailable { why })))
             }),

@@ -4,6 +4,7 @@
 mod access;
 mod backups;
 mod commands;
+mod desk;
 mod doctor;
 mod guest;
 mod handbook;

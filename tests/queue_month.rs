@@ -23,6 +23,7 @@ use sutler::{
 };
 
 const JOBS: u64 = 100_000;
+const KINDS: u64 = 200;
 const MONTH: i64 = 30 * 86_400;
 const MEMORY_MIB: u32 = 100 * 4096;
 /// Devices by type and tag.
@@ -71,6 +72,36 @@ fn seconds(seconds: i64) -> Duration {
     Duration::from_secs(seconds.try_into().unwrap())
 }
 
+/// A test that is run again and again.
+struct Kind {
+    demand: Demand,
+    /// Seconds.
+    usual: i64,
+}
+
+fn kind(dice: &mut Dice) -> Kind {
+    let (device_type, tags) = match dice.below(20) {
+        0..=11 => ("x86", vec![]),
+        12 => ("x86", vec!["tpm".to_owned()]),
+        13..=17 => ("arm", vec![]),
+        _ => ("riscv", vec![]),
+    };
+    let usual = 300 + dice.upto(12) * dice.upto(40) * 14;
+    let memory_mib = match dice.below(200) {
+        0..=3 => 64 * 1024,
+        n => 1024 << (n % 4),
+    };
+    let needs = Needs { memory_mib, cores: 1, at_most: seconds(usual * 3) };
+    let demand = Demand {
+        device_type: device_type.into(),
+        tags: tags.into_iter().collect(),
+        device: None,
+        health_check: false,
+        needs,
+    };
+    Kind { demand, usual }
+}
+
 /// Everything that will be submitted, in order.
 fn jobs(dice: &mut Dice) -> Vec<Job> {
     let mut times: Vec<i64> = (0..JOBS)
@@ -81,39 +112,23 @@ fn jobs(dice: &mut Dice) -> Vec<Job> {
         })
         .collect();
     times.sort_unstable();
+    // Some tests are run again and again.
+    let kinds: Vec<_> = (0..KINDS).map(|_| kind(dice)).collect();
     let job = |(submitted, id): (i64, u64)| {
         // Half of all jobs are one submitter's, a quarter the next one's and so on, down to a few.
         let who = dice.next().leading_zeros().min(11);
-        let (device_type, tags) = match dice.below(20) {
-            0..=11 => ("x86", vec![]),
-            12 => ("x86", vec!["tpm".to_owned()]),
-            13..=17 => ("arm", vec![]),
-            _ => ("riscv", vec![]),
-        };
-        let usual = 300 + dice.upto(12) * dice.upto(40) * 14;
+        let Kind { demand, usual } = &kinds[usize::try_from(dice.below(KINDS)).unwrap()];
         // Now and then one takes as long as it may.
         let time = if dice.below(50) == 0 {
             usual * 3
         } else {
             usual * 8 / 10 + usual * dice.upto(100) * dice.upto(100) / 20_000
         };
-        let memory_mib = match dice.below(200) {
-            0 => 64 * 1024,
-            n => 1024 << (n % 4),
-        };
-        let needs = Needs { memory_mib, cores: 1, at_most: seconds(usual * 3) };
-        let demand = Demand {
-            device_type: device_type.into(),
-            tags: tags.into_iter().collect(),
-            device: None,
-            health_check: false,
-            needs,
-        };
         let priority = Priority(dice.one_of(&[0, 50, 50, 50, 50, 50, 100]));
-        let takes = Takes { usual: seconds(usual), long: seconds(usual * 3 / 2) };
+        let takes = Takes { usual: seconds(*usual), long: seconds(usual * 3 / 2) };
         let queued = Queued {
             id: JobId(id),
-            demand,
+            demand: demand.clone(),
             submitter: format!("submitter {who}"),
             submitted: at(submitted),
             priority,

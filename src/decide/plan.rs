@@ -14,7 +14,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::{BinaryHeap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -71,15 +71,11 @@ pub fn plan<'a>(
     let mut standing = Standing { house: House::of(now, running, lab), reserved: None };
     let Standing { house, reserved } = &mut standing;
     let mut start = Vec::new();
-    if house.idle == 0 {
-        return Plan { start, wake_at: None, standing };
-    }
     let mut shares = shares.of_now();
-    let mut heads = waiting.heads(&shares);
-    // What cannot start now cannot start later in this decision: it only gets fuller.
-    let mut refused: HashSet<&Demand> = HashSet::new();
+    // Without a device nobody can start, and nobody is waited for.
+    let mut heads = if house.idle.is_empty() { BinaryHeap::new() } else { waiting.heads(&shares) };
     while let Some(Reverse(head)) = heads.pop() {
-        if house.free.machines == 0 && reserved.is_some() {
+        if house.idle.is_empty() || (house.free.machines == 0 && reserved.is_some()) {
             break;
         }
         // What this one's submitter was given meanwhile has moved it back.
@@ -89,25 +85,18 @@ pub fn plan<'a>(
             continue;
         }
         let demand = head.demand();
-        if refused.contains(demand) {
-            continue;
-        }
-        house.look_up(demand);
+        // What cannot start now cannot start later in this decision, nor can what stands behind it.
+        let Some(device) = house.device_for(demand) else { continue };
         let end = after(now, demand.needs.at_most);
-        let fits = house.refuses(demand).is_none();
-        let is_short = house.free.short_of(&demand.needs).is_some();
-        if fits && is_short && reserved.is_none() {
-            *reserved = Some((head.id, house.frees(&demand.needs)));
-        }
-        if !fits || is_short || reserved.is_some_and(|(_, at)| end > at) {
-            refused.insert(demand);
+        if house.free.short_of(&demand.needs).is_some() {
+            reserved.get_or_insert_with(|| (head.id, house.frees(&demand.needs)));
             continue;
         }
-        start.push(house.take(&head, end, shares.of(head.submitter())));
-        shares.charge(head.submitter(), now, cost(&demand.needs, demand.needs.at_most));
-        if house.idle == 0 {
-            break;
+        if reserved.is_some_and(|(_, at)| end > at) {
+            continue;
         }
+        start.push(house.take(device, &head, end, shares.of(head.submitter())));
+        shares.charge(head.submitter(), now, cost(&demand.needs, demand.needs.at_most));
         heads.extend(waiting.behind(&head, &shares).map(Reverse));
     }
     let wake_at = reserved.map(|(_, at)| at).filter(|at| *at > now);
@@ -217,11 +206,9 @@ struct House {
     free: Free,
     /// As the lab's devices.
     slots: Vec<Slot>,
-    /// Guests that all open devices together can take yet.
-    idle: u32,
+    /// Open devices that can take another guest.
+    idle: Vec<usize>,
     ends: Vec<(Timestamp, Needs)>,
-    /// Which devices suit a demand, of those that were looked up.
-    suiting: HashMap<Demand, Arc<[usize]>>,
 }
 
 impl House {
@@ -237,9 +224,8 @@ impl House {
             now,
             free: Free::all_of(lab),
             slots: lab.devices.iter().map(slot).collect(),
-            idle: 0,
+            idle: Vec::new(),
             ends: Vec::new(),
-            suiting: HashMap::new(),
             lab: lab.clone(),
         };
         for job in running {
@@ -249,7 +235,7 @@ impl House {
                 house.slots[*at].busy += 1;
             }
         }
-        house.idle = (0..house.slots.len()).map(|at| house.room(at)).sum();
+        house.idle = (0..house.slots.len()).filter(|at| house.room(*at) > 0).collect();
         house
     }
 
@@ -262,19 +248,25 @@ impl House {
         }
     }
 
-    fn suiting(&self, demand: &Demand) -> Arc<[usize]> {
-        if let Some(known) = self.suiting.get(demand) {
-            return known.clone();
-        }
+    /// The devices that suit a demand, busy or not.
+    fn suiting(&self, demand: &Demand) -> Vec<usize> {
         let suits = |at: &usize| self.lab.devices[*at].suits(demand);
         (0..self.lab.devices.len()).filter(suits).collect()
     }
 
-    /// Finds out which devices suit a demand that will be asked for often.
-    fn look_up(&mut self, demand: &Demand) {
-        if !self.suiting.contains_key(demand) {
-            self.suiting.insert(demand.clone(), self.suiting(demand));
+    /// Of the idle devices that will do the one that was used least recently, and of how many.
+    fn device_for(&self, demand: &Demand) -> Option<(usize, usize)> {
+        let devices = &self.lab.devices;
+        let fits = |at: &&usize| devices[**at].is_open_to(demand) && devices[**at].suits(demand);
+        let (mut best, mut count) = (None, 0);
+        for at in self.idle.iter().filter(fits) {
+            let place = (self.slots[*at].last_used, &devices[*at].name);
+            if best.is_none_or(|(least, _)| place < least) {
+                best = Some((place, *at));
+            }
+            count += 1;
         }
+        best.map(|(_, at)| (at, count))
     }
 
     /// Why this job cannot run here now, whatever memory and cores are free.
@@ -348,24 +340,23 @@ impl House {
         }
     }
 
-    /// Puts a job that fits on the device that has been used least recently.
-    fn take(&mut self, head: &Head<'_>, end: Timestamp, share: f64) -> Start {
-        let demand = head.demand();
-        let suiting = self.suiting(demand);
-        let idle = || {
-            let open = suiting.iter().filter(|at| self.lab.devices[**at].is_open_to(demand));
-            open.filter(|at| self.room(**at) > 0)
-        };
-        let at = *idle()
-            .min_by_key(|at| (self.slots[**at].last_used, &self.lab.devices[**at].name))
-            .expect("it was found to fit");
-        let idle = idle().count();
+    /// Puts a job on a device, one of so many that would have done.
+    fn take(
+        &mut self,
+        (at, idle): (usize, usize),
+        head: &Head<'_>,
+        end: Timestamp,
+        share: f64,
+    ) -> Start {
+        let needs = head.demand().needs;
         let why = Chosen { share, idle, last_used: self.slots[at].last_used };
-        self.free = self.free.without(&demand.needs);
+        self.free = self.free.without(&needs);
         self.slots[at].busy += 1;
         self.slots[at].last_used = Some(self.now);
-        self.idle -= 1;
-        self.ends.push((end, demand.needs));
+        if self.room(at) == 0 {
+            self.idle.retain(|idle| *idle != at);
+        }
+        self.ends.push((end, needs));
         Start { id: head.id, device: self.lab.devices[at].name.clone(), why }
     }
 

@@ -1,0 +1,111 @@
+//! A day at the desk, in a browser: log in, write a job with a mistake and without, watch it run, cancel
+//! it, send it again changed, and find it in the history.
+
+use serde_json::Value;
+use thirtyfour::{By, Key, WebDriver, prelude::*};
+
+use crate::support::{
+    appliance::{Appliance, wait_for},
+    browser::with_browser,
+};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// A machine with nothing to boot from, and nobody who speaks on its console.
+const WAITS: &str = "job_name: nobody speaks\n\
+                     actions:\n\
+                     - boot: { guest: { memory: 32M } }\n\
+                     - test:\n\
+                     \x20   screen:\n\
+                     \x20     steps:\n\
+                     \x20     - wait_serial: { regex: never, timeout: 5m }\n";
+
+async fn body(browser: &WebDriver) -> String {
+    browser.find(By::Css("body")).await.unwrap().text().await.unwrap()
+}
+
+/// Waits until the page says so; its script may have to ask first.
+async fn says(browser: &WebDriver, words: &str) {
+    let found = browser.query(By::XPath(format!("//*[contains(text(), '{words}')]"))).first().await;
+    assert!(found.is_ok(), "{words:?} is not in {}", body(browser).await);
+}
+
+async fn press(browser: &WebDriver, button: &str) {
+    browser.find(By::Css(button)).await.unwrap().click().await.unwrap();
+}
+
+async fn write(browser: &WebDriver, definition: &str) {
+    let set = "arguments[0].value = arguments[1];
+               arguments[0].dispatchEvent(new Event('input', { bubbles: true }))";
+    let editor = browser.find(By::Id("definition")).await.unwrap();
+    let arguments = vec![editor.to_json().unwrap(), definition.into()];
+    browser.execute(set, arguments).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_is_written_watched_canceled_changed_and_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let appliance = Appliance::start(folder.path());
+    let added = appliance.command(&["user", "add", "ann", "--role", "submitter", "--json"]);
+    let added: Value = serde_json::from_slice(&added.stdout).unwrap();
+    let invitation = added["invitation"]["path"].as_str().unwrap().to_owned();
+    with_browser(async |browser| {
+        let at = |path: &str| format!("http://{}{path}", appliance.address);
+        browser.goto(at("/submit")).await.unwrap();
+        assert!(body(browser).await.contains("Log in"), "nobody submits");
+        browser.goto(at(&invitation)).await.unwrap();
+        for field in ["password", "again"] {
+            browser.find(By::Id(field)).await.unwrap().send_keys(PASSWORD).await.unwrap();
+        }
+        press(browser, ".entry form button").await;
+
+        // The mistake is shown while one writes, and again when one sends.
+        browser.goto(at("/submit")).await.unwrap();
+        write(browser, &WAITS.replace("memory: 32M", "memroy: 32M")).await;
+        says(browser, "memroy").await;
+        says(browser, "line 3").await;
+        press(browser, ".compose button").await;
+        says(browser, "1 problem").await;
+        write(browser, WAITS).await;
+        says(browser, "Nothing is wrong with").await;
+        press(browser, ".compose button").await;
+        assert!(browser.current_url().await.unwrap().path().ends_with("/jobs/1"));
+
+        says(browser, "Running").await;
+        press(browser, ".controls form[action$='/cancel'] button").await;
+        appliance.wait_ended(1);
+        browser.refresh().await.unwrap();
+        says(browser, "Canceled").await;
+
+        // Sent again with other steps, it passes, and what was changed can be seen.
+        press(browser, ".controls a[href='/submit?from=1']").await;
+        let steps = "wait_serial: { regex: never, timeout: 5m }";
+        write(browser, &WAITS.replace(steps, "wait_still_screen: { stilltime: 1s, timeout: 1m }")).await;
+        says(browser, "Nothing is wrong with").await;
+        press(browser, ".compose button").await;
+        assert!(browser.current_url().await.unwrap().path().ends_with("/jobs/2"));
+        let job = appliance.wait_ended(2);
+        assert_eq!(job["verdict"], "passed", "{job}");
+        browser.goto(at("/jobs/2/diff")).await.unwrap();
+        let changed = browser.find(By::Css("pre.diff ins")).await.unwrap().text().await.unwrap();
+        assert!(changed.contains("wait_still_screen"), "{changed}");
+
+        browser.goto(at("/history")).await.unwrap();
+        let history = body(browser).await;
+        assert!(history.matches("nobody speaks").count() == 2, "{history}");
+
+        // The editor offers what may stand where the cursor is.
+        browser.goto(at("/submit")).await.unwrap();
+        write(browser, "job_name: x\ntim").await;
+        let editor = browser.find(By::Id("definition")).await.unwrap();
+        editor.send_keys(Key::Control + "\u{e010}").await.unwrap();
+        editor.send_keys(Key::Control + " ").await.unwrap();
+        let offer = browser.query(By::Css(".offers button")).first().await.unwrap();
+        assert_eq!(offer.text().await.unwrap(), "timeouts");
+    })
+    .await;
+    let job = wait_for("job 2", || Some(appliance.json("/api/jobs/2")));
+    assert_eq!((&job["submitter"]["name"], &job["way_in"]), (&"ann".into(), &"page".into()));
+    assert_eq!(job["resubmitted_from"], 1);
+    appliance.stop();
+}

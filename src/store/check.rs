@@ -20,6 +20,7 @@ use super::{
         self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
         UNMEASURED, UNSHELVED, end_key, intake, state_key,
     },
+    terms::{self, BY_TERM, TERMS},
 };
 use crate::model::{Counted, Job, JobId};
 
@@ -51,6 +52,8 @@ type Happened = (u32, &'static str, String, String, String);
 struct Walk {
     by_state: ReadOnlyTable<(u8, u8, u64), ()>,
     by_end: ReadOnlyTable<(i64, u64), ()>,
+    by_term: ReadOnlyTable<(u64, i64, u64), ()>,
+    terms: ReadOnlyTable<terms::Name<'static>, (u64, u64)>,
     by_uuid: ReadOnlyTable<u128, u64>,
     by_intake: ReadOnlyTable<tables::Intake, u64>,
     removable: ReadOnlyTable<tables::Removable, u64>,
@@ -67,6 +70,8 @@ struct Walk {
     bundles: BTreeMap<[u8; 32], u64>,
     /// What happened to the jobs there are, and how long they ran.
     occurrences: BTreeMap<Happened, (u64, u64)>,
+    /// How many ended jobs have each term.
+    by_terms: BTreeMap<(u8, String, String), u64>,
     jobs: u64,
     lengths: Lengths,
     last: u64,
@@ -76,6 +81,7 @@ struct Walk {
 #[derive(Default)]
 struct Lengths {
     ended: u64,
+    by_term: u64,
     from_inbox: u64,
     removable: u64,
     unmeasured: u64,
@@ -88,6 +94,8 @@ impl Walk {
         Ok(Self {
             by_state: txn.open_table(BY_STATE).map_err(unreadable)?,
             by_end: txn.open_table(BY_END).map_err(unreadable)?,
+            by_term: txn.open_table(BY_TERM).map_err(unreadable)?,
+            terms: txn.open_table(TERMS).map_err(unreadable)?,
             by_uuid: txn.open_table(BY_UUID).map_err(unreadable)?,
             by_intake: txn.open_table(BY_INTAKE).map_err(unreadable)?,
             removable: txn.open_table(REMOVABLE).map_err(unreadable)?,
@@ -101,6 +109,7 @@ impl Walk {
             totals: Totals::default(),
             bundles: BTreeMap::new(),
             occurrences: BTreeMap::new(),
+            by_terms: BTreeMap::new(),
             jobs: 0,
             lengths: Lengths::default(),
             last: 0,
@@ -126,6 +135,7 @@ impl Walk {
             if self.by_end.get(key).map_err(unreadable)?.is_none() {
                 return Err(missing("jobs-by-end"));
             }
+            self.terms(job, key)?;
         }
         if let Some(verdict) = job.verdict {
             self.counts.verdicts[verdict as usize] += 1;
@@ -173,6 +183,8 @@ impl Walk {
     fn end(mut self, txn: &ReadTransaction) -> Result<u64, Inconsistency> {
         for (table, length, expected) in [
             ("jobs-by-state", self.by_state.len(), self.jobs),
+            ("jobs-by-term", self.by_term.len(), self.lengths.by_term),
+            ("terms", self.terms.len(), self.by_terms.len() as u64),
             ("jobs-by-uuid", self.by_uuid.len(), self.jobs),
             ("jobs-by-end", self.by_end.len(), self.lengths.ended),
             ("jobs-by-intake-key", self.by_intake.len(), self.lengths.from_inbox),
@@ -186,6 +198,7 @@ impl Walk {
                 return Err(disagree(table, format!("{length} entries, not {expected}")));
             }
         }
+        self.term_counts()?;
         self.bundles(txn)?;
         self.definitions(txn)?;
         idempotency_agrees(txn)?;
@@ -212,6 +225,37 @@ impl Walk {
             return Err(disagree("counts", format!("last job {last}, but there is {}", self.last)));
         }
         Ok(self.jobs)
+    }
+
+    /// Is an ended job found by all that it has?
+    fn terms(&mut self, job: &Job, (end, id): (i64, u64)) -> Result<(), Inconsistency> {
+        for term in crate::model::terms(job) {
+            let (field, key, value) = terms::name(term);
+            self.lengths.by_term += 1;
+            *self.by_terms.entry((field, key.to_owned(), value.to_owned())).or_default() += 1;
+            let known = self.terms.get((field, key, value)).map_err(unreadable)?;
+            let entry = match known.map(|known| (known.value().0, end, id)) {
+                Some(entry) => self.by_term.get(entry).map_err(unreadable)?,
+                None => None,
+            };
+            if entry.is_none() {
+                return Err(disagree("jobs-by-term", format!("job {id} is not in it as {term:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Is the number of jobs of each term what they come to?
+    fn term_counts(&self) -> Result<(), Inconsistency> {
+        for ((field, key, value), jobs) in &self.by_terms {
+            let known = self.terms.get((*field, &**key, &**value)).map_err(unreadable)?;
+            let found = known.map_or(0, |known| known.value().1);
+            if found != *jobs {
+                let what = format!("{field} {key:?} {value:?}: {found} jobs, not {jobs}");
+                return Err(disagree("terms", what));
+            }
+        }
+        Ok(())
     }
 
     fn happened(&mut self, job: &Job) -> Result<(), Inconsistency> {

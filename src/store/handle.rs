@@ -12,18 +12,19 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Change, Commits, Counts, DeviceChange, HistoryKey, HistoryPage, Inconsistency, Leftover,
-    Measured, MeasuredJob, Occurrence, Saved, StoreError, Tally, Totals, Unmeasured, check,
+    Change, Commits, Counts, DeviceChange, HistoryKey, HistoryPage, Inconsistency, JobPage,
+    JobsAsked, Leftover, MaySee, Measured, MeasuredJob, Occurrence, Saved, StoreError, Tally,
+    Totals, Unmeasured, check,
     commits::CommitLog,
     devices,
     file::{Open, StoreFile},
-    measures, occurrences, read, snapshot, tally, thresholds,
+    list, measures, occurrences, read, snapshot, tally, terms, thresholds,
     writer::{Command, Outcome, Work, WriterThread},
 };
 use crate::{
     decide::retention::Oldest,
     model::{
-        DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Job, JobId,
+        DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Field, Job, JobId,
         JobState, Keepsake, NewJob, Scope, Series, SetThreshold, Shelved, Verdict,
     },
     tasks,
@@ -364,6 +365,21 @@ impl Store {
         is: impl Fn(&Job) -> bool + Send + 'static,
     ) -> Result<Vec<JobId>, StoreError> {
         self.read(move |txn| read::jobs_where(txn, ids, is)).await
+    }
+
+    /// Some of the jobs that are asked for and may be seen.
+    pub async fn list(&self, asked: JobsAsked, may_see: MaySee) -> Result<JobPage, StoreError> {
+        self.read(move |txn| list::list(txn, &asked, &may_see)).await
+    }
+
+    /// At most `limit` values that ended jobs have of a field, each with how many have it.
+    pub async fn values(
+        &self,
+        field: Field,
+        key: String,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(move |txn| terms::values(txn, field, &key, limit)).await
     }
 
     pub async fn counts(&self) -> Result<Counts, StoreError> {

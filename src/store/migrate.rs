@@ -30,7 +30,7 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
 /// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
 /// | 4 | why known failures are not retried; what rules find later is counted |
-/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices; users, sessions, tokens, invitations, what was done; for whom the names of jobs are no secret |
+/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices; users, sessions, tokens, invitations, what was done; for whom the names of jobs are no secret; what ended jobs are found by |
 pub(super) const LAYOUT: u64 = 5;
 
 /// Jobs of an older layout that are learned from: those that ended last.
@@ -67,6 +67,7 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
                 adopt_late_marks(tables)?;
             }
             adopt_audiences(tables)?;
+            adopt_terms(tables)?;
         }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
@@ -141,6 +142,16 @@ fn adopt_screens(tables: &mut Tables<'_>) -> Result<(), StoreError> {
     let mut from = 0;
     while let Some(stored) = tables.next_stored(from)? {
         tables.adopt_screens(&stored.job)?;
+        from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
+/// Layouts before 5 found ended jobs by nothing but their ends.
+fn adopt_terms(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        tables.adopt_terms(&stored.job)?;
         from = stored.job.id.0 + 1;
     }
     Ok(())

@@ -13,6 +13,8 @@
 //! The end of a job is also learned from, in the transaction that records it (`measures`,
 //! `occurrences`): what was learned stays when the job is forgotten.
 //!
+//! Ended jobs are found by what they have (`terms`), several things at once (`list`).
+//!
 //! What a change may do to a job is decided in `change`. The record of a job that has ended never
 //! changes again; what is left of its files does, and has a record of its own (`holdings`), with an
 //! index of what retention may take, so that finding it never walks all jobs.
@@ -37,6 +39,7 @@ mod known_handle;
 mod known_read;
 mod known_record;
 mod known_tables;
+mod list;
 mod measures;
 mod migrate;
 mod occurrences;
@@ -50,6 +53,7 @@ mod sketch;
 mod snapshot;
 mod tables;
 mod tally;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod thresholds;
@@ -65,6 +69,7 @@ pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
 pub use idempotency::LONGEST as LONGEST_IDEMPOTENCY;
 pub use known_read::{Made, Mark, RuleDays, Standing};
+pub use list::{JobPage, JobsAsked, MaySee};
 pub use measures::{Measured, MeasuredJob};
 pub use occurrences::Occurrence;
 pub use people::{PersonRefused, UserChange};

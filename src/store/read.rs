@@ -70,7 +70,7 @@ impl Jobs {
     }
 
     /// A job that an index names.
-    fn indexed(&self, id: u64) -> Result<Job, StoreError> {
+    pub(super) fn indexed(&self, id: u64) -> Result<Job, StoreError> {
         let stored = self.get(JobId(id))?.map(|stored| stored.job);
         stored.ok_or_else(|| StoreError::Damaged { what: format!("job {id}"), source: None })
     }

@@ -29,6 +29,7 @@ use super::{
         BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, JOBS, REMOVABLE, REMOVING,
         SAMPLES, UNMEASURED, UNSHELVED,
     },
+    terms::{BY_TERM, TERMS},
     thresholds::THRESHOLDS,
 };
 
@@ -55,6 +56,8 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     table(&source, &txn, LOG)?;
     table(&source, &txn, BY_STATE)?;
     table(&source, &txn, BY_END)?;
+    table(&source, &txn, TERMS)?;
+    table(&source, &txn, BY_TERM)?;
     table(&source, &txn, BY_UUID)?;
     table(&source, &txn, BY_INTAKE)?;
     table(&source, &txn, HOLDINGS)?;

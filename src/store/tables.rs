@@ -18,6 +18,7 @@ use super::{
     people::People,
     record::{self, Stored},
     tally,
+    terms::Terms,
     thresholds::{self, THRESHOLDS},
 };
 use crate::model::{
@@ -113,6 +114,7 @@ pub(super) struct Tables<'txn> {
     devices_changed: bool,
     by_state: Table<'txn, (u8, u8, u64), ()>,
     by_end: Table<'txn, (i64, u64), ()>,
+    terms: Terms<'txn>,
     by_uuid: Table<'txn, u128, u64>,
     by_intake: Table<'txn, Intake, u64>,
     holdings: Table<'txn, u64, &'static [u8]>,
@@ -142,6 +144,7 @@ impl<'txn> Tables<'txn> {
             devices_changed: false,
             by_state: txn.open_table(BY_STATE).map_err(disk("written"))?,
             by_end: txn.open_table(BY_END).map_err(disk("written"))?,
+            terms: Terms::open(txn)?,
             by_uuid: txn.open_table(BY_UUID).map_err(disk("written"))?,
             by_intake: txn.open_table(BY_INTAKE).map_err(disk("written"))?,
             holdings: txn.open_table(HOLDINGS).map_err(disk("written"))?,
@@ -395,6 +398,11 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
+    /// Layouts before 5 found ended jobs by nothing but their ends.
+    pub(super) fn adopt_terms(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.terms.enter(job)
+    }
+
     /// Older layouts kept every screen in its job's folder.
     pub(super) fn adopt_screens(&mut self, job: &Job) -> Result<(), StoreError> {
         if job.ended.is_some() && job.holdings.has_results() {
@@ -469,6 +477,7 @@ impl<'txn> Tables<'txn> {
         self.count(&state_count(job.state), -1)?;
         if let Some(key) = end_key(job) {
             self.by_end.remove(key).map_err(disk("written"))?;
+            self.terms.leave(job)?;
         }
         if let Some(verdict) = job.verdict {
             self.count(&verdict_count(verdict), -1)?;
@@ -481,6 +490,7 @@ impl<'txn> Tables<'txn> {
         self.count(&state_count(job.state), 1)?;
         if let Some(key) = end_key(job) {
             self.by_end.insert(key, ()).map_err(disk("written"))?;
+            self.terms.enter(job)?;
         }
         if let Some(verdict) = job.verdict {
             self.count(&verdict_count(verdict), 1)?;

@@ -4,6 +4,7 @@ mod behaviour;
 mod crash;
 mod holdings;
 mod known;
+mod list;
 mod measures;
 mod model;
 mod people;

@@ -1,0 +1,535 @@
+//! A page of the jobs a filter means, at a cost that has a bound.
+//!
+//! What is wanted is resolved to terms, and the jobs of each are in the order of their ends. The walk
+//! keeps one place and asks each kind of what is wanted for its next job at or behind it; where all
+//! of them name the same job, it is one. So a page costs what lies between its jobs in the rarest
+//! kind, at any depth, and never reads a job that an index can rule out.
+//!
+//! ```text
+//! verdict=failed    9 . . 6 5 . . 2 1      place: 9 -> 7 -> 6: found, 5 -> 4 -> 2: found
+//! setting LANG=de   . 8 7 6 . 4 . 2 .
+//! ```
+//!
+//! Some filters have no index: when a job was submitted, a pattern that too many names fit, and all
+//! there is to ask of jobs that have not ended. They are checked on the record. When [`STEPS`] are
+//! used up, the page says so, and its next one goes on from there.
+
+use redb::{ReadOnlyTable, ReadTransaction};
+
+use super::{
+    StoreError,
+    error::disk,
+    known_tables::BY_RULE,
+    read::{self, Jobs},
+    tables::{BY_END, BY_STATE},
+    terms::{self, BY_TERM, TERMS},
+};
+use crate::model::{
+    Cursor, Field, Job, JobFilter, JobId, JobState, Priority, Sort, SortBy, Term, Wanted,
+    fits_pattern,
+};
+
+/// What one page may cost, in looks into an index.
+const STEPS: usize = 6_000;
+/// What reading a job costs that is not meant.
+const RECORD: usize = 10;
+/// Names that a pattern is tried on, and that may fit it, before the records are asked instead.
+const PATTERN_TRIES: usize = 2_000;
+const PATTERN_FITS: usize = 64;
+/// How much earlier than its submission a job may seem to have ended, as when a clock was set.
+const CLOCK_US: i64 = 86_400_000_000;
+
+/// Which jobs are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct JobsAsked {
+    pub filter: JobFilter,
+    /// Any but the usual one is of ended jobs only.
+    pub sort: Sort,
+    /// Where the page begins.
+    pub cursor: Option<Cursor>,
+    pub limit: usize,
+}
+
+/// Some of the jobs that were asked for, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobPage {
+    pub jobs: Vec<Job>,
+    /// Where the next page begins; none when this was the last.
+    pub next: Option<Cursor>,
+    /// Whether it ended early, because it would have cost too much. The next one goes on.
+    pub is_cut: bool,
+    /// How many there are in all, where that is counted.
+    pub in_all: Option<u64>,
+}
+
+/// Whether whoever asks may know of a job.
+pub type MaySee = Box<dyn Fn(&Job) -> bool + Send>;
+
+pub(super) fn list(
+    txn: &ReadTransaction,
+    asked: &JobsAsked,
+    may_see: &dyn Fn(&Job) -> bool,
+) -> Result<JobPage, StoreError> {
+    let index = Index::open(txn)?;
+    let mut walk = Walk {
+        index: &index,
+        filter: &asked.filter,
+        may_see,
+        checks_terms: false,
+        left: STEPS,
+        limit: asked.limit,
+        found: Vec::new(),
+        places: Vec::new(),
+    };
+    let mut stop = walk.live(asked)?;
+    if stop.is_none() && asked.filter.may_be(JobState::Ended) {
+        stop = walk.ended(&asked.sort, asked.cursor.as_ref())?;
+    }
+    let in_all = walk.in_all(txn, asked)?;
+    let Walk { mut found, places, .. } = walk;
+    found.truncate(asked.limit);
+    let (next, is_cut) = match stop {
+        None => (None, false),
+        Some(Stop::Full) => (places.into_iter().nth(asked.limit.saturating_sub(1)), false),
+        Some(Stop::Spent(place)) => (Some(place), true),
+    };
+    Ok(JobPage { jobs: found, next, is_cut, in_all })
+}
+
+/// (end in microseconds since 1970, job number)
+type Place = (i64, u64);
+
+/// Why a walk has not come to its end.
+enum Stop {
+    /// There is at least one job more than fit on the page.
+    Full,
+    /// It has cost enough. All up to this place has been looked at.
+    Spent(Cursor),
+}
+
+struct Index {
+    jobs: Jobs,
+    by_state: ReadOnlyTable<(u8, u8, u64), ()>,
+    by_end: ReadOnlyTable<(i64, u64), ()>,
+    by_term: ReadOnlyTable<(u64, i64, u64), ()>,
+    by_rule: ReadOnlyTable<(&'static str, i64, u64), ()>,
+    terms: ReadOnlyTable<terms::Name<'static>, (u64, u64)>,
+}
+
+impl Index {
+    fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            jobs: Jobs::open(txn)?,
+            by_state: txn.open_table(BY_STATE).map_err(disk("read"))?,
+            by_end: txn.open_table(BY_END).map_err(disk("read"))?,
+            by_term: txn.open_table(BY_TERM).map_err(disk("read"))?,
+            by_rule: txn.open_table(BY_RULE).map_err(disk("read"))?,
+            terms: txn.open_table(TERMS).map_err(disk("read"))?,
+        })
+    }
+
+    /// Number of a term and of its jobs; none when no ended job has it.
+    fn term(&self, field: Field, key: &str, value: &str) -> Result<Option<(u64, u64)>, StoreError> {
+        let name = terms::name(Term { field, key, value });
+        Ok(self.terms.get(name).map_err(disk("read"))?.map(|known| known.value()))
+    }
+}
+
+/// Jobs of one kind that is wanted.
+enum Source<'a> {
+    /// All that have ended.
+    All,
+    /// Those that have one of these terms.
+    Terms { numbers: Vec<u64>, jobs: u64 },
+    /// Those that one of these rules has marked.
+    Rules(&'a [String]),
+}
+
+impl Source<'_> {
+    /// How many there may be; what is not counted counts as many.
+    fn jobs(&self) -> u64 {
+        match self {
+            Self::All | Self::Rules(_) => u64::MAX,
+            Self::Terms { jobs, .. } => *jobs,
+        }
+    }
+
+    /// How many looks it takes to ask for one.
+    fn cost(&self) -> usize {
+        match self {
+            Self::All => 1,
+            Self::Terms { numbers, .. } => numbers.len(),
+            Self::Rules(rules) => rules.len(),
+        }
+    }
+
+    /// The next one at `from` or behind it.
+    fn seek(&self, index: &Index, from: Place, down: bool) -> Result<Option<Place>, StoreError> {
+        let mut best: Option<Place> = None;
+        let mut offer = |place: Option<Place>| {
+            best = match down {
+                true => best.max(place),
+                false => best.into_iter().chain(place).min(),
+            };
+        };
+        let (end, id) = from;
+        match self {
+            Self::All => {
+                let all = span(from, down, |(end, id)| (end, id));
+                let mut range = index.by_end.range(all).map_err(disk("read"))?;
+                let next = if down { range.next_back() } else { range.next() };
+                offer(next.transpose().map_err(disk("read"))?.map(|(key, _)| key.value()));
+            }
+            Self::Terms { numbers, .. } => {
+                for number in numbers {
+                    let jobs = span((end, id), down, |(end, id)| (*number, end, id));
+                    let mut range = index.by_term.range(jobs).map_err(disk("read"))?;
+                    let next = if down { range.next_back() } else { range.next() };
+                    let next = next.transpose().map_err(disk("read"))?;
+                    offer(next.map(|(key, _)| (key.value().1, key.value().2)));
+                }
+            }
+            Self::Rules(rules) => {
+                for rule in *rules {
+                    let jobs = span((end, id), down, |(end, id)| (rule.as_str(), end, id));
+                    let mut range = index.by_rule.range(jobs).map_err(disk("read"))?;
+                    let next = if down { range.next_back() } else { range.next() };
+                    let next = next.transpose().map_err(disk("read"))?;
+                    offer(next.map(|(key, _)| (key.value().1, key.value().2)));
+                }
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// What is wanted, as far as an index knows it.
+struct Resolved<'a> {
+    /// A kind no job has has no terms.
+    sources: Vec<Source<'a>>,
+    /// Whether something is wanted that none of them stands for.
+    checks_terms: bool,
+}
+
+fn resolve<'a>(index: &Index, filter: &'a JobFilter) -> Result<Resolved<'a>, StoreError> {
+    let mut resolved = Resolved { sources: Vec::new(), checks_terms: false };
+    for wanted in &filter.wanted {
+        match numbers(index, wanted)? {
+            Some(known) => {
+                let jobs = known.iter().map(|(_, jobs)| jobs).sum();
+                let numbers = known.into_iter().map(|(number, _)| number).collect();
+                resolved.sources.push(Source::Terms { numbers, jobs });
+            }
+            None => resolved.checks_terms = true,
+        }
+    }
+    if !filter.rules.is_empty() {
+        resolved.sources.push(Source::Rules(&filter.rules));
+    }
+    Ok(resolved)
+}
+
+/// The terms of one kind, each with the number of its jobs; none when there are too many.
+fn numbers(index: &Index, wanted: &Wanted) -> Result<Option<Vec<(u64, u64)>>, StoreError> {
+    let Wanted { field, key, any } = wanted;
+    let mut found = Vec::new();
+    for value in any {
+        match value.split_once('*').filter(|_| *field == Field::Name) {
+            None => found.extend(index.term(*field, key, value)?),
+            Some((start, _)) => match matching(index, start, value)? {
+                Some(fitting) => found.extend(fitting),
+                None => return Ok(None),
+            },
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok((found.len() <= PATTERN_FITS).then_some(found))
+}
+
+/// The names that fit a pattern, of those that start as it does.
+fn matching(
+    index: &Index,
+    start: &str,
+    pattern: &str,
+) -> Result<Option<Vec<(u64, u64)>>, StoreError> {
+    let field = Field::Name as u8;
+    let mut found = Vec::new();
+    let names = index.terms.range((field, "", start)..).map_err(disk("read"))?;
+    for (tried, entry) in names.enumerate() {
+        let (name, known) = entry.map_err(disk("read"))?;
+        let (its_field, _, value) = name.value();
+        if its_field != field || !value.starts_with(start) {
+            break;
+        }
+        if tried == PATTERN_TRIES || found.len() > PATTERN_FITS {
+            return Ok(None);
+        }
+        if fits_pattern(pattern, value) {
+            found.push(known.value());
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Whoever has the fewest jobs says first where the next one may be.
+fn rarest_first<'a, 's>(
+    sources: &'a [Source<'s>],
+    one_more: Option<&'a Source<'s>>,
+) -> Vec<&'a Source<'s>> {
+    let mut sources: Vec<_> = sources.iter().chain(one_more).collect();
+    if sources.is_empty() {
+        sources.push(&Source::All);
+    }
+    sources.sort_by_key(|source| source.jobs());
+    sources
+}
+
+/// From a place to the last one in that direction, as keys.
+fn span<K>(from: Place, down: bool, key: impl Fn(Place) -> K) -> std::ops::RangeInclusive<K> {
+    match down {
+        true => key(FIRST)..=key(from),
+        false => key(from)..=key(LAST),
+    }
+}
+
+const FIRST: Place = (i64::MIN, 0);
+const LAST: Place = (i64::MAX, u64::MAX);
+
+/// The very next place; none behind the last one.
+fn behind((end, id): Place, down: bool) -> Option<Place> {
+    match down {
+        true => id.checked_sub(1).map(|id| (end, id)).or(Some((end.checked_sub(1)?, u64::MAX))),
+        false => id.checked_add(1).map(|id| (end, id)).or(Some((end.checked_add(1)?, 0))),
+    }
+}
+
+struct Walk<'a> {
+    index: &'a Index,
+    filter: &'a JobFilter,
+    may_see: &'a dyn Fn(&Job) -> bool,
+    /// Whether an index has not ruled out all that is not wanted.
+    checks_terms: bool,
+    /// Steps.
+    left: usize,
+    limit: usize,
+    /// One more than fit when there is one more.
+    found: Vec<Job>,
+    /// Of each of them.
+    places: Vec<Cursor>,
+}
+
+impl Walk<'_> {
+    fn has_left(&mut self, cost: usize) -> bool {
+        let left = self.left.checked_sub(cost);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Whether the page is full now.
+    fn push(&mut self, job: Job, place: Cursor) -> bool {
+        self.found.push(job);
+        self.places.push(place);
+        self.found.len() > self.limit
+    }
+
+    /// Those that have not ended: state by state, best first.
+    fn live(&mut self, asked: &JobsAsked) -> Result<Option<Stop>, StoreError> {
+        let after = match &asked.cursor {
+            Some(Cursor::Ended { .. }) => return Ok(None),
+            Some(Cursor::Live { state, priority, id }) => {
+                Some((*state as u8, u8::MAX - priority.0, id.0))
+            }
+            None => None,
+        };
+        let no_end =
+            |wanted: &Wanted| matches!(wanted.field, Field::Verdict | Field::Who | Field::Code);
+        let filter = self.filter;
+        if asked.sort != Sort::default()
+            || !filter.ended.is_always()
+            || !filter.rules.is_empty()
+            || filter.wanted.iter().any(no_end)
+        {
+            return Ok(None);
+        }
+        for state in JobState::ALL {
+            if state == JobState::Ended || !filter.may_be(state) {
+                continue;
+            }
+            let first = (state as u8, 0, 0);
+            let from = after.filter(|after| after.0 == state as u8);
+            if after.is_some_and(|after| after.0 > state as u8) {
+                continue;
+            }
+            let from = from.map_or(first, |(state, rank, id)| (state, rank, id.saturating_add(1)));
+            let to = (state as u8, u8::MAX, u64::MAX);
+            for entry in self.index.by_state.range(from..=to).map_err(disk("read"))? {
+                let (_, rank, id) = entry.map_err(disk("read"))?.0.value();
+                let priority = Priority(u8::MAX - rank);
+                let place = Cursor::Live { state, priority, id: JobId(id) };
+                let job = self.index.jobs.indexed(id)?;
+                let fits = filter.fits_live(&job) && (self.may_see)(&job);
+                if fits {
+                    if self.push(job, place) {
+                        return Ok(Some(Stop::Full));
+                    }
+                } else if !self.has_left(RECORD) {
+                    return Ok(Some(Stop::Spent(place)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those that have.
+    fn ended(&mut self, sort: &Sort, cursor: Option<&Cursor>) -> Result<Option<Stop>, StoreError> {
+        let Resolved { sources, checks_terms } = resolve(self.index, self.filter)?;
+        self.checks_terms = checks_terms;
+        let is_empty = |source: &Source<'_>| source.cost() == 0;
+        if sources.iter().any(is_empty) {
+            return Ok(None);
+        }
+        let (value, place) = match cursor {
+            Some(Cursor::Ended { value, ended_us, id }) => {
+                (value.as_deref(), Some((*ended_us, id.0)))
+            }
+            Some(Cursor::Live { .. }) | None => (None, None),
+        };
+        match &sort.by {
+            SortBy::Ended => {
+                self.by_end(&rarest_first(&sources, None), None, place, sort.descending)
+            }
+            SortBy::Field { field, key } => {
+                self.by_value((*field, key, sort.descending), &sources, value.zip(place))
+            }
+        }
+    }
+
+    /// Value by value, and of each the newest end first.
+    fn by_value(
+        &mut self,
+        (field, key, descending): (Field, &str, bool),
+        sources: &[Source<'_>],
+        after: Option<(&str, Place)>,
+    ) -> Result<Option<Stop>, StoreError> {
+        let field = field as u8;
+        let begin = after.map_or("", |(value, _)| value);
+        let mut range = match (descending, after) {
+            (false, _) => self.index.terms.range((field, key, begin)..),
+            (true, Some(_)) => self.index.terms.range(..=(field, key, begin)),
+            // No text is directly before the next key, but it is directly behind this one with a 0.
+            (true, None) => {
+                let next = format!("{key}\0");
+                self.index.terms.range(..(field, next.as_str(), ""))
+            }
+        }
+        .map_err(disk("read"))?;
+        loop {
+            let entry = if descending { range.next_back() } else { range.next() };
+            let Some((name, known)) = entry.transpose().map_err(disk("read"))? else { break };
+            let (its_field, its_key, value) = name.value();
+            if (its_field, its_key) != (field, key) {
+                break;
+            }
+            let place = after.filter(|(begun, _)| *begun == value).map(|(_, place)| place);
+            let (number, jobs) = known.value();
+            let of_value = Source::Terms { numbers: vec![number], jobs };
+            let these = rarest_first(sources, Some(&of_value));
+            let stop = self.by_end(&these, Some(value), place, true)?;
+            if stop.is_some() {
+                return Ok(stop);
+            }
+        }
+        Ok(None)
+    }
+
+    /// All that each of the sources has, behind a place. The rarest comes first.
+    fn by_end(
+        &mut self,
+        sources: &[&Source<'_>],
+        value: Option<&str>,
+        after: Option<Place>,
+        down: bool,
+    ) -> Result<Option<Stop>, StoreError> {
+        let Some((first, last)) = self.bounds(down) else { return Ok(None) };
+        let from = match after.map(|place| behind(place, down)) {
+            None => first,
+            Some(None) => return Ok(None),
+            Some(Some(place)) if down => place.min(first),
+            Some(Some(place)) => place.max(first),
+        };
+        let cursor = |(ended_us, id): Place| Cursor::Ended {
+            value: value.map(ToOwned::to_owned),
+            ended_us,
+            id: JobId(id),
+        };
+        // What is behind `at` has been looked at.
+        let (mut at, mut agreed) = (from, 0);
+        for source in sources.iter().cycle() {
+            if !self.has_left(source.cost()) {
+                // Everything before `at` is done, `at` itself is not.
+                return Ok(Some(Stop::Spent(cursor(behind(at, !down).unwrap_or(at)))));
+            }
+            let Some(next) = source.seek(self.index, at, down)? else { return Ok(None) };
+            if if down { next < last } else { next > last } {
+                return Ok(None);
+            }
+            agreed = if next == at { agreed + 1 } else { 1 };
+            at = next;
+            if agreed < sources.len() {
+                continue;
+            }
+            agreed = 0;
+            let job = self.index.jobs.indexed(at.1)?;
+            if self.fits(&job) {
+                if self.push(job, cursor(at)) {
+                    return Ok(Some(Stop::Full));
+                }
+            } else if !self.has_left(RECORD) {
+                return Ok(Some(Stop::Spent(cursor(at))));
+            }
+            match behind(at, down) {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What no index has said.
+    fn fits(&self, job: &Job) -> bool {
+        self.filter.submitted.holds(job.submitted)
+            && (!self.checks_terms || self.filter.fits_terms(job))
+            && (self.may_see)(job)
+    }
+
+    /// The first and the last place that can be meant; none when none can.
+    fn bounds(&self, down: bool) -> Option<(Place, Place)> {
+        let us = |at: jiff::Timestamp| at.as_microsecond();
+        let ended = self.filter.ended;
+        let submitted = self.filter.submitted.since.map(|at| us(at).saturating_sub(CLOCK_US));
+        let since = ended.since.map(us).into_iter().chain(submitted).max();
+        let low = since.map_or(FIRST, |since| (since, 0));
+        let high = match ended.until {
+            Some(until) => (us(until).checked_sub(1)?, u64::MAX),
+            None => LAST,
+        };
+        (low <= high).then_some(if down { (high, low) } else { (low, high) })
+    }
+
+    fn in_all(&self, txn: &ReadTransaction, asked: &JobsAsked) -> Result<Option<u64>, StoreError> {
+        let filter = &asked.filter;
+        let ended_only = filter.states.iter().eq([&JobState::Ended]);
+        let times = filter.ended.is_always() && filter.submitted.is_always();
+        if !ended_only || !times || !filter.rules.is_empty() || asked.sort.by != SortBy::Ended {
+            return Ok(None);
+        }
+        match filter.wanted.as_slice() {
+            [] => Ok(Some(read::counts(txn)?.state(JobState::Ended))),
+            [Wanted { field, key, any }] if any.len() == 1 && !any[0].contains('*') => {
+                Ok(Some(self.index.term(*field, key, &any[0])?.map_or(0, |(_, jobs)| jobs)))
+            }
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What ended jobs are found by: each term once, with a number, and for each number the jobs that
+//! have it in the order of their ends.
+//!
+//! A term is entered when a job ends and left when it is forgotten, so submitting costs nothing. All
+//! terms have the same order, so jobs that have several are found by walking them side by side
+//! (`list`). A number is that of one term as long as a job has it; what is shown outside never has
+//! it.
+
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::{StoreError, error::disk, tables::end_key};
+use crate::model::{Field, Job, Term, terms};
+
+/// (field, key, value) to (number, ended jobs that have it).
+pub(super) const TERMS: TableDefinition<'_, Name<'_>, (u64, u64)> = TableDefinition::new("terms-1");
+/// (number of a term, end in microseconds since 1970, job number): the jobs of a term, oldest first.
+pub(super) const BY_TERM: TableDefinition<'_, (u64, i64, u64), ()> =
+    TableDefinition::new("jobs-by-term-1");
+
+pub(super) type Name<'a> = (u8, &'a str, &'a str);
+
+pub(super) const fn name(term: Term<'_>) -> Name<'_> {
+    (term.field as u8, term.key, term.value)
+}
+
+/// Both tables, open in one transaction.
+pub(super) struct Terms<'txn> {
+    terms: Table<'txn, Name<'static>, (u64, u64)>,
+    jobs: Table<'txn, (u64, i64, u64), ()>,
+}
+
+impl<'txn> Terms<'txn> {
+    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            terms: txn.open_table(TERMS).map_err(disk("written"))?,
+            jobs: txn.open_table(BY_TERM).map_err(disk("written"))?,
+        })
+    }
+
+    /// Enters a job that has ended; of one that has not, nothing is known.
+    pub(super) fn enter(&mut self, job: &Job) -> Result<(), StoreError> {
+        let Some((end, id)) = end_key(job) else { return Ok(()) };
+        for term in terms(job) {
+            let (number, count) = match self.get(term)? {
+                Some(known) => known,
+                None => (self.next()?, 0),
+            };
+            self.terms.insert(name(term), (number, count + 1)).map_err(disk("written"))?;
+            self.jobs.insert((number, end, id), ()).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a job out again.
+    pub(super) fn leave(&mut self, job: &Job) -> Result<(), StoreError> {
+        let Some((end, id)) = end_key(job) else { return Ok(()) };
+        for term in terms(job) {
+            let Some((number, count)) = self.get(term)? else { continue };
+            self.jobs.remove((number, end, id)).map_err(disk("written"))?;
+            if count > 1 {
+                self.terms.insert(name(term), (number, count - 1)).map_err(disk("written"))?;
+            } else {
+                self.terms.remove(name(term)).map_err(disk("written"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, term: Term<'_>) -> Result<Option<(u64, u64)>, StoreError> {
+        Ok(self.terms.get(name(term)).map_err(disk("read"))?.map(|known| known.value()))
+    }
+
+    /// Every term there is has a job, so the highest number is that of the last entry.
+    fn next(&self) -> Result<u64, StoreError> {
+        let last = self.jobs.last().map_err(disk("read"))?;
+        Ok(last.map_or(0, |(key, _)| key.value().0) + 1)
+    }
+}
+
+/// At most `limit` values that ended jobs have of a field, each with their number.
+pub(super) fn values(
+    txn: &ReadTransaction,
+    field: Field,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let table = txn.open_table(TERMS).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for entry in table.range((field as u8, key, "")..).map_err(disk("read"))?.take(limit) {
+        let (name, known) = entry.map_err(disk("read"))?;
+        let (of, its_key, value) = name.value();
+        if (of, its_key) != (field as u8, key) {
+            break;
+        }
+        found.push((value.to_owned(), known.value().1));
+    }
+    Ok(found)
+}

@@ -1,0 +1,319 @@
+//! Lists against a walk over all jobs, and what a page may cost.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use proptest::prelude::*;
+use redb::ReadableTableMetadata as _;
+use tempfile::tempdir;
+
+use super::{
+    known::{OFF, failure, rule},
+    sample::{at, job, open, wait},
+};
+use crate::{
+    model::{
+        Cause, Code, Cursor, Field, Job, JobFilter, JobId, JobState, Keepsake, NewJob, Rule, Sort,
+        SortBy, Submitter, Verdict, Who, terms,
+    },
+    store::{
+        Change, JobPage, JobsAsked, Leftover, Store,
+        terms::{BY_TERM, TERMS},
+    },
+};
+
+/// What makes a job of these tests differ from others.
+#[derive(Debug, Clone)]
+struct Made {
+    name: u8,
+    submitter: u8,
+    tags: u8,
+    build: Option<u8>,
+    lang: u8,
+    /// In the order of their making jobs end, start or wait.
+    end: Option<(u64, Verdict)>,
+    device: Option<u8>,
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let verdict = prop::sample::select(vec![Verdict::Passed, Verdict::Failed, Verdict::TimedOut]);
+    let build = prop::option::of(0..3_u8);
+    let end = prop::option::weighted(0.8, (0..9_u64, verdict));
+    (0..6_u8, 0..2_u8, 0..4_u8, build, 0..3_u8, end, prop::option::of(0..2_u8)).prop_map(
+        |(name, submitter, tags, build, lang, end, device)| Made {
+            name,
+            submitter,
+            tags,
+            build,
+            lang,
+            end,
+            device,
+        },
+    )
+}
+
+impl Made {
+    fn new(&self, n: u64) -> NewJob {
+        let pair = |key: &str, value: String| BTreeMap::from([(key.to_owned(), value)]);
+        NewJob {
+            name: ["a", "ab", "abc", "b", "b*", ""][usize::from(self.name)].into(),
+            submitter: Submitter { uid: Some(1), name: format!("user {}", self.submitter) },
+            tags: ["uefi", "big"].into_iter().take(self.tags.into()).map(Into::into).collect(),
+            metadata: self.build.map(|build| pair("build", build.to_string())).unwrap_or_default(),
+            settings: pair("LANG", format!("l{}", self.lang)),
+            ..job(n, 50)
+        }
+    }
+
+    async fn enter(&self, store: &Store, n: u64) {
+        let id = store.submit(self.new(n)).await.unwrap().id;
+        if let Some(device) = self.device {
+            let device = Some(format!("bench-{device}"));
+            let started = Change::Started { at: at(n), device, decision: None };
+            store.change(id, started).await.unwrap();
+        }
+        if let Some((end, verdict)) = self.end {
+            store.change(id, ended(end, verdict)).await.unwrap();
+        }
+    }
+}
+
+fn ended(end: u64, verdict: Verdict) -> Change {
+    let mut change = super::sample::ended(end, verdict);
+    if let Change::Ended { cause, verdict: Verdict::TimedOut, .. } = &mut change {
+        *cause = Some(Cause::new(Who::Host, Code::JobTimeout, "too late"));
+    }
+    change
+}
+
+const SAID: [(&str, &str); 19] = [
+    ("state", "ended"),
+    ("state", "waiting"),
+    ("state", "preparing"),
+    ("verdict", "failed"),
+    ("verdict", "timed_out"),
+    ("who", "host"),
+    ("cause", "no_match"),
+    ("device", "bench-1"),
+    ("tag", "uefi"),
+    ("tag", "big"),
+    ("submitter", "user 1"),
+    ("name", "a*"),
+    ("name", "*b*"),
+    ("name", "b"),
+    ("metadata", "build=1"),
+    ("setting", "LANG=l2"),
+    ("since", "1970-01-01T00:00:03Z"),
+    ("until", "1970-01-01T00:00:06Z"),
+    ("submitted_since", "1970-01-01T00:00:09Z"),
+];
+
+const SORTS: [&str; 7] =
+    ["-ended", "ended", "verdict", "-name", "metadata.build", "-setting.LANG", "tag"];
+
+/// By a look at every job there is.
+fn expected(jobs: &[Job], filter: &JobFilter, sort: &Sort) -> Vec<JobId> {
+    let key = |job: &Job| (job.ended.unwrap(), job.id);
+    let fits = |job: &&Job| match job.ended {
+        None => filter.fits_live(job) && *sort == Sort::default(),
+        Some(end) => {
+            let may_be = filter.may_be(JobState::Ended) && filter.ended.holds(end);
+            may_be && filter.submitted.holds(job.submitted) && filter.fits_terms(job)
+        }
+    };
+    let (mut live, mut over): (Vec<&Job>, Vec<&Job>) =
+        jobs.iter().filter(fits).partition(|job| job.ended.is_none());
+    live.sort_by_key(|job| (job.state, job.id));
+    over.sort_by_key(|job| Reverse(key(job)));
+    let over: Vec<JobId> = match &sort.by {
+        SortBy::Ended => {
+            let mut ids: Vec<_> = over.iter().map(|job| job.id).collect();
+            if !sort.descending {
+                ids.reverse();
+            }
+            ids
+        }
+        SortBy::Field { field, key } => {
+            let of = |job: &Job| -> Vec<String> {
+                let is = |term: &crate::model::Term<'_>| term.field == *field && term.key == key;
+                terms(job).into_iter().filter(is).map(|term| term.value.to_owned()).collect()
+            };
+            let mut ids: Vec<(String, JobId)> = over
+                .iter()
+                .flat_map(|job| of(job).into_iter().map(|value| (value, job.id)))
+                .collect();
+            ids.sort_by(|(a, _), (b, _)| if sort.descending { b.cmp(a) } else { a.cmp(b) });
+            ids.into_iter().map(|(_, id)| id).collect()
+        }
+    };
+    live.iter().map(|job| job.id).chain(over).collect()
+}
+
+fn filter(said: &[usize]) -> JobFilter {
+    let mut said: Vec<_> = said.iter().map(|index| SAID[*index]).collect();
+    said.sort_unstable();
+    said.dedup();
+    JobFilter::read(said, at(0)).unwrap()
+}
+
+/// All pages, each place written and read again.
+async fn all(store: &Store, filter: &JobFilter, sort: &Sort, limit: usize) -> Vec<JobId> {
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let asked =
+            JobsAsked { filter: filter.clone(), sort: sort.clone(), cursor: cursor.take(), limit };
+        let page = store.list(asked, Box::new(|_| true)).await.unwrap();
+        assert!(page.jobs.len() <= limit && !page.is_cut);
+        found.extend(page.jobs.iter().map(|job| job.id));
+        let Some(next) = page.next else { return found };
+        assert_eq!(page.jobs.len(), limit, "only the last page is shorter");
+        cursor = Some(Cursor::read(&next.write(sort), sort).unwrap());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_filter_finds_what_a_look_at_every_job_finds(
+        made in prop::collection::vec(made(), 1..24),
+        asked in prop::collection::vec(
+            (prop::collection::vec(0..SAID.len(), 0..4), 0..SORTS.len(), 1..6_usize), 12,
+        ),
+    ) {
+        let folder = tempdir().unwrap();
+        wait(async {
+            let (store, writer) = open(&folder.path().join("s"));
+            let mut jobs = Vec::new();
+            for (n, made) in (1..).zip(&made) {
+                made.enter(&store, n).await;
+                jobs.push(store.job(JobId(n)).await.unwrap().unwrap());
+            }
+            store.check_consistent().unwrap();
+            for (said, sort, limit) in asked {
+                let (filter, sort) = (filter(&said), SORTS[sort].parse().unwrap());
+                let found = all(&store, &filter, &sort, limit).await;
+                assert_eq!(found, expected(&jobs, &filter, &sort), "{filter:?} {sort}");
+            }
+            writer.close().await;
+        });
+    }
+}
+
+async fn page(store: &Store, said: &[(&str, &str)], limit: usize) -> JobPage {
+    let filter = JobFilter::read(said.iter().copied(), at(0)).unwrap();
+    let asked = JobsAsked { filter, limit, ..JobsAsked::default() };
+    store.list(asked, Box::new(|_| true)).await.unwrap()
+}
+
+const LIKE_OTHERS: Made = Made {
+    name: 0,
+    submitter: 0,
+    tags: 1,
+    build: None,
+    lang: 0,
+    end: Some((5, Verdict::Passed)),
+    device: None,
+};
+
+#[tokio::test]
+async fn a_forgotten_job_is_found_by_nothing_and_counted_nowhere() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    LIKE_OTHERS.enter(&store, 1).await;
+    Made { build: Some(1), ..LIKE_OTHERS }.enter(&store, 2).await;
+    let counts = async |said: &[(&str, &str)]| {
+        let said: Vec<_> = said.iter().copied().chain([("state", "ended")]).collect();
+        let page = page(&store, &said, 9).await;
+        (page.jobs.len(), page.in_all)
+    };
+    assert_eq!(counts(&[]).await, (2, Some(2)));
+    assert_eq!(counts(&[("tag", "uefi")]).await, (2, Some(2)));
+    assert_eq!(counts(&[("metadata", "build=1")]).await, (1, Some(1)));
+    let names = store.values(Field::Metadata, "build".into(), 9).await.unwrap();
+    assert_eq!(names, [("1".to_owned(), 1)]);
+
+    let id = JobId(2);
+    let what = Keepsake::Results;
+    store.change(id, Change::Measured { video_bytes: 0, results_bytes: 1 }).await.unwrap();
+    store.change(id, Change::Removed { what, at: at(9), rule: Rule::NotInBackup }).await.unwrap();
+    store.cleared(Leftover { job: id, what }).await.unwrap();
+    store.forget(id).await.unwrap();
+    assert_eq!(counts(&[]).await, (1, Some(1)));
+    assert_eq!(counts(&[("tag", "uefi")]).await, (1, Some(1)));
+    assert_eq!(counts(&[("metadata", "build=1")]).await, (0, Some(0)));
+    assert_eq!(store.values(Field::Metadata, "build".into(), 9).await.unwrap(), []);
+    store.check_consistent().unwrap();
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn a_page_that_would_cost_too_much_says_so_and_goes_on() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    for n in 1..=1_300 {
+        LIKE_OTHERS.enter(&store, n).await;
+    }
+    // Nothing knows which jobs somebody may see, so each is read.
+    let (mut pages, mut found, mut cursor) = (0, Vec::new(), None);
+    loop {
+        let asked = JobsAsked { cursor, limit: 50, ..JobsAsked::default() };
+        let page = store.list(asked, Box::new(|job| job.id.0 % 1_000 == 1)).await.unwrap();
+        pages += 1;
+        found.extend(page.jobs.iter().map(|job| job.id.0));
+        assert_eq!(page.is_cut, page.next.is_some());
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, found), (3, vec![1_001, 1]));
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn a_rule_finds_the_jobs_it_has_marked() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    store.put_rule(rule("slow-mirror", "mirror"), false).await.unwrap();
+    for (n, words) in [(1, "the mirror is slow"), (2, "no disk"), (3, "a slow mirror")] {
+        let id = store.submit(job(n, 50)).await.unwrap().id;
+        let ended = ended(n, Verdict::Failed);
+        store.end(id, ended, Some(failure(words)), OFF).await.unwrap();
+    }
+    let found = page(&store, &[("rule", "slow-mirror"), ("verdict", "failed")], 9).await;
+    let found: Vec<_> = found.jobs.iter().map(|job| job.id.0).collect();
+    assert_eq!(found, [3, 1]);
+    assert_eq!(page(&store, &[("rule", "no-such-rule")], 9).await.jobs, []);
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn what_a_job_is_found_by_has_a_price() {
+    const JOBS: u64 = 2_000;
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    let each = |n: u64| Made {
+        build: Some(u8::try_from(n % 3).unwrap()),
+        end: Some((n, if n.is_multiple_of(5) { Verdict::Failed } else { Verdict::Passed })),
+        ..LIKE_OTHERS
+    };
+    futures_util::future::join_all((1..=JOBS).map(|n| store.submit(each(n).new(n)))).await;
+    let ends = (1..=JOBS).map(|n| {
+        let (end, verdict) = each(n).end.unwrap();
+        store.change(JobId(n), ended(end, verdict))
+    });
+    futures_util::future::join_all(ends).await;
+    let bytes = store.read(|txn| {
+        let by_term = txn.open_table(BY_TERM).unwrap().stats().unwrap();
+        let terms = txn.open_table(TERMS).unwrap().stats().unwrap();
+        let of = |stats: redb::TableStats| {
+            stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes()
+        };
+        Ok(of(by_term) + of(terms))
+    });
+    let each = bytes.await.unwrap() / JOBS;
+    // Six things and in one of five two more, of 24 bytes, in pages that are at least half full.
+    assert!((144..=420).contains(&each), "{each} bytes a job");
+    println!("{each} bytes a job");
+    writer.close().await;
+}

@@ -51,10 +51,16 @@ pub(crate) fn run() {
         let list = browser.get("/api/jobs?state=ended&limit=1");
         let list: serde_json::Value = serde_json::from_slice(&list).expect("the API speaks JSON");
         let next = list["next"].as_str().expect("there are more").to_owned();
-        let (at, _) = next.rsplit_once('-').expect("a place is a time and a number");
+        let (order, place) = next.split_once(':').expect("a cursor begins with its order");
+        let (at, _) = place.rsplit_once('-').expect("a place is a time and a number");
         let weeks = 14 * 86_400_000_000_i64;
-        format!("/history?before={}-0", at.parse::<i64>().expect("a time") - weeks)
+        format!("cursor={order}:{}-0", at.parse::<i64>().expect("a time") - weeks)
     };
+    // One job in 977, and one in nearly 20000.
+    let rare = "metadata=build%3D20230123";
+    let two = format!("/history?verdict=timed_out&{rare}");
+    let rare_at_depth = format!("/history?{rare}&{deep}");
+    let (rare, deep) = (format!("/history?{rare}"), format!("/history?{deep}"));
     let with_log = format!("/jobs/{}", million::WITH_LOG);
     let floor = browser.times(&style);
     let floor = (Spread::of(&floor), Spread::p99(&floor));
@@ -62,6 +68,12 @@ pub(crate) fn run() {
         ("queue page", "/"),
         ("history, newest", "/history"),
         ("history, at depth", deep.as_str()),
+        ("history, what passed", "/history?verdict=passed"),
+        ("history, a rare build", rare.as_str()),
+        ("history, a rare build at depth", rare_at_depth.as_str()),
+        ("history, a verdict of a rare build", two.as_str()),
+        ("history, by build", "/history?sort=-metadata.build"),
+        ("history, a name anywhere", "/history?name=*build%2020230123"),
         ("job page", "/jobs/123456"),
         ("job page, 300 steps", with_log.as_str()),
         ("disk page", "/disk"),

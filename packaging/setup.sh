@@ -170,6 +170,22 @@ install_axe() {
     echo $axe_version > "$folder/version"
 }
 
+# schemathesis, which asks our API what its own description promises, into target/schemathesis. It is in
+# no Debian package.
+schemathesis_version=4.32.5
+install_schemathesis() {
+    local folder=$root/target/schemathesis
+    [ "$(cat "$folder/version" 2> /dev/null)" != $schemathesis_version ] || return 0
+    install_packages python3-venv
+    say "Fetching schemathesis $schemathesis_version with pip"
+    note "It goes into target/schemathesis and asks our API in the tests; nothing of it is shipped."
+    rm -rf "$folder"
+    /usr/bin/python3 -m venv "$folder" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis_version" ||
+        die "schemathesis could not be fetched" "What pip says above is the reason."
+    echo $schemathesis_version > "$folder/version"
+}
+
 # Parts of Rust that a minimal installation leaves out; only the tests want them.
 install_rust_components() {
     (cd "$root" && cargo fmt --version && cargo clippy --version) > /dev/null 2>&1 && return 0

@@ -16,6 +16,7 @@ install_packages "${build_packages[@]}" "${run_packages[@]}" "${demo_packages[@]
 install_rust
 install_rust_components
 install_axe
+install_schemathesis
 
 passed=0
 skipped=()

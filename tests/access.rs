@@ -71,7 +71,9 @@ async fn every_page_is_clean_for_axe_core_on_desk_and_phone_by_day_and_night() {
             [
                 "/",
                 "/history",
-                "/history?before=nonsense",
+                "/history?cursor=nonsense",
+                "/history?verdict=failed&name=fa*&sort=name",
+                "/api",
                 "/no-such-page",
                 "/jobs/1",
                 "/jobs/2",

@@ -142,7 +142,7 @@ fn all_jobs(appliance: &Appliance) -> Vec<Value> {
         let page = appliance.json(&path);
         jobs.extend(page["jobs"].as_array().unwrap().iter().cloned());
         match page["next"].as_str() {
-            Some(next) => path = format!("/api/jobs?state=ended&limit=100&before={next}"),
+            Some(next) => path = format!("/api/jobs?state=ended&limit=100&cursor={next}"),
             None => return jobs,
         }
     }

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// How it is with one thing. Ordered: the last is the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FindingState)]
 pub enum State {
     /// Nothing of this box needs it now.
     NotUsed,
@@ -36,7 +39,7 @@ impl State {
 }
 
 /// What was found about one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Finding {
     pub name: String,
     pub state: State,

@@ -34,7 +34,8 @@ const FRESH: Duration = Duration::from_secs(2);
 const REQUESTS: usize = 16;
 
 /// What a look has come to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = DoctorReport)]
 pub struct Report {
     /// The worst of the findings.
     pub state: State,

@@ -293,7 +293,7 @@ impl PowerAction {
 }
 
 /// How guests of this box run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Acceleration {
     /// Proved: a guest made progress under it.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-use super::{Code, Job, JobState, Verdict, Who, quantity};
+use super::{Code, Job, JobState, Stream, StreamOwner, Verdict, Visibility, Who, quantity};
 
 /// What ended jobs are found by. The numbers are on disk and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,10 +26,11 @@ pub enum Field {
     Name = 8,
     Metadata = 9,
     Setting = 10,
+    Team = 11,
 }
 
 impl Field {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Verdict,
         Self::Who,
         Self::Code,
@@ -38,6 +39,7 @@ impl Field {
         Self::Tag,
         Self::Submitter,
         Self::Group,
+        Self::Team,
         Self::Name,
         Self::Metadata,
         Self::Setting,
@@ -54,6 +56,7 @@ impl Field {
             Self::Tag => "tag",
             Self::Submitter => "submitter",
             Self::Group => "group",
+            Self::Team => "team",
             Self::Name => "name",
             Self::Metadata => "metadata",
             Self::Setting => "setting",
@@ -69,8 +72,9 @@ impl Field {
             Self::Device => "the device it ran on",
             Self::DeviceType => "the device type it asked for",
             Self::Tag => "a tag it asked for",
-            Self::Submitter => "the account that sent it",
+            Self::Submitter => "the user or account that sent it",
             Self::Group => "the group it belongs to",
+            Self::Team => "users it is for: a group that may see it, or whose stream it is in",
             Self::Name => "its name; * stands for anything",
             Self::Metadata => "a line of its metadata, as KEY=VALUE",
             Self::Setting => "a setting, as KEY=VALUE",
@@ -93,6 +97,7 @@ impl Field {
             | Self::Tag
             | Self::Submitter
             | Self::Group
+            | Self::Team
             | Self::Name
             | Self::Metadata
             | Self::Setting => None,
@@ -115,6 +120,19 @@ pub struct Term<'a> {
     pub value: &'a str,
 }
 
+/// The groups of users a job is for.
+fn teams(job: &Job) -> impl Iterator<Item = &str> {
+    let may_see = match &job.visibility {
+        Visibility::Group(names) => names.as_slice(),
+        Visibility::Public | Visibility::Personal => &[],
+    };
+    let of_stream = match job.stream.as_deref().map(|path| Stream::of(path).owner) {
+        Some(StreamOwner::Team(team)) => Some(team),
+        Some(StreamOwner::User(_) | StreamOwner::Nobody) | None => None,
+    };
+    may_see.iter().take(TERMS_OF_A_KIND).map(String::as_str).chain(of_stream)
+}
+
 /// All that a job is found by, each once.
 pub fn terms(job: &Job) -> BTreeSet<Term<'_>> {
     let plain = |field, value| Term { field, key: "", value };
@@ -129,6 +147,7 @@ pub fn terms(job: &Job) -> BTreeSet<Term<'_>> {
     terms.extend(job.tags.iter().take(TERMS_OF_A_KIND).map(|tag| plain(Field::Tag, tag)));
     terms.insert(plain(Field::Submitter, &job.submitter.name));
     terms.extend(job.group.as_deref().map(|group| plain(Field::Group, group)));
+    terms.extend(teams(job).map(|team| plain(Field::Team, team)));
     terms.insert(plain(Field::Name, &job.name));
     for (field, pairs) in [(Field::Metadata, &job.metadata), (Field::Setting, &job.settings)] {
         let pairs = pairs.iter().take(TERMS_OF_A_KIND);

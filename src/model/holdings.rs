@@ -8,7 +8,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What retention removes at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Keepsake {
@@ -38,8 +50,9 @@ impl fmt::Display for Keepsake {
 }
 
 /// Why something was removed. The limit is the one that held at that time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "name", rename_all = "snake_case")]
+#[schema(as = RemovalRule)]
 pub enum Rule {
     /// It had become older than this.
     Age { limit_s: u64 },
@@ -93,7 +106,7 @@ impl fmt::Display for Age {
 }
 
 /// Something that is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Removal {
     pub what: Keepsake,
     pub at: Timestamp,
@@ -102,7 +115,7 @@ pub struct Removal {
 }
 
 /// Somebody wants it kept, whatever its age.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Kept {
     pub by: String,
     pub at: Timestamp,
@@ -181,7 +194,7 @@ pub struct Shelved {
 }
 
 /// What the disk held at one time, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DiskSample {
     pub at: Timestamp,
     pub videos: u64,

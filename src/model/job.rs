@@ -9,7 +9,19 @@ use uuid::Uuid;
 use super::{Cause, Digest, Holdings, JobId, Verdict};
 
 /// How far a job has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum JobState {
@@ -90,7 +102,7 @@ impl WayIn {
 }
 
 /// Who sent a job: the owner of the file, or the peer of the socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Submitter {
     /// None for somebody who has no account on the box.
     pub uid: Option<u32>,
@@ -99,7 +111,7 @@ pub struct Submitter {
 }
 
 /// Who may see a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
     Public,
@@ -108,7 +120,7 @@ pub enum Visibility {
 }
 
 /// Where a job comes from, when it is not the first of its kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Lineage {
     pub resubmitted_from: Option<JobId>,
     pub retried_from: Option<JobId>,
@@ -169,7 +181,7 @@ impl Must {
 }
 
 /// Load of the host, as read from `/proc` when the job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HostLoad {
     pub load1: f32,
     pub memory_available_mib: u64,
@@ -178,7 +190,7 @@ pub struct HostLoad {
 }
 
 /// How long one part of a job took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PartDuration {
     pub part: super::Part,
     pub name: String,

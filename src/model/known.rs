@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Code, Job, JobId, Part, Verdict, Who};
 
 /// A named reason for which jobs fail, and how to recognise it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KnownRule {
     /// Small letters, digits and dashes.
     pub name: String,
@@ -27,7 +27,7 @@ pub struct KnownRule {
 }
 
 /// Who did something, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Touch {
     pub at: Timestamp,
     pub by: String,
@@ -37,7 +37,7 @@ pub struct Touch {
 ///
 /// Expressions are regular ones, found anywhere in a line. Names are patterns of a shell (`x*`), or
 /// an expression between slashes (`/x[0-9]+/`), and have to fit from end to end.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pattern {
     /// Any of these; none given is any.
@@ -66,7 +66,7 @@ pub struct Pattern {
 }
 
 /// What a rule says of trying its jobs again. What it leaves open is as the settings say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleRetry {
     /// Whether they are retried by themselves.
@@ -100,7 +100,7 @@ impl RuleRetry {
 
 /// A job that failed, as far as rules look at it. It is kept when the files of the job have gone,
 /// so everything in it has a bound; together it is at most [`Failure::MOST_BYTES`] long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Failure {
     pub verdict: Verdict,
     pub who: Who,
@@ -121,7 +121,7 @@ pub struct Failure {
 }
 
 /// The step in which it failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FailedStep {
     pub path: String,
     pub verb: String,
@@ -238,8 +238,21 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// What failures of one kind have in common, as a number: the same kind has the same on every box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{16}$")]
 pub struct Signature(pub u64);
 
 impl fmt::Display for Signature {
@@ -277,7 +290,7 @@ impl From<Signature> for String {
 }
 
 /// Unknown failures of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FailureGroup {
     pub signature: Signature,
     pub count: u64,
@@ -289,7 +302,7 @@ pub struct FailureGroup {
 }
 
 /// A retry that is due at some time, and durable until it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PendingRetry {
     /// The job that failed.
     pub job: JobId,

@@ -3,7 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 /// The closed list of what a limit can be for. Times are in milliseconds, shares in percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// From the start of the engine to the end of the last action.
@@ -84,7 +96,7 @@ pub struct Spot {
 }
 
 /// What happens when something is above its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitMode {
     /// Nothing; it is not even looked at.

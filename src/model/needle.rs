@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Digest;
 
 /// What an area of a needle asks of the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AreaKind {
     Match,
@@ -14,7 +14,7 @@ pub enum AreaKind {
 }
 
 /// Where to click in an area.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum ClickPoint {
     Center,
     /// Pixels from the area's top left corner.
@@ -76,7 +76,7 @@ impl std::fmt::Display for TagQuery {
 }
 
 /// How one area fared on a screen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AreaMatch {
     #[serde(rename = "type")]
     pub kind: AreaKind,
@@ -93,7 +93,7 @@ pub struct AreaMatch {
 }
 
 /// How one needle fared on a screen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Candidate {
     pub needle: String,
     pub hash: Digest,
@@ -112,7 +112,7 @@ pub struct Candidate {
 
 /// The screen a needle was cut from, kept with the job that did not see it: the needle itself may
 /// be another one tomorrow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Expected {
     pub sha256: Digest,
     /// Relative to the job's folder.
@@ -120,6 +120,7 @@ pub struct Expected {
     pub width: u32,
     pub height: u32,
     /// What had to be found: x, y, width and height.
+    #[schema(value_type = Vec<Vec<i32>>)]
     pub areas: Vec<[i32; 4]>,
 }
 

@@ -15,7 +15,9 @@ pub struct Series {
 }
 
 /// What a threshold that somebody has set is for. What is `None` is any.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct Scope {
     pub measure: Measure,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +104,7 @@ impl Scope {
 }
 
 /// How somebody says where the limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SetLimit {
     /// In the measure's unit.
@@ -113,7 +115,7 @@ pub enum SetLimit {
 
 /// What somebody has set for a [`Scope`]. What is `None` is left to less specific scopes, and in
 /// the end to the settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SetThreshold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<LimitMode>,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What a job came to. Only an ended job has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Ran to the end, all well.
@@ -73,7 +73,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Who has to act so that the next run ends better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Who {
     /// The author of the job or its needles.
@@ -103,7 +103,7 @@ impl Who {
 }
 
 /// The closed list of reasons. Every end that did not pass has exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// A screen that was expected did not come.
@@ -219,7 +219,7 @@ impl Code {
 }
 
 /// Where in the job it happened. Absent parts were not reached or do not apply.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Place {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<super::Part>,
@@ -232,7 +232,7 @@ pub struct Place {
 }
 
 /// What somebody would want to look at first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Evidence {
     /// Last lines of a log or console, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -246,7 +246,7 @@ pub struct Evidence {
 }
 
 /// Why a job did not simply pass: who has to act, what happened, where, and what shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Cause {
     pub who: Who,
     pub code: Code,
@@ -282,7 +282,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// The result of a step, a module or a test case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Ok,

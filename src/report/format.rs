@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{markup::Moment, model::Job, supervise::JobFolder};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReportFormat)]
 pub enum Format {
     /// For people: one page with everything in it.
     Html,

@@ -27,8 +27,9 @@ const PICTURES: u64 = 12 << 20;
 pub(super) const VIDEO: u64 = 8 << 20;
 
 /// What becomes of the video.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReportVideo)]
 pub enum Video {
     /// Stands in the file, unless it is too large for a mail.
     #[default]

@@ -36,7 +36,7 @@ pub struct Unmeasured {
 }
 
 /// What keeping screens once and small has come to, since the store was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Saved {
     /// Screens of jobs that have ended.
     pub screens: u64,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A rule that has marked a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Mark {
     pub rule: String,
     /// Later than at the job's end.
@@ -30,7 +30,7 @@ pub struct Mark {
 }
 
 /// How a retry came to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Made {
     pub from: JobId,
     /// How often the chain up to and with this one has been retried.
@@ -40,7 +40,7 @@ pub struct Made {
 }
 
 /// Where a job stands among failures and retries.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Standing {
     pub marks: Vec<Mark>,
     /// Of a failure that no rule knows.

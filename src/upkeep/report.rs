@@ -42,7 +42,8 @@ pub struct DiskReport {
 }
 
 /// Something that will be removed when its time has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = NextRemoval)]
 pub struct Next {
     pub job: JobId,
     pub what: Keepsake,

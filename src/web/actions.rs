@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
@@ -19,7 +19,7 @@ use super::{
     guard::{About, Asks},
     known::read,
     layout::{self, Frame, Tab, job_url},
-    params::{NoParams, Params, number},
+    params::{NoParams, Params, Path, number},
     state::{ComposeRequest, Composed, Web},
 };
 use crate::{
@@ -73,6 +73,16 @@ struct SetPriority {
 }
 
 /// `POST /api/jobs/{id|uuid}/priority`: moves a waiting job in the queue.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/priority",
+    tag = "Jobs",
+    request_body(content = serde_json::Value),
+    params(
+        ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
+    ),
+    responses((status = 200, description = "Its priority now", body = serde_json::Value)),
+)]
 pub(super) async fn priority(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -100,6 +110,16 @@ struct AskedAgain {
 
 /// `POST /api/jobs/{id|uuid}/resubmit`: the same job once more for whoever asks, with its own definition
 /// or another one. No body asks for its own.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/resubmit",
+    tag = "Jobs",
+    request_body(content = serde_json::Value),
+    params(
+        ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
+    ),
+    responses((status = 201, description = "The same once more", body = serde_json::Value)),
+)]
 pub(super) async fn resubmit(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -154,6 +174,13 @@ struct Bulk {
 
 /// `POST /api/jobs/bulk`: the same for many jobs. Each one is done or says why not; one that cannot be
 /// does not keep the others from it.
+#[utoipa::path(
+    post,
+    path = "/jobs/bulk",
+    tag = "Jobs",
+    request_body(content = serde_json::Value),
+    responses((status = 200, description = "What came of each", body = serde_json::Value)),
+)]
 pub(super) async fn bulk(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

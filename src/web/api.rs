@@ -1,86 +1,90 @@
-//! The JSON API: lists, records, status, and asking for a job to end.
+//! The JSON API: records, status, and asking for a job to end.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{
     errors::{Problem, WebError},
     guard::Asks,
-    params::{NoParams, Params},
-    records::{Record, Summary},
-    sight::veil,
+    params::{NoParams, Params, Path},
+    records::Record,
     state::Web,
 };
 use crate::{
     clock,
     decide::access::{Act, may},
-    model::{Identity, JobId, JobState, Kept, Verdict, with_causes},
-    store::{Change, HistoryPage},
+    model::{Acceleration, Identity, JobId, JobState, Kept, Verdict, with_causes},
+    store::Change,
     upkeep,
 };
 
-const LIMIT: usize = 50;
-const MOST: usize = 500;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct List {
-    state: Option<JobState>,
-    limit: Option<usize>,
-    /// Where a page of ended jobs begins, as `next` of the page before says.
-    before: Option<String>,
+/// A job that was asked to do something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Asked {
+    number: JobId,
+    uuid: Uuid,
 }
 
-/// `GET /api/jobs`: without a state, what has not ended, then the newest ends.
-pub(super) async fn list(
-    State(web): State<Arc<Web>>,
-    Asks(who): Asks,
-    Params(asked): Params<List>,
-) -> Result<Response, Problem> {
-    let limit = asked.limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let before = match asked.before.as_deref().map(str::parse) {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(error)) => return Err(WebError::BadRequest(format!("before: {error}")).into()),
-    };
-    let mut jobs = Vec::new();
-    let states = match (asked.state, before) {
-        (Some(JobState::Ended), _) | (None, Some(_)) => vec![],
-        (Some(state), None) => vec![state],
-        (Some(_), Some(_)) => {
-            let words = "before: only ended jobs have pages".to_owned();
-            return Err(WebError::BadRequest(words).into());
-        }
-        (None, None) => JobState::ALL.into_iter().filter(|s| *s != JobState::Ended).collect(),
-    };
-    for state in states {
-        jobs.extend(web.unveiled(state, limit).await?.into_iter().map(|job| veil(&who, job)));
-    }
-    jobs.truncate(limit);
-    let mut next = None;
-    if asked.state.is_none_or(|state| state == JobState::Ended) && jobs.len() < limit {
-        let HistoryPage { jobs: ended, next: more } =
-            web.history_of(&who, before, limit - jobs.len()).await?;
-        jobs.extend(ended);
-        next = more.map(|key| key.to_string());
-    }
-    let (queue, now) = (web.schedule.standing(), clock::now());
-    let summaries: Vec<_> = jobs
-        .iter()
-        .map(|job| json!(Summary::new(job, queue.reason(job).as_deref(), now)))
-        .collect();
-    Ok(Json(json!({ "jobs": summaries, "next": next })).into_response())
+/// Whether somebody wants a job kept now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeptNow<'a> {
+    number: JobId,
+    uuid: Uuid,
+    kept: Option<&'a Kept>,
+}
+
+/// A copy of the store, and the data folder it belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Snapshot<'a> {
+    #[schema(value_type = String)]
+    path: &'a FilePath,
+    #[schema(value_type = String)]
+    data: &'a FilePath,
+}
+
+/// What the box says of itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Status<'a> {
+    version: &'static str,
+    /// Jobs in each state.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    states: BTreeMap<&'static str, u64>,
+    /// Ended jobs of each verdict.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    verdicts: BTreeMap<&'static str, u64>,
+    /// None while it is being found out.
+    acceleration: Option<Acceleration>,
+    #[schema(value_type = String)]
+    data: &'a FilePath,
+    #[schema(value_type = String)]
+    inbox: &'a FilePath,
+    listen: &'a [String],
+    /// Jobs may read below these.
+    #[schema(value_type = Vec<String>)]
+    roots: Vec<&'a FilePath>,
 }
 
 /// `GET /api/jobs/{id|uuid}`
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7")),
+    responses((status = 200, description = "All there is of the job", body = Record)),
+)]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -95,6 +99,13 @@ pub(super) async fn show(
 }
 
 /// `POST /api/jobs/{id|uuid}/cancel`
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7")),
+    responses((status = 202, description = "It was asked to stop", body = Asked)),
+)]
 pub(super) async fn cancel(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -103,11 +114,18 @@ pub(super) async fn cancel(
 ) -> Result<Response, Problem> {
     let job = web.decidable(&who, &name).await?;
     web.schedule.cancel(job.id, called(&who)).await?;
-    let answer = json!({ "number": job.id, "uuid": job.uuid });
-    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+    let asked = Asked { number: job.id, uuid: job.uuid };
+    Ok((StatusCode::ACCEPTED, Json(asked)).into_response())
 }
 
 /// `POST /api/jobs/{id|uuid}/keep`
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/keep",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7")),
+    responses((status = 200, description = "Retention leaves it alone now", body = KeptNow)),
+)]
 pub(super) async fn keep(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -120,6 +138,13 @@ pub(super) async fn keep(
 }
 
 /// `POST /api/jobs/{id|uuid}/release`
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/release",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7")),
+    responses((status = 200, description = "Retention may take it again", body = KeptNow)),
+)]
 pub(super) async fn release(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -132,8 +157,8 @@ pub(super) async fn release(
 
 async fn set_kept(web: &Web, job: JobId, kept: Option<Kept>) -> Result<Response, Problem> {
     let job = web.store.change(job, Change::Kept(kept)).await?;
-    let kept = &job.holdings.kept;
-    Ok(Json(json!({ "number": job.id, "uuid": job.uuid, "kept": kept })).into_response())
+    let kept = job.holdings.kept.as_ref();
+    Ok(Json(KeptNow { number: job.id, uuid: job.uuid, kept }).into_response())
 }
 
 /// As others will read who it was.
@@ -143,6 +168,12 @@ pub(super) fn called(who: &Identity) -> String {
 
 /// `POST /api/store/snapshot`, for administrators: makes a copy of the store
 /// for a backup. Until whoever asked removes it, retention rests.
+#[utoipa::path(
+    post,
+    path = "/store/snapshot",
+    tag = "Box",
+    responses((status = 201, description = "A copy was made", body = Snapshot)),
+)]
 pub(super) async fn snapshot(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -152,30 +183,37 @@ pub(super) async fn snapshot(
     let path = upkeep::snapshot(&web.store, &web.data)
         .await
         .map_err(|error| WebError::Unavailable(with_causes(&error)))?;
-    Ok((StatusCode::CREATED, Json(json!({ "path": path, "data": web.data }))).into_response())
+    Ok((StatusCode::CREATED, Json(Snapshot { path: &path, data: &web.data })).into_response())
 }
 
 /// `GET /api/status`
+#[utoipa::path(
+    get,
+    path = "/status",
+    tag = "Box",
+    responses((status = 200, description = "What the box says of itself", body = Status)),
+)]
 pub(super) async fn status(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let counts = web.store.counts().await?;
-    let states: serde_json::Map<_, _> =
-        JobState::ALL.iter().map(|s| (s.name().into(), counts.state(*s).into())).collect();
-    let verdicts: serde_json::Map<_, _> =
-        Verdict::ALL.iter().map(|v| (v.name().into(), counts.verdict(*v).into())).collect();
-    let answer = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "states": states,
-        "verdicts": verdicts,
-        "acceleration": *web.about.acceleration.borrow(),
-        "data": web.data,
-        "inbox": web.inbox,
-        "listen": web.about.listen,
-        "roots": web.about.roots,
-    });
-    Ok(Json(answer).into_response())
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        states: JobState::ALL.map(|state| (state.name(), counts.state(state))).into(),
+        verdicts: Verdict::ALL.map(|verdict| (verdict.name(), counts.verdict(verdict))).into(),
+        acceleration: *web.about.acceleration.borrow(),
+        data: &web.data,
+        inbox: &web.inbox,
+        listen: &web.about.listen,
+        roots: web.about.roots.iter().map(PathBuf::as_path).collect(),
+    };
+    Ok(Json(status).into_response())
+}
+
+/// An address that does not answer that method. What it does answer is in `Allow`.
+pub(super) async fn not_so() -> Problem {
+    WebError::OtherMethod.into()
 }
 
 /// An address below `/api` that is none.

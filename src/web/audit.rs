@@ -29,7 +29,8 @@ use crate::{
 const PAGE: usize = 100;
 const MOST: usize = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// Only what this person did.
@@ -58,6 +59,13 @@ pub(super) async fn page(
 }
 
 /// `GET /api/audit`
+#[utoipa::path(
+    get,
+    path = "/audit",
+    tag = "People",
+    params(Asked),
+    responses((status = 200, description = "What was done, the latest first", body = serde_json::Value)),
+)]
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -20,7 +20,7 @@ use super::{
     form::{Form, LongForm},
     guard::{About, Asks, Failed},
     layout::{self, Frame, Tab, form_key, job_url},
-    params::{NoParams, Params, number},
+    params::{NoParams, Params, Path, number},
     state::{ComposeRequest, Composed, SubmitRefused, Web},
 };
 use crate::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
@@ -19,7 +19,7 @@ use super::{
     errors::{PageError, Problem, WebError, refused},
     guard::Asks,
     known::read,
-    params::{NoParams, Params},
+    params::{NoParams, Params, Path},
     state::Web,
 };
 use crate::{
@@ -76,6 +76,12 @@ async fn find(web: &Web, name: &str) -> Result<DeviceStatus, WebError> {
 }
 
 /// `GET /api/devices`
+#[utoipa::path(
+    get,
+    path = "/devices",
+    tag = "Box",
+    responses((status = 200, description = "All devices", body = serde_json::Value)),
+)]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
@@ -90,6 +96,15 @@ pub(super) async fn list(
 }
 
 /// `GET /api/devices/{name}`
+#[utoipa::path(
+    get,
+    path = "/devices/{name}",
+    tag = "Box",
+    params(
+        ("name" = String, Path, description = "Name of the device", example = "bench-1"),
+    ),
+    responses((status = 200, description = "One device", body = serde_json::Value)),
+)]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
@@ -116,6 +131,13 @@ struct Put {
 }
 
 /// `POST /api/devices`: adds a device, or changes one that a command has added.
+#[utoipa::path(
+    post,
+    path = "/devices",
+    tag = "Box",
+    request_body(content = serde_json::Value),
+    responses((status = 201, description = "The device as it is now", body = serde_json::Value)),
+)]
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -143,6 +165,15 @@ pub(super) async fn put(
 }
 
 /// `DELETE /api/devices/{name}`
+#[utoipa::path(
+    delete,
+    path = "/devices/{name}",
+    tag = "Box",
+    params(
+        ("name" = String, Path, description = "Name of the device", example = "bench-1"),
+    ),
+    responses((status = 200, description = "It is gone", body = serde_json::Value)),
+)]
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -162,6 +193,16 @@ struct SetHealth {
 }
 
 /// `POST /api/devices/{name}/health`: takes a device out of service, or back.
+#[utoipa::path(
+    post,
+    path = "/devices/{name}/health",
+    tag = "Box",
+    request_body(content = serde_json::Value),
+    params(
+        ("name" = String, Path, description = "Name of the device", example = "bench-1"),
+    ),
+    responses((status = 200, description = "The device as it is now", body = serde_json::Value)),
+)]
 pub(super) async fn set_health(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -181,7 +222,8 @@ pub(super) async fn set_health(
     Ok(Json(Record::new(&status, &running)).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogAsked {
     /// Lines before this time.
@@ -189,6 +231,16 @@ pub(super) struct LogAsked {
 }
 
 /// `GET /api/devices/{name}/log`: newest first.
+#[utoipa::path(
+    get,
+    path = "/devices/{name}/log",
+    tag = "Box",
+    params(
+        ("name" = String, Path, description = "Name of the device", example = "bench-1"),
+        LogAsked,
+    ),
+    responses((status = 200, description = "What happened to it, newest first", body = serde_json::Value)),
+)]
 pub(super) async fn log(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
@@ -203,6 +255,12 @@ pub(super) async fn log(
 }
 
 /// `GET /api/device-types`
+#[utoipa::path(
+    get,
+    path = "/device-types",
+    tag = "Box",
+    responses((status = 200, description = "All device types", body = serde_json::Value)),
+)]
 pub(super) async fn types(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
@@ -243,6 +301,13 @@ struct PutCheck {
 }
 
 /// `POST /api/device-types`: says what a device type is, and what checks its devices.
+#[utoipa::path(
+    post,
+    path = "/device-types",
+    tag = "Box",
+    request_body(content = serde_json::Value),
+    responses((status = 201, description = "The device type as it is now", body = serde_json::Value)),
+)]
 pub(super) async fn put_type(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

@@ -9,7 +9,8 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     disk_plot,
@@ -24,7 +25,7 @@ use crate::{
     markup::{Moment, size, words},
     model::{Age, DiskSample, Keepsake},
     store::Saved,
-    upkeep::{self, DiskReport},
+    upkeep::{self, DiskReport, Next},
 };
 
 const MIB: u64 = 1 << 20;
@@ -39,6 +40,12 @@ pub(super) async fn page(
 }
 
 /// `GET /api/disk`
+#[utoipa::path(
+    get,
+    path = "/disk",
+    tag = "Box",
+    responses((status = 200, description = "What the disk holds", body = Disk)),
+)]
 pub(super) async fn json(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
@@ -177,7 +184,51 @@ pub(super) fn rules(keep: &Retention) -> Vec<String> {
     rules
 }
 
-fn answer(report: &DiskReport) -> Value {
+/// Bytes that are added in a day.
+#[derive(Debug, Serialize, ToSchema)]
+struct Daily {
+    videos: u64,
+    results: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct HeldThen {
+    at: Timestamp,
+    bytes: u64,
+}
+
+/// What will come of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct DiskForecast {
+    /// `unknown`, `below`, `short` or `full`.
+    outcome: &'static str,
+    bytes: Option<u64>,
+    at: Option<Timestamp>,
+    words: String,
+    held: Vec<HeldThen>,
+}
+
+/// What the disk holds, what will come of it, what goes next.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Disk<'a> {
+    now: DiskSample,
+    /// Bytes of the whole disk.
+    disk: u64,
+    kept_jobs: u64,
+    /// What keeping screens once and small has come to.
+    screens: Saved,
+    daily: Option<Daily>,
+    forecast: DiskForecast,
+    /// Retention in words.
+    rules: Vec<String>,
+    /// What goes next by age, soonest first.
+    next: &'a [Next],
+    /// Oldest first.
+    history: &'a [DiskSample],
+    backup_under_way: bool,
+}
+
+fn answer(report: &DiskReport) -> Disk<'_> {
     let DiskReport { now, forecast, .. } = report;
     let (outcome, bytes, at) = match forecast.outcome {
         Outcome::Unknown => ("unknown", None, None),
@@ -185,21 +236,18 @@ fn answer(report: &DiskReport) -> Value {
         Outcome::Short { at } => ("short", None, Some(at)),
         Outcome::Full { at } => ("full", None, Some(at)),
     };
-    let daily = forecast.daily.map(|d| json!({ "videos": d.videos, "results": d.results }));
-    let held: Vec<_> =
-        forecast.held.iter().map(|(at, b)| json!({ "at": at, "bytes": b })).collect();
-    json!({
-        "now": now,
-        "disk": report.disk,
-        "kept_jobs": report.kept_jobs,
-        "screens": report.saved,
-        "daily": daily,
-        "forecast": {
-            "outcome": outcome, "bytes": bytes, "at": at, "words": outlook(report), "held": held,
-        },
-        "rules": rules(&report.keep),
-        "next": report.next,
-        "history": report.history,
-        "backup_under_way": report.is_backup_under_way,
-    })
+    let held = forecast.held.iter().map(|(at, bytes)| HeldThen { at: *at, bytes: *bytes });
+    let words = outlook(report);
+    Disk {
+        now: *now,
+        disk: report.disk,
+        kept_jobs: report.kept_jobs,
+        screens: report.saved,
+        daily: forecast.daily.map(|day| Daily { videos: day.videos, results: day.results }),
+        forecast: DiskForecast { outcome, bytes, at, words, held: held.collect() },
+        rules: rules(&report.keep),
+        next: &report.next,
+        history: &report.history,
+        backup_under_way: report.is_backup_under_way,
+    }
 }

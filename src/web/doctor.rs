@@ -29,6 +29,18 @@ pub(super) async fn page(
     Ok(Html(render(&report, &web.moment()).into_string()))
 }
 
+#[utoipa::path(
+    get,
+    path = "/doctor",
+    tag = "Box",
+    responses(
+        (
+            status = 200,
+            description = "What is wrong with the box, and what mends it",
+            body = Report,
+        ),
+    ),
+)]
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,

@@ -5,7 +5,9 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use maud::html;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{
     guard::Failed,
@@ -35,6 +37,12 @@ pub enum WebError {
     TooSoon { seconds: u64 },
     #[error(transparent)]
     BadRule(#[from] crate::decide::known::BadRule),
+    #[error("this address does not answer that method; Allow says which it does")]
+    OtherMethod,
+    #[error("a bundle is sent with Content-Type: application/x-tar")]
+    MediaType,
+    #[error("the document is larger than {limit} bytes")]
+    TooLong { limit: usize },
     #[error("this appliance does not answer to the name {0:?}")]
     Host(String),
     #[error("the bundle is larger than {limit_mib} MiB")]
@@ -64,8 +72,10 @@ impl WebError {
             Self::BadKey | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::Denied(_) | Self::Forged => StatusCode::FORBIDDEN,
             Self::TooSoon { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Invalid { .. } | Self::BadRule(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -87,8 +97,10 @@ impl WebError {
             Self::WrongPassword => "wrong-password",
             Self::TooSoon { .. } => "too-soon",
             Self::BadRule(_) => "invalid-rule",
+            Self::OtherMethod => "method",
+            Self::MediaType => "media-type",
             Self::Host(_) => "host",
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge { .. } | Self::TooLong { .. } => "too-large",
             Self::Range { .. } => "range",
             Self::Invalid { .. } => "invalid-job",
             Self::Conflict(_) => "conflict",
@@ -108,6 +120,7 @@ impl WebError {
                 "Follow a link of a page instead of changing its address by hand."
             }
             Self::Denied(Denied::Unnamed) | Self::BadKey => "Log in, and try again.",
+            Self::OtherMethod => "The page of the API says what each address takes: /api",
             Self::Denied(_) => "An administrator of this appliance can let you do more.",
             Self::Forged => "Open the page again and send its form from there.",
             Self::WrongPassword => {
@@ -118,9 +131,12 @@ impl WebError {
             Self::Host(_) => {
                 "Its keeper can add the name to the hosts in sutler.toml, so that it is answered."
             }
-            Self::TooLarge { .. } | Self::Invalid { .. } | Self::BadRule(_) | Self::Conflict(_) => {
-                "Change what was sent and send it again."
-            }
+            Self::TooLarge { .. }
+            | Self::TooLong { .. }
+            | Self::MediaType
+            | Self::Invalid { .. }
+            | Self::BadRule(_)
+            | Self::Conflict(_) => "Change what was sent and send it again.",
             Self::Unavailable(_) => "Try again in a moment.",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => {
                 "The log of the service has the reason; its keeper should look at it and at the \
@@ -234,6 +250,23 @@ impl IntoResponse for PageError {
     }
 }
 
+/// What went wrong, as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Details<'a> {
+    /// Stays as it is for one kind of problem.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    /// One sentence on this very case.
+    detail: String,
+    /// Of a job that was not accepted: all that is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    problems: Option<&'a Value>,
+}
+
 /// Answers with `application/problem+json`.
 #[derive(Debug)]
 pub(super) struct Problem(pub WebError);
@@ -247,17 +280,23 @@ impl<E: Into<WebError>> From<E> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.0.log();
+        let WebError::Invalid { problems } = &self.0 else { return self.told(None) };
+        self.told(Some(problems))
+    }
+}
+
+impl Problem {
+    fn told(&self, problems: Option<&Value>) -> Response {
         let status = self.0.status();
-        let mut body = json!({
-            "type": format!("urn:sutler:problem:{}", self.0.kind()),
-            "title": status.canonical_reason().unwrap_or("Error"),
-            "status": status.as_u16(),
-            "detail": self.0.to_string(),
-        });
-        if let WebError::Invalid { problems } = &self.0 {
-            body["problems"] = problems.clone();
-        }
-        let mut response = body.to_string().into_response();
+        let body = Details {
+            kind: format!("urn:sutler:problem:{}", self.0.kind()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.0.to_string(),
+            problems,
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = body.into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         self.0.finish(response)

@@ -8,7 +8,7 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::header::CONTENT_TYPE,
     response::{
         IntoResponse, Response, Sse,
@@ -24,7 +24,7 @@ use super::{
     files,
     follow::{Follow, Told},
     guard::Asks,
-    params::{NoParams, Params, number},
+    params::{NoParams, Params, Path, number},
     state::Web,
 };
 use crate::{model::JobId, tasks};
@@ -159,16 +159,33 @@ fn sse(web: &Web, events: impl Stream<Item = Event> + Send + 'static) -> Respons
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Lines {
+    /// From the event of this number on.
     #[serde(default)]
     from: u64,
+    /// Goes on until the job ends.
     #[serde(default)]
     follow: bool,
 }
 
 /// `GET /api/jobs/{id}/events`: the lines of the event log, verbatim.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/events",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7"), Lines),
+    responses(
+        (
+            status = 200,
+            description = "The event log, a JSON object a line",
+            body = String,
+            content_type = "application/x-ndjson",
+        ),
+    ),
+)]
 pub(super) async fn lines(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

@@ -57,10 +57,12 @@ pub(super) struct GroupView {
 }
 
 /// What of the failures is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// Shown also when it is not among the largest.
+    #[param(inline)]
     group: Option<Signature>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::header::CONTENT_TYPE,
     response::{Html, IntoResponse},
 };
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     errors::{PageError, WebError},
     layout::{self, Frame, Tab},
-    params::{NoParams, Params},
+    params::{NoParams, Params, Path},
     state::Web,
 };
 use crate::{

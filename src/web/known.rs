@@ -7,13 +7,14 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::{Body, to_bytes},
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     failures::{Asked, FailuresView, command},
     guard::{About, Asks},
     layout::job_url,
-    params::{NoParams, Params},
+    params::{NoParams, Params, Path},
     records::Summary,
     state::Web,
 };
@@ -32,7 +33,10 @@ use crate::{
         access::{Act, may},
         known::{self, Matcher},
     },
-    model::{Identity, JobId, KnownRule, Pattern, RuleRetry, Touch, quantity},
+    model::{
+        Failure, FailureGroup, Identity, JobId, KnownRule, Pattern, PendingRetry, RuleRetry, Touch,
+        quantity,
+    },
 };
 
 /// Bytes of a rule as it is sent.
@@ -40,7 +44,109 @@ const BODY: usize = 64 << 10;
 /// Jobs that are listed at most. An answer says when there are more.
 const JOBS: usize = 2_000;
 
+/// A rule, how often it has matched on each of the last days (UTC, the last is today), and its latest
+/// jobs.
+#[derive(Debug, Serialize, ToSchema)]
+struct RuleTold<'a> {
+    #[serde(flatten)]
+    rule: &'a KnownRule,
+    days: &'a [u64],
+    jobs: &'a [JobId],
+}
+
+/// How failed jobs are retried where a rule says nothing else, and what is to be.
+#[derive(Debug, Serialize, ToSchema)]
+struct RetriesTold<'a> {
+    automatic: bool,
+    most: u64,
+    backoff_s: u64,
+    per_day: u64,
+    /// Retries the box has decided on today.
+    today: u64,
+    pending: &'a [PendingRetry],
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KnownTold<'a> {
+    rules: Vec<RuleTold<'a>>,
+    retry: RetriesTold<'a>,
+}
+
+/// Failures of one kind that no rule knows.
+#[derive(Debug, Serialize, ToSchema)]
+struct GroupTold<'a> {
+    #[serde(flatten)]
+    group: &'a FailureGroup,
+    /// The last of them.
+    failure: &'a Failure,
+    /// The command that makes it known.
+    command: String,
+    jobs: &'a [JobId],
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GroupsTold<'a> {
+    /// The largest first.
+    groups: Vec<GroupTold<'a>>,
+    /// How many there are.
+    all: u64,
+}
+
+/// A job in short with its retries.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobTold<'a> {
+    #[serde(flatten)]
+    job: Summary<'a>,
+    retried_as: Vec<JobId>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RuleJobs {
+    rule: KnownRule,
+    /// Newest first.
+    #[schema(value_type = Vec<JobTold>)]
+    jobs: Vec<Value>,
+    /// There are more than these.
+    more: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Tried {
+    /// Failures it was tried on.
+    looked: u64,
+    matched: usize,
+    /// Of very many the latest.
+    #[schema(value_type = Vec<JobTold>)]
+    jobs: Vec<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Removed {
+    removed: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Applied {
+    rule: String,
+    marked: u64,
+}
+
+/// The job that runs another once more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Retried {
+    number: JobId,
+    uuid: Uuid,
+    url: String,
+    retried_from: JobId,
+}
+
 /// `GET /api/known`: rules with what they matched lately, and what is retried.
+#[utoipa::path(
+    get,
+    path = "/known",
+    tag = "Failures",
+    responses((status = 200, description = "Rules, and what is retried", body = KnownTold)),
+)]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -50,26 +156,28 @@ pub(super) async fn list(
     let rules: Vec<_> = view
         .rules
         .iter()
-        .map(|(rule, days)| {
-            let mut told = json!(rule);
-            told["days"] = json!(days.days);
-            told["jobs"] = json!(days.jobs);
-            told
-        })
+        .map(|(rule, days)| RuleTold { rule, days: &days.days, jobs: &days.jobs })
         .collect();
     let settings = view.settings;
-    let retry = json!({
-        "automatic": settings.automatic,
-        "most": settings.most,
-        "backoff_s": settings.backoff.as_secs(),
-        "per_day": settings.per_day,
-        "today": view.today,
-        "pending": view.pending,
-    });
-    Ok(Json(json!({ "rules": rules, "retry": retry })).into_response())
+    let retry = RetriesTold {
+        automatic: settings.automatic,
+        most: settings.most.into(),
+        backoff_s: settings.backoff.as_secs(),
+        per_day: settings.per_day.into(),
+        today: view.today,
+        pending: &view.pending,
+    };
+    Ok(Json(KnownTold { rules, retry }).into_response())
 }
 
 /// `GET /api/failures`: failures no rule knows, by kind.
+#[utoipa::path(
+    get,
+    path = "/failures",
+    tag = "Failures",
+    params(Asked),
+    responses((status = 200, description = "Failures no rule knows, by kind", body = GroupsTold)),
+)]
 pub(super) async fn groups(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -78,16 +186,18 @@ pub(super) async fn groups(
     let view = FailuresView::fetch(&web, &who, &asked).await?;
     let mut groups = Vec::new();
     for one in &view.groups {
-        let mut told = json!(one.group);
-        told["failure"] = json!(one.failure);
-        told["command"] = json!(command(&one.failure));
-        told["jobs"] = json!(one.jobs);
-        groups.push(told);
+        groups.push(GroupTold {
+            group: &one.group,
+            failure: &one.failure,
+            command: command(&one.failure),
+            jobs: &one.jobs,
+        });
     }
-    Ok(Json(json!({ "groups": groups, "all": view.all_groups })).into_response())
+    Ok(Json(GroupsTold { groups, all: view.all_groups }).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Since {
     /// How long ago, as `30d`; all of the past where it is not given.
@@ -108,6 +218,16 @@ impl Since {
 }
 
 /// `GET /api/known/{name}`: one rule and the jobs it has marked, newest first.
+#[utoipa::path(
+    get,
+    path = "/known/{name}",
+    tag = "Failures",
+    params(
+        ("name" = String, Path, description = "Name of the rule", example = "slow-mirror"),
+        Since,
+    ),
+    responses((status = 200, description = "A rule and its jobs", body = RuleJobs)),
+)]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -119,10 +239,18 @@ pub(super) async fn show(
     let more = ids.len() > JOBS;
     ids.truncate(JOBS);
     let jobs = told(&web, &who, ids).await?;
-    Ok(Json(json!({ "rule": rule, "jobs": jobs, "more": more })).into_response())
+    Ok(Json(RuleJobs { rule, jobs, more }).into_response())
 }
 
 /// `POST /api/failures/try`: what a pattern would match of what is kept.
+#[utoipa::path(
+    post,
+    path = "/failures/try",
+    tag = "Failures",
+    request_body(content = Pattern),
+    params(Since),
+    responses((status = 200, description = "What the pattern would match", body = Tried)),
+)]
 pub(super) async fn try_pattern(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -139,7 +267,7 @@ pub(super) async fn try_pattern(
     // Of very many the latest are told.
     let ids = ids.into_iter().rev().take(JOBS).collect();
     let jobs = told(&web, &who, ids).await?;
-    Ok(Json(json!({ "looked": looked, "matched": matched, "jobs": jobs })).into_response())
+    Ok(Json(Tried { looked, matched, jobs }).into_response())
 }
 
 /// Jobs in short, each with its retries.
@@ -152,17 +280,17 @@ async fn told(web: &Web, who: &Identity, ids: Vec<JobId>) -> Result<Vec<Value>, 
             Err(WebError::NotFound(_)) => continue,
             Err(error) => return Err(error),
         };
-        let mut told = json!(Summary::new(&job, None, now));
-        told["retried_as"] = json!(web.visible(who, web.store.retried_as(id).await?).await?);
-        jobs.push(told);
+        let retried_as = web.visible(who, web.store.retried_as(id).await?).await?;
+        jobs.push(json!(JobTold { job: Summary::new(&job, None, now), retried_as }));
     }
     Ok(jobs)
 }
 
 /// A rule as somebody sends it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SentRule)]
 #[serde(deny_unknown_fields)]
-struct Sent {
+pub(super) struct Sent {
     name: String,
     #[serde(default)]
     notes: String,
@@ -179,7 +307,8 @@ const fn on() -> bool {
     true
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Put {
     /// Change the one of that name, if there is one.
@@ -188,6 +317,14 @@ pub(super) struct Put {
 }
 
 /// `POST /api/known`
+#[utoipa::path(
+    post,
+    path = "/known",
+    tag = "Failures",
+    request_body(content = Sent),
+    params(Put),
+    responses((status = 201, description = "The rule as it is kept", body = KnownRule)),
+)]
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -224,6 +361,13 @@ pub(super) async fn put(
 }
 
 /// `DELETE /api/known/{name}`
+#[utoipa::path(
+    delete,
+    path = "/known/{name}",
+    tag = "Failures",
+    params(("name" = String, Path, description = "Name of the rule", example = "slow-mirror")),
+    responses((status = 200, description = "It is gone", body = Removed)),
+)]
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -233,10 +377,17 @@ pub(super) async fn remove(
     may(&who, Act::Rule)?;
     may(&who, Act::ChangeRule { owner: &rule(&web, &name).await?.owner })?;
     web.store.remove_rule(&name).await.map_err(refused)?;
-    Ok(Json(json!({ "removed": name })).into_response())
+    Ok(Json(Removed { removed: name }).into_response())
 }
 
 /// `POST /api/known/{name}/apply`: marks what is kept of the past.
+#[utoipa::path(
+    post,
+    path = "/known/{name}/apply",
+    tag = "Failures",
+    params(("name" = String, Path, description = "Name of the rule", example = "slow-mirror")),
+    responses((status = 200, description = "The past is marked", body = Applied)),
+)]
 pub(super) async fn apply(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -257,7 +408,7 @@ pub(super) async fn apply(
         true => all,
         false => seen_of(&web, &who, &name).await?.saturating_sub(before),
     };
-    Ok(Json(json!({ "rule": name, "marked": marked })).into_response())
+    Ok(Json(Applied { rule: name, marked }).into_response())
 }
 
 /// How many of the latest jobs that a rule has marked somebody sees.
@@ -268,6 +419,13 @@ async fn seen_of(web: &Web, who: &Identity, rule: &str) -> Result<u64, WebError>
 }
 
 /// `POST /api/jobs/{id|uuid}/retry`
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/retry",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7")),
+    responses((status = 201, description = "It runs once more", body = Retried)),
+)]
 pub(super) async fn retry(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -277,8 +435,8 @@ pub(super) async fn retry(
     let job = web.decidable(&who, &name).await?;
     let new = web.store.retry(job.id, Uuid::now_v7(), called(&who)).await.map_err(refused)?;
     let url = job_url(new.id);
-    let answer = json!({ "number": new.id, "uuid": new.uuid, "url": url, "retried_from": job.id });
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    let retried = Retried { number: new.id, uuid: new.uuid, url, retried_from: job.id };
+    Ok((StatusCode::CREATED, Json(retried)).into_response())
 }
 
 async fn rule(web: &Web, name: &str) -> Result<KnownRule, WebError> {
@@ -288,6 +446,6 @@ async fn rule(web: &Web, name: &str) -> Result<KnownRule, WebError> {
 
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {
     let bytes = to_bytes(body, BODY).await;
-    let bytes = bytes.map_err(|_| WebError::BadRequest(format!("more than {BODY} bytes")))?;
+    let bytes = bytes.map_err(|_| WebError::TooLong { limit: BODY })?;
     serde_json::from_slice(&bytes).map_err(|error| WebError::BadRequest(error.to_string()))
 }

@@ -33,7 +33,7 @@ use crate::{
     secrets::{self, Key},
 };
 
-const COOKIE: &str = "sutler_session";
+pub(super) const COOKIE: &str = "sutler_session";
 
 /// What has been tried since the start.
 #[derive(Debug)]

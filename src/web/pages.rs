@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{Html, Redirect, Response},
 };
@@ -13,8 +13,8 @@ use super::{
     errors::{PageError, WebError},
     files,
     guard::Asks,
-    history, job, live,
-    params::{NoParams, Params, number},
+    job, live,
+    params::{NoParams, Params, Path, number},
     plan::{self, Ahead},
     queue,
     ranged::{self, Whole},
@@ -40,8 +40,6 @@ const WAITING: usize = 100;
 const ENDED: usize = 30;
 /// Good runs of a test that make something usual.
 const USUAL_RUNS: u64 = 3;
-/// Jobs on a page of the history.
-const HISTORY: usize = 50;
 
 /// `GET /`
 pub(super) async fn queue(
@@ -82,34 +80,6 @@ pub(super) async fn queue(
         inbox: web.inbox.display().to_string(),
     };
     Ok(Html(queue::render(&view).into_string()))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Before {
-    before: Option<String>,
-}
-
-/// `GET /history`
-pub(super) async fn history(
-    State(web): State<Arc<Web>>,
-    Asks(who): Asks,
-    Params(asked): Params<Before>,
-) -> Page {
-    let before = match asked.before.as_deref().map(str::parse) {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(error)) => return Err(WebError::BadRequest(format!("before: {error}")).into()),
-    };
-    let page = web.history_of(&who, before, HISTORY).await?;
-    let view = history::HistoryView {
-        moment: web.moment(),
-        jobs: page.jobs,
-        in_all: web.store.counts().await?.state(JobState::Ended),
-        is_first: before.is_none(),
-        older: page.next.map(|key| key.to_string()),
-    };
-    Ok(Html(history::render(&view).into_string()))
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! What a request's address says, checked: unknown parameters are refused by name.
 
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::{self, FromRequestParts, OriginalUri, Query},
     http::request::Parts,
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -23,12 +23,29 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, BadParams> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => {
-                let api = parts.uri.path().starts_with("/api");
-                Err(BadParams { words: rejection.body_text(), api })
-            }
+            Err(rejection) => Err(BadParams { words: rejection.body_text(), api: is_api(parts) }),
         }
     }
+}
+
+/// What stands in the address itself. One that is no text is refused as parameters are.
+pub(super) struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = BadParams;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, BadParams> {
+        match extract::Path::from_request_parts(parts, state).await {
+            Ok(extract::Path(found)) => Ok(Self(found)),
+            Err(rejection) => Err(BadParams { words: rejection.body_text(), api: is_api(parts) }),
+        }
+    }
+}
+
+/// Whether it came to an address of the API, whose router sees only what is below.
+fn is_api(parts: &Parts) -> bool {
+    let whole = parts.extensions.get::<OriginalUri>();
+    whole.map_or(&parts.uri, |OriginalUri(uri)| uri).path().starts_with("/api")
 }
 
 /// Answers as the address it came to does.

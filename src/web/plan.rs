@@ -11,8 +11,10 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use maud::{Markup, html};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     errors::{Problem, WebError},
@@ -169,7 +171,55 @@ async fn look_up(web: &Web, job: &Job) -> Result<Option<(Takes, u64)>, WebError>
     Ok(takes)
 }
 
+/// What half of the good runs stay within, and what nearly all do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ForetoldTime)]
+struct Time {
+    usual: Timestamp,
+    late: Timestamp,
+}
+
+impl From<Foretold> for Time {
+    fn from(Foretold { usual, late }: Foretold) -> Self {
+        Self { usual, late }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExpectedTimes)]
+struct Expected {
+    start: Time,
+    end: Time,
+    /// Good runs it is known from.
+    runs: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct PlannedJob<'a> {
+    #[serde(flatten)]
+    job: Summary<'a>,
+    /// None for one that cannot run here, and while nothing starts.
+    expected: Option<Expected>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Plan<'a> {
+    now: Timestamp,
+    /// Why nothing starts.
+    hold: Option<String>,
+    /// Running ones first, then those that wait, best first.
+    jobs: Vec<PlannedJob<'a>>,
+    /// Waiting jobs that are not among them.
+    more: u64,
+}
+
 /// `GET /api/plan`
+#[utoipa::path(
+    get,
+    path = "/plan",
+    tag = "Box",
+    responses((status = 200, description = "When jobs are expected to start and end", body = Plan)),
+)]
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -179,17 +229,17 @@ pub(super) async fn api(
     let in_all = web.store.counts().await?.state(JobState::Waiting);
     let more = in_all.saturating_sub(waiting.len() as u64);
     let (queue, now) = (web.schedule.standing(), clock::now());
-    let jobs = active.into_iter().chain(waiting).map(|job| {
-        let reason = queue.reason(&job);
-        let job = veil(&who, job);
-        let mut told = json!(Summary::new(&job, reason.as_deref(), now));
-        told["expected"] = ahead.get(job.id).map_or_else(Default::default, |(outlook, runs)| {
-            let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
-            json!({ "start": moment(outlook.start), "end": moment(outlook.end), "runs": runs })
+    let all = active.into_iter().chain(waiting);
+    let all: Vec<_> = all.map(|job| (queue.reason(&job), veil(&who, job))).collect();
+    let jobs = all.iter().map(|(reason, job)| {
+        let expected = ahead.get(job.id).map(|(outlook, runs)| Expected {
+            start: outlook.start.into(),
+            end: outlook.end.into(),
+            runs,
         });
-        told
+        PlannedJob { job: Summary::new(job, reason.as_deref(), now), expected }
     });
-    let jobs: Vec<_> = jobs.collect();
+    let jobs = jobs.collect();
     let hold = web.about.hold.borrow().clone();
-    Ok(Json(json!({ "now": now, "hold": hold, "jobs": jobs, "more": more })).into_response())
+    Ok(Json(Plan { now, hold, jobs, more }).into_response())
 }

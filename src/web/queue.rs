@@ -73,7 +73,7 @@ pub(super) fn render(view: &QueueView) -> Markup {
                     h2 { "Ended lately" }
                     (pulse(&view.ended, &view.moment))
                 }
-                (history::table(&view.ended, &view.moment, history::Ended::Ago))
+                (history::table(&view.ended, &view.moment, history::Ended::Ago, None))
                 p.more { a href="/history" { "All of the history" } }
             }
         }

@@ -5,19 +5,20 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{addresses::file_url, layout::job_url, sight::is_veiled};
 use crate::store::Standing;
 use crate::{
     markup::words,
     model::{
-        Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, Kept, Lineage, Outcome,
+        Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, JobState, Kept, Lineage, Outcome,
         PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict, Visibility,
     },
 };
 
 /// A job in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Summary<'a> {
     number: JobId,
     uuid: uuid::Uuid,
@@ -26,6 +27,7 @@ pub(super) struct Summary<'a> {
     /// It takes a place, and nothing else of it is shown to whoever asks.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
+    #[schema(value_type = JobState)]
     state: &'static str,
     verdict: Option<Verdict>,
     cause: Option<&'a Cause>,
@@ -39,6 +41,7 @@ pub(super) struct Summary<'a> {
     tags: &'a [String],
     metadata: &'a BTreeMap<String, String>,
     submitter: &'a Submitter,
+    /// `inbox` or `command`.
     way_in: &'static str,
     submitted: Timestamp,
     started: Option<Timestamp>,
@@ -88,7 +91,7 @@ impl<'a> Summary<'a> {
 }
 
 /// All there is of one job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Record<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
@@ -100,7 +103,9 @@ pub(super) struct Record<'a> {
     stream: Option<&'a str>,
     group: Option<&'a str>,
     server: Option<&'a str>,
+    #[schema(value_type = Object)]
     needs: Value,
+    #[schema(value_type = Object)]
     backend: &'a serde_json::Map<String, Value>,
     lineage: &'a Lineage,
     parts: &'a [PartDuration],
@@ -151,18 +156,25 @@ impl<'a> Record<'a> {
 }
 
 /// A run as it is told. What there may be thousands of is written as it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct RunRecord<'a> {
     seq: u64,
     version: &'a str,
     started: Option<Timestamp>,
+    #[schema(value_type = Option<Object>)]
     progress: Option<Value>,
+    #[schema(value_type = Vec<Object>)]
     parts: Vec<Value>,
     items: Vec<Item<'a>>,
+    #[schema(value_type = Vec<Object>)]
     consoles: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
     files: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
     infos: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
     slow: Vec<Value>,
+    #[schema(value_type = Option<Object>)]
     slow_now: Option<Value>,
 }
 
@@ -218,8 +230,10 @@ impl<'a> RunRecord<'a> {
 }
 
 /// A module with its steps, or a step that stands alone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ItemRecord)]
 struct Item<'a> {
+    #[schema(value_type = Option<Object>)]
     module: Option<Value>,
     steps: Vec<Step<'a>>,
 }
@@ -233,7 +247,8 @@ impl<'a> Item<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StepRecord)]
 struct Step<'a> {
     path: &'a str,
     verb: &'a str,
@@ -261,7 +276,8 @@ impl<'a> Step<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScreenRecord)]
 struct Screen<'a> {
     frame: u64,
     sha256: Digest,

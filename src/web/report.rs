@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, header},
     response::Response,
 };
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::{
     errors::{PageError, Problem, WebError},
     guard::Asks,
-    params::{NoParams, Params, number},
+    params::{NoParams, Params, Path, number},
     state::Web,
 };
 use crate::{
@@ -73,15 +73,31 @@ pub(super) async fn tap(
     page(&web, &who, &id, Format::Tap, Video::None).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    #[param(inline)]
     format: Format,
     #[serde(default)]
+    #[param(inline)]
     video: Video,
 }
 
 /// `GET /api/jobs/{id|uuid}/report`
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/report",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7"), Asked),
+    responses(
+        (
+            status = 200,
+            description = "Its results as one file",
+            content((String = "text/html"), (String = "application/xml"), (String = "text/plain")),
+        ),
+    ),
+)]
 pub(super) async fn file(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

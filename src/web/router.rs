@@ -3,69 +3,79 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{delete, get, post},
+    routing::{get, post},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     account, actions, api, assets, audit, compose, devices, disk, doctor, events, failures, files,
-    guard, handbook, known, login, metrics, pages, plan, report, series, state::Web, statistics,
-    submit, thresholds, tokens, users, video,
+    guard, handbook, history, known, list, login, metrics, openapi, pages, plan, report, series,
+    state::Web, statistics, submit, thresholds, tokens, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
+
+/// Every address below `/api`, with its documentation: one without does not compile.
+fn api() -> (Router<Arc<Web>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(list::json, submit::create))
+        .routes(routes!(list::csv))
+        .routes(routes!(api::show))
+        .routes(routes!(events::lines))
+        .routes(routes!(series::show))
+        .routes(routes!(report::file))
+        .routes(routes!(api::cancel))
+        .routes(routes!(api::keep))
+        .routes(routes!(api::release))
+        .routes(routes!(known::retry))
+        .routes(routes!(known::list, known::put))
+        .routes(routes!(known::show, known::remove))
+        .routes(routes!(known::apply))
+        .routes(routes!(known::groups))
+        .routes(routes!(known::try_pattern))
+        .routes(routes!(plan::api))
+        .routes(routes!(actions::priority))
+        .routes(routes!(actions::resubmit))
+        .routes(routes!(actions::bulk))
+        .routes(routes!(devices::list, devices::put))
+        .routes(routes!(devices::show, devices::remove))
+        .routes(routes!(devices::set_health))
+        .routes(routes!(devices::log))
+        .routes(routes!(devices::types, devices::put_type))
+        .routes(routes!(disk::json))
+        .routes(routes!(thresholds::list, thresholds::set_one, thresholds::reset))
+        .routes(routes!(thresholds::explain))
+        .routes(routes!(thresholds::unlearn))
+        .routes(routes!(statistics::export))
+        .routes(routes!(api::snapshot))
+        .routes(routes!(tokens::me))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::remove))
+        .routes(routes!(users::invite))
+        .routes(routes!(audit::api))
+        .routes(routes!(api::status))
+        .routes(routes!(doctor::api))
+        .routes(routes!(openapi::document))
+        .split_for_parts()
+}
 
 /// The whole web. Each listener adds its [`Access`](super::Access) as an extension.
 pub fn router(web: Web) -> Router {
     let web = Arc::new(web);
-    let api = Router::new()
-        .route("/jobs", get(api::list).post(submit::create))
-        .route("/jobs/{id}", get(api::show))
-        .route("/jobs/{id}/events", get(events::lines))
-        .route("/jobs/{id}/series", get(series::show))
-        .route("/jobs/{id}/report", get(report::file))
-        .route("/jobs/{id}/cancel", post(api::cancel))
-        .route("/jobs/{id}/keep", post(api::keep))
-        .route("/jobs/{id}/release", post(api::release))
-        .route("/jobs/{id}/retry", post(known::retry))
-        .route("/known", get(known::list).post(known::put))
-        .route("/known/{name}", get(known::show).delete(known::remove))
-        .route("/known/{name}/apply", post(known::apply))
-        .route("/failures", get(known::groups))
-        .route("/failures/try", post(known::try_pattern))
-        .route("/plan", get(plan::api))
-        .route("/jobs/{id}/priority", post(actions::priority))
-        .route("/jobs/{id}/resubmit", post(actions::resubmit))
-        .route("/jobs/bulk", post(actions::bulk))
-        .route("/devices", get(devices::list).post(devices::put))
-        .route("/devices/{name}", get(devices::show).delete(devices::remove))
-        .route("/devices/{name}/health", post(devices::set_health))
-        .route("/devices/{name}/log", get(devices::log))
-        .route("/device-types", get(devices::types).post(devices::put_type))
-        .route("/disk", get(disk::json))
-        .route(
-            "/thresholds",
-            get(thresholds::list).post(thresholds::set_one).delete(thresholds::reset),
-        )
-        .route("/thresholds/explain", get(thresholds::explain))
-        .route("/thresholds/learned", delete(thresholds::unlearn))
-        .route("/statistics", get(statistics::export))
-        .route("/store/snapshot", post(api::snapshot))
-        .route("/me", get(tokens::me))
-        .route("/tokens", get(tokens::list).post(tokens::create))
-        .route("/tokens/{id}", delete(tokens::revoke))
-        .route("/users", get(users::list).post(users::create))
-        .route("/users/{name}", get(users::show).post(users::change).delete(users::remove))
-        .route("/users/{name}/invite", post(users::invite))
-        .route("/audit", get(audit::api))
-        .route("/status", get(api::status))
-        .route("/doctor", get(doctor::api))
-        .fallback(api::nothing);
+    let (api, document) = api();
+    let document = openapi::Document::new(document);
+    let api = api
+        .fallback(api::nothing)
+        .method_not_allowed_fallback(api::not_so)
+        .layer(Extension(document.clone()));
     Router::new()
         .route("/", get(pages::queue))
         .route("/events", get(events::queue))
-        .route("/history", get(pages::history))
+        .route("/history", get(history::page))
         .route("/devices", get(devices::page))
         .route("/devices/{name}", get(devices::one))
         .route("/jobs/{id}/diff", get(actions::diff))
@@ -107,6 +117,7 @@ pub fn router(web: Web) -> Router {
         .route(SCHEMA_PATH, get(handbook::schema))
         .route("/assets/{hash}/{name}", get(assets::show))
         .route("/metrics", get(metrics::show))
+        .route("/api", get(openapi::page).layer(Extension(document)))
         .nest("/api", api)
         .fallback(pages::nothing)
         // `submit` streams into a file and counts for itself; nothing else takes a body.

@@ -7,20 +7,26 @@ use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
-use super::{errors::Problem, guard::Asks, params::Params, state::Web};
+use super::{
+    errors::Problem,
+    guard::Asks,
+    params::{Params, Path},
+    state::Web,
+};
 use crate::{
     markup::known,
     model::{SeriesCell, TimeSeries},
 };
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Form {
     #[default]
@@ -28,14 +34,29 @@ enum Form {
     Csv,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    #[param(inline)]
     #[serde(default)]
     format: Form,
 }
 
 /// `GET /api/jobs/{id|uuid}/series`
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/series",
+    tag = "Jobs",
+    params(("id" = String, Path, description = "Number or uuid of the job", example = "7"), Asked),
+    responses(
+        (
+            status = 200,
+            description = "What was measured while it ran",
+            content((Value = "application/json"), (String = "text/csv")),
+        ),
+    ),
+)]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

@@ -9,8 +9,11 @@ use std::collections::BTreeSet;
 use super::{errors::WebError, params::number, state::Web};
 use crate::{
     decide::access::{Act, may, sees},
-    model::{Digest, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility},
-    store::{HistoryKey, HistoryPage, RuleDays, Standing},
+    model::{
+        Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility,
+        terms,
+    },
+    store::{HistoryKey, HistoryPage, JobPage, JobsAsked, RuleDays, Standing},
 };
 
 impl Web {
@@ -89,6 +92,58 @@ impl Web {
         Ok(self.store.history_where(before, limit, move |job| sees(&who, job)).await?)
     }
 
+    /// Some of the jobs that are asked for, of those that `who` sees.
+    ///
+    /// Nothing else of a list says what is in the others: how many jobs are of one kind is told to
+    /// whoever sees all of them, and a place among values is only told as a job they see has it.
+    pub(super) async fn list(
+        &self,
+        who: &Identity,
+        asked: JobsAsked,
+        unseen: Unseen,
+    ) -> Result<JobPage, WebError> {
+        let JobsAsked { filter, cursor, .. } = &asked;
+        let known = match cursor {
+            Some(Cursor::Ended { value, .. }) => value.clone(),
+            Some(Cursor::Live { .. }) | None => None,
+        };
+        let is_all = filter.wanted.is_empty() && filter.rules.is_empty();
+        // Any other question would find out something of what is behind the veil.
+        let is_plain = is_all && filter.submitted.is_always() && filter.ended.is_always();
+        let veils = unseen == Unseen::Veiled && is_plain;
+        let (me, may_know) = (who.clone(), who.is_administrator());
+        let is_listed = move |job: &Job| sees(&me, job) || veils && job.state != JobState::Ended;
+        let mut page = self.store.list(asked, Box::new(is_listed)).await?;
+        if may_know {
+            return Ok(page);
+        }
+        page.in_all = page.in_all.filter(|_| is_all);
+        if page.is_cut
+            && let Some(Cursor::Ended { value: Some(value), .. }) = &page.next
+            && known.as_ref() != Some(value)
+            && !page.jobs.iter().flat_map(terms).any(|term| term.value == value)
+        {
+            page.next = None;
+        }
+        page.jobs = page.jobs.into_iter().map(|job| veil(who, job)).collect();
+        Ok(page)
+    }
+
+    /// Device types to look for: those the box has, and for whoever sees all jobs those of jobs.
+    pub(super) async fn device_types(
+        &self,
+        who: &Identity,
+        limit: usize,
+    ) -> Result<Vec<String>, WebError> {
+        let types = self.store.device_types().await?;
+        let mut names: BTreeSet<_> = types.into_iter().map(|(kind, _)| kind.name).collect();
+        if who.is_administrator() {
+            let of_jobs = self.store.values(Field::DeviceType, String::new(), limit).await?;
+            names.extend(of_jobs.into_iter().map(|(name, _)| name));
+        }
+        Ok(names.into_iter().take(limit).collect())
+    }
+
     /// Those of `ids` that `who` sees, in their order.
     pub(super) async fn visible(
         &self,
@@ -140,6 +195,14 @@ impl Web {
         let names = names.into_iter().map(str::to_owned).collect();
         Ok(self.store.known_names(who.clone(), names).await?)
     }
+}
+
+/// What becomes of jobs in the queue that whoever asks for a list does not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unseen {
+    LeftOut,
+    /// They take their place, where nothing but the state is asked for.
+    Veiled,
 }
 
 /// The job, or for whom may not see it what is left of it: that it is there, in which state, since
@@ -198,6 +261,8 @@ mod tests {
             "jobs_in(",
             "pick_in(",
             "store.history",
+            "store.list(",
+            "store.values(",
         ];
         for entry in fs::read_dir(room).unwrap() {
             let file = entry.unwrap().path();

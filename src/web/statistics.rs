@@ -13,6 +13,7 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     csv::{self, Cell},
@@ -64,7 +65,7 @@ async fn statistics(web: &Web, who: &Identity, days: u32) -> Result<Statistics, 
     Ok(statistics)
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum What {
     /// What happened to jobs, by day.
@@ -74,7 +75,7 @@ enum What {
     Measures,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Format {
     #[default]
@@ -82,12 +83,15 @@ enum Format {
     Csv,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     #[serde(default)]
+    #[param(inline)]
     of: What,
     #[serde(default)]
+    #[param(inline)]
     format: Format,
     /// Of counts: `30d`.
     since: Option<String>,
@@ -96,6 +100,19 @@ pub(super) struct Asked {
 }
 
 /// `GET /api/statistics`
+#[utoipa::path(
+    get,
+    path = "/statistics",
+    tag = "Thresholds",
+    params(Asked),
+    responses(
+        (
+            status = 200,
+            description = "What happened to jobs, or what they take",
+            content((Value = "application/json"), (String = "text/csv")),
+        ),
+    ),
+)]
 pub(super) async fn export(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

@@ -11,9 +11,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -25,15 +25,28 @@ use super::{
 };
 use crate::{
     decide::access::{Act, Denied, may},
-    model::{After, Must, Priority, WayIn},
+    model::{After, JobId, Must, Priority, WayIn},
 };
 
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
 
-#[derive(Debug, Deserialize)]
+/// A job that has been taken in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Taken {
+    number: JobId,
+    uuid: Uuid,
+    /// Path of its page.
+    url: String,
+    /// The same was sent before, and this is what it was made of then.
+    repeated: bool,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    /// Warnings are errors.
     #[serde(default)]
     strict: bool,
     /// Numbers of jobs that must have passed, with commas between them.
@@ -61,6 +74,17 @@ impl Drop for Upload {
 }
 
 /// `POST /api/jobs`
+#[utoipa::path(
+    post,
+    path = "/jobs",
+    tag = "Jobs",
+    request_body(content = Vec<u8>, content_type = "application/x-tar"),
+    params(Asked),
+    responses(
+        (status = 201, description = "It was taken in", body = Taken),
+        (status = 200, description = "It had been taken in before", body = Taken),
+    ),
+)]
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -73,8 +97,7 @@ pub(super) async fn create(
     let rights = web.people.rights(who).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind != Some("application/x-tar") {
-        let words = "a bundle is sent with Content-Type: application/x-tar".to_owned();
-        return Err(WebError::BadRequest(words).into());
+        return Err(WebError::MediaType.into());
     }
     let after = asked.after()?;
     let priority = asked.priority.as_deref().map(priority).transpose()?;
@@ -92,12 +115,13 @@ pub(super) async fn create(
     };
     let job = (web.submit)(request).await?;
     let url = job_url(job.id);
-    let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "repeated": !job.fresh });
+    let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
+    let taken = Taken { number, uuid, url: url.clone(), repeated };
     // Sent again, it is what it was made of the first time.
     let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };
     let location = [(header::LOCATION, url)];
-    let mut response = (status, location, Json(answer)).into_response();
-    response.extensions_mut().insert(About(job.id.to_string()));
+    let mut response = (status, location, Json(taken)).into_response();
+    response.extensions_mut().insert(About(number.to_string()));
     Ok(response)
 }
 

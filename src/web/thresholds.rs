@@ -10,8 +10,9 @@ use axum::{
     extract::State,
     response::{Html, IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     api::called,
@@ -37,7 +38,8 @@ pub(super) const FACTORS: [f64; 3] = [2.0, 3.0, 5.0];
 const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     job: Option<String>,
@@ -135,23 +137,78 @@ async fn overview(
     Ok((rows, next))
 }
 
+/// What jobs are held to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ThresholdList {
+    /// What holds where nobody has set anything else.
+    #[schema(value_type = Object)]
+    settings: Value,
+    /// What somebody has set.
+    #[schema(value_type = Vec<Object>)]
+    set: Vec<Value>,
+    /// All that the named job is held to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    thresholds: Option<Vec<Value>>,
+    /// Jobs that something is known of, where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    jobs: Option<Vec<Value>>,
+    /// Where the next page of them begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    next: Option<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Explained {
+    #[schema(value_type = Vec<Object>)]
+    thresholds: Vec<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NowSet {
+    #[schema(value_type = Vec<Object>)]
+    set: Vec<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NowReset {
+    #[schema(value_type = Vec<Object>)]
+    reset: Vec<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Forgotten {
+    /// Series.
+    forgotten: usize,
+}
+
 /// `GET /api/thresholds`: those of one job, or the jobs there are and what is set.
+#[utoipa::path(
+    get,
+    path = "/thresholds",
+    tag = "Thresholds",
+    params(Which),
+    responses((status = 200, description = "What jobs are held to", body = ThresholdList)),
+)]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Params(asked): Params<Which>,
 ) -> Result<Response, Problem> {
-    let mut answer = json!({ "settings": settings(&web.insight), "set": set(&web, &who).await? });
+    let (settings, set) = (settings(&web.insight), set(&web, &who).await?);
+    let mut answer = ThresholdList { settings, set, thresholds: None, jobs: None, next: None };
     match &asked.job {
         Some(job) => {
             let held = held(&web, &who, job, asked.device_type.as_deref()).await?;
-            answer["thresholds"] = held.iter().map(summary).collect();
+            answer.thresholds = Some(held.iter().map(summary).collect());
         }
         None => {
             let (rows, next) = overview(&web, &who, asked.place()).await?;
             let next = next.map(|n| json!({ "after": n.job, "after_device_type": n.device_type }));
-            answer["next"] = next.into();
-            answer["jobs"] = rows.iter().map(row).collect();
+            answer.next = Some(next.into());
+            answer.jobs = Some(rows.iter().map(row).collect());
         }
     }
     Ok(Json(answer).into_response())
@@ -207,9 +264,11 @@ fn summary(held: &Held) -> Value {
     })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    #[param(inline)]
     measure: Measure,
     job: String,
     device_type: Option<String>,
@@ -221,6 +280,13 @@ pub(super) struct Asked {
 
 /// `GET /api/thresholds/explain`: one threshold with its quantiles, its distribution and what
 /// factors would have stopped. Where no device type is named, of each that there is.
+#[utoipa::path(
+    get,
+    path = "/thresholds/explain",
+    tag = "Thresholds",
+    params(Asked),
+    responses((status = 200, description = "The data behind one limit", body = Explained)),
+)]
 pub(super) async fn explain(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -237,7 +303,7 @@ pub(super) async fn explain(
     if found.is_empty() {
         return Err(WebError::NotFound("measure of this job").into());
     }
-    Ok(Json(json!({ "thresholds": found })).into_response())
+    Ok(Json(Explained { thresholds: found }).into_response())
 }
 
 fn whole(held: &Held, factor: Option<f64>) -> Value {
@@ -256,10 +322,12 @@ fn whole(held: &Held, factor: Option<f64>) -> Value {
 }
 
 /// What is to be set or reset, and for what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// None: every measure.
+    #[param(inline)]
     measure: Option<Measure>,
     job: Option<String>,
     device_type: Option<String>,
@@ -268,6 +336,7 @@ pub(super) struct Wanted {
     /// In the measure's unit.
     value: Option<f64>,
     factor: Option<f64>,
+    #[param(inline)]
     mode: Option<LimitMode>,
 }
 
@@ -310,6 +379,13 @@ impl Wanted {
 }
 
 /// `POST /api/thresholds`, for operators.
+#[utoipa::path(
+    post,
+    path = "/thresholds",
+    tag = "Thresholds",
+    params(Wanted),
+    responses((status = 200, description = "What is set now", body = NowSet)),
+)]
 pub(super) async fn set_one(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -330,11 +406,18 @@ pub(super) async fn set_one(
         now.push(told(&scope, Some(&set)));
     }
     (web.limits_changed)();
-    Ok(Json(json!({ "set": now })).into_response())
+    Ok(Json(NowSet { set: now }).into_response())
 }
 
 /// `DELETE /api/thresholds`, for operators: what was set for exactly
 /// this scope.
+#[utoipa::path(
+    delete,
+    path = "/thresholds",
+    tag = "Thresholds",
+    params(Wanted),
+    responses((status = 200, description = "What is not set any more", body = NowReset)),
+)]
 pub(super) async fn reset(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -348,10 +431,11 @@ pub(super) async fn reset(
         }
     }
     (web.limits_changed)();
-    Ok(Json(json!({ "reset": gone })).into_response())
+    Ok(Json(NowReset { reset: gone }).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Learned {
     job: String,
@@ -360,6 +444,13 @@ pub(super) struct Learned {
 
 /// `DELETE /api/thresholds/learned`, for operators: forgets what the
 /// runs of a job have taught, for when what it does or the box has changed.
+#[utoipa::path(
+    delete,
+    path = "/thresholds/learned",
+    tag = "Thresholds",
+    params(Learned),
+    responses((status = 200, description = "How much was forgotten", body = Forgotten)),
+)]
 pub(super) async fn unlearn(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -372,5 +463,5 @@ pub(super) async fn unlearn(
     let forgotten = web.insight.of_job(&job, device_type.as_deref()).await?.len();
     web.insight.unlearn(job, device_type).await?;
     (web.limits_changed)();
-    Ok(Json(json!({ "forgotten": forgotten })).into_response())
+    Ok(Json(Forgotten { forgotten }).into_response())
 }

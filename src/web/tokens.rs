@@ -5,19 +5,20 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
     errors::{Problem, WebError, refused},
     guard::{About, Asks},
     known::read,
-    params::{NoParams, Params},
+    params::{NoParams, Params, Path},
     state::Web,
 };
 use crate::{
@@ -38,6 +39,12 @@ pub(super) const USUAL_DAYS: u64 = 90;
 pub(super) const MOST_DAYS: u64 = 3_650;
 
 /// `GET /api/me`: who one is here.
+#[utoipa::path(
+    get,
+    path = "/me",
+    tag = "People",
+    responses((status = 200, description = "Who one is here", body = serde_json::Value)),
+)]
 pub(super) async fn me(
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
@@ -69,13 +76,22 @@ fn of(who: &Identity, user: Option<String>) -> Result<String, WebError> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// Whose, for administrators.
     user: Option<String>,
 }
 
 /// `GET /api/tokens`: one's own; for an administrator who is no user, all.
+#[utoipa::path(
+    get,
+    path = "/tokens",
+    tag = "People",
+    params(Which),
+    responses((status = 200, description = "Tokens, without their secrets", body = serde_json::Value)),
+)]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -87,7 +103,8 @@ pub(super) async fn list(
 }
 
 /// A token as somebody asks for it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewToken)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     pub user: Option<String>,
@@ -97,6 +114,13 @@ pub(super) struct Wanted {
 }
 
 /// `POST /api/tokens`: the answer holds the token, this once.
+#[utoipa::path(
+    post,
+    path = "/tokens",
+    tag = "People",
+    request_body(content = Wanted),
+    responses((status = 201, description = "The token, this once", body = serde_json::Value)),
+)]
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -151,6 +175,13 @@ pub(super) async fn make(
 }
 
 /// `DELETE /api/tokens/{id}`: one's own; for an administrator any.
+#[utoipa::path(
+    delete,
+    path = "/tokens/{id}",
+    tag = "People",
+    params(("id" = String, Path, description = "Id of the token", example = "0123456789ab")),
+    responses((status = 200, description = "The token is good for nothing any more", body = serde_json::Value)),
+)]
 pub(super) async fn revoke(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

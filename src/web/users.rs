@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
@@ -13,13 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     errors::{PageError, Problem, WebError, refused},
     guard::{About, Asks},
     known::read,
     layout::{self, Frame, Tab},
-    params::{NoParams, Params},
+    params::{NoParams, Params, Path},
     state::Web,
 };
 use crate::{
@@ -82,6 +83,12 @@ fn render(users: &[User], moment: &Moment) -> Markup {
 }
 
 /// `GET /api/users`
+#[utoipa::path(
+    get,
+    path = "/users",
+    tag = "People",
+    responses((status = 200, description = "All users", body = serde_json::Value)),
+)]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -92,6 +99,13 @@ pub(super) async fn list(
 }
 
 /// `GET /api/users/{name}`
+#[utoipa::path(
+    get,
+    path = "/users/{name}",
+    tag = "People",
+    params(("name" = String, Path, description = "Name of the user", example = "ann")),
+    responses((status = 200, description = "A user with tokens and sessions", body = serde_json::Value)),
+)]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -107,7 +121,8 @@ pub(super) async fn show(
     Ok(Json(answer).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
 struct New {
     name: String,
@@ -122,6 +137,13 @@ struct New {
 }
 
 /// `POST /api/users`: the answer has the way in.
+#[utoipa::path(
+    post,
+    path = "/users",
+    tag = "People",
+    request_body(content = New),
+    responses((status = 201, description = "The user, and the way in", body = serde_json::Value)),
+)]
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -151,7 +173,8 @@ pub(super) async fn create(
 }
 
 /// What becomes of a user. `account` may be null: nobody's account any more.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UserChanges)]
 #[serde(deny_unknown_fields)]
 struct Changes {
     role: Option<Role>,
@@ -160,6 +183,7 @@ struct Changes {
     #[serde(default)]
     leave: BTreeSet<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     account: Option<Option<String>>,
     disabled: Option<bool>,
 }
@@ -170,6 +194,14 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D
 }
 
 /// `POST /api/users/{name}`
+#[utoipa::path(
+    post,
+    path = "/users/{name}",
+    tag = "People",
+    request_body(content = Changes),
+    params(("name" = String, Path, description = "Name of the user", example = "ann")),
+    responses((status = 200, description = "The user as they are now", body = serde_json::Value)),
+)]
 pub(super) async fn change(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -209,6 +241,13 @@ fn told(
 }
 
 /// `DELETE /api/users/{name}`
+#[utoipa::path(
+    delete,
+    path = "/users/{name}",
+    tag = "People",
+    params(("name" = String, Path, description = "Name of the user", example = "ann")),
+    responses((status = 200, description = "The user is gone", body = serde_json::Value)),
+)]
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -221,6 +260,13 @@ pub(super) async fn remove(
 }
 
 /// `POST /api/users/{name}/invite`
+#[utoipa::path(
+    post,
+    path = "/users/{name}/invite",
+    tag = "People",
+    params(("name" = String, Path, description = "Name of the user", example = "ann")),
+    responses((status = 201, description = "A link to choose a password on, once", body = serde_json::Value)),
+)]
 pub(super) async fn invite(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,

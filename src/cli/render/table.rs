@@ -18,7 +18,8 @@ pub(in crate::cli) fn jobs(list: &JobList, zone: &TimeZone) -> String {
     }
     let mut text = columns(HEAD, list.jobs.iter().map(|job| row(job, zone)));
     if let Some(next) = &list.next {
-        text += &format!("There are more: sutler jobs --before {}\n", clean(next));
+        let next = clean(next).replace('\'', r"'\''");
+        text += &format!("There are more: the same with --all, or from --cursor='{next}' on\n");
     }
     text
 }
@@ -91,7 +92,7 @@ mod tests {
         11   running, stopping  2026-01-31 12:05:09  1 min 5 s  ada  installer
         9    softfailed         2026-01-31 12:05:09  3 min 5 s  ada  inst�[2Jaller
         8    failed             2026-01-31 12:05:09             ada  install (known: slow-mirror)
-        There are more: sutler jobs --before k-9
+        There are more: the same with --all, or from --cursor='k-9' on
         ");
     }
 }

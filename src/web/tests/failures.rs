@@ -206,7 +206,7 @@ async fn what_is_sent_is_checked() {
     }
     let long = format!(r#"{{"name": "r", "pattern": {{"log": "{}"}}}}"#, "x".repeat(70_000));
     let answer = site.send(ADA, Method::POST, "/api/known", &long).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     for since in ["30", "x", "-1d", "1e9d"] {
         let path = format!("/api/failures/try?since={since}");
         let answer = site.send(ADA, Method::POST, &path, r#"{"log": "x"}"#).await;

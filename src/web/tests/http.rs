@@ -98,7 +98,7 @@ async fn unknown_parameters_are_refused_by_name() {
         assert_eq!(answer.status, 400, "{path}");
         assert!(answer.text().contains("colour"), "{path}: {}", answer.text());
     }
-    for path in ["/history?before=x", "/api/jobs?before=x", "/api/jobs?state=asleep"] {
+    for path in ["/history?cursor=x", "/api/jobs?cursor=x", "/api/jobs?state=asleep"] {
         assert_eq!(site.get(path).await.status, 400, "{path}");
     }
     site.close().await;
@@ -158,7 +158,7 @@ async fn a_bundle_is_handed_over_and_leaves_nothing() {
     let refused = site.post("/api/jobs", tar, Body::from("bad")).await;
     assert_eq!(refused.status, 422);
     assert_eq!(refused.json()["problems"][0]["line"], 3);
-    assert_eq!(site.post("/api/jobs", "text/yaml", Body::from("x")).await.status, 400);
+    assert_eq!(site.post("/api/jobs", "text/yaml", Body::from("x")).await.status, 415);
     {
         let asked = site.asked.lock().unwrap();
         assert_eq!(asked.submit.len(), 2);
@@ -223,7 +223,8 @@ async fn the_api_tells_lists_and_records() {
     assert_eq!(answer["jobs"][0]["reason"], "needs 4096 MiB, 2100 are free");
     let (first, answer) = numbers("/api/jobs?state=ended&limit=1").await;
     assert_eq!(first, [2]);
-    let next = format!("/api/jobs?limit=1&before={}", answer["next"].as_str().unwrap());
+    assert_eq!((&answer["partial"], &answer["total"]), (&false.into(), &2.into()));
+    let next = format!("/api/jobs?limit=1&cursor={}", answer["next"].as_str().unwrap());
     assert_eq!(numbers(&next).await.0, [1]);
 
     let job = site.get("/api/jobs/2").await.json();

@@ -3,7 +3,9 @@
 
 mod demo;
 mod failures;
+mod history;
 mod http;
+mod openapi;
 mod pages;
 mod people;
 mod site;

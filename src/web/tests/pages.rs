@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::{
     decide::outlook::{Foretold, Outlook},
     markup::{Tail, Usuals, samples::*},
-    model::{Identity, Job, JobId, Outcome, Run, Verdict},
+    model::{Cursor, Identity, Job, JobId, Outcome, Run, Verdict},
     store::Standing,
     web::{
         history::{self, HistoryView},
         job::{self, JobView},
+        listing::Listing,
         live,
         plan::Ahead,
         queue::{self, QueueView},
@@ -103,9 +104,13 @@ fn the_history_is_told_by_days() {
     let view = HistoryView {
         moment: moment(),
         jobs: vec![ended(2, NAME, Verdict::Canceled, 20), ended(1, NAME, Verdict::Passed, 2_000)],
-        in_all: 80,
-        is_first: false,
-        older: Some("1700000000000000-1".into()),
+        listing: Listing::read(vec![("cursor".into(), "-ended:1800000000000000-9".into())], 50)
+            .unwrap(),
+        in_all: Some(80),
+        older: Some(Cursor::Ended { value: None, ended_us: 1_700_000_000_000_000, id: JobId(1) }),
+        is_cut: false,
+        device_types: vec!["qemu-x86_64".into()],
+        whose: None,
     };
     insta::assert_snapshot!(lines(history::render(&view)));
 }

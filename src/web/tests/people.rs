@@ -355,8 +355,9 @@ async fn a_box_may_show_nothing_to_those_who_do_not_say_who_they_are() {
     site.close().await;
 }
 
-/// Addresses that the router has for looking, with what the private job could be asked for by.
-fn addresses(source: &str, job: u64) -> BTreeSet<String> {
+/// Addresses that the router and the API's document have for looking, with what the private job could
+/// be asked for by.
+fn addresses(source: &str, document: &Value, job: u64) -> BTreeSet<String> {
     let name = crate::proto::query::quoted(SECRET);
     let route = regex::Regex::new(r#"\.route\(\s*("[^"]+"|SCHEMA_PATH),\s*get\("#).unwrap();
     assert_eq!(
@@ -365,31 +366,31 @@ fn addresses(source: &str, job: u64) -> BTreeSet<String> {
         "all are found"
     );
     let mut found = BTreeSet::new();
-    let (api, pages) = source.split_once("Router::new()\n        .route(\"/\"").unwrap();
-    let pages = format!(".route(\"/\"{pages}");
-    for (text, below) in [(api, "/api"), (&*pages, "")] {
-        for (_, [path]) in route.captures_iter(text).map(|found| found.extract()) {
-            let path = path.replace("SCHEMA_PATH", crate::job_file::SCHEMA_PATH);
-            let path = path
-                .trim_matches('"')
-                .replace("{id}", &job.to_string())
-                .replace("{*path}", "serial0.txt")
-                .replace("{path}", "1-1");
-            for query in [
-                String::new(),
-                "?format=tap".into(),
-                "?format=csv".into(),
-                "?fragments=1".into(),
-                format!("?job={name}"),
-                format!("?job={job}"),
-                format!("?job={name}&measure=job_time"),
-                format!("?of=measures&job={name}"),
-                "?of=measures&format=csv".into(),
-                "?state=ended".into(),
-                "?state=waiting".into(),
-            ] {
-                found.insert(format!("{below}{path}{query}"));
-            }
+    let pages = route.captures_iter(source).map(|found| found[1].trim_matches('"').to_owned());
+    let api = document["paths"].as_object().unwrap().iter();
+    let api = api.filter(|(_, item)| item["get"].is_object());
+    for path in pages.chain(api.map(|(path, _)| format!("/api{path}"))) {
+        let path = path
+            .replace("SCHEMA_PATH", crate::job_file::SCHEMA_PATH)
+            .replace("{id}", &job.to_string())
+            .replace("{*path}", "serial0.txt")
+            .replace("{path}", "1-1");
+        for query in [
+            String::new(),
+            "?format=tap".into(),
+            "?format=csv".into(),
+            "?fragments=1".into(),
+            format!("?job={name}"),
+            format!("?job={job}"),
+            format!("?job={name}&measure=job_time"),
+            format!("?of=measures&job={name}"),
+            "?of=measures&format=csv".into(),
+            "?state=ended".into(),
+            "?state=waiting".into(),
+            "?whose=all".into(),
+            "?whose=all&sort=-metadata.note".into(),
+        ] {
+            found.insert(format!("{path}{query}"));
         }
     }
     assert!(found.len() > 400, "{}", found.len());
@@ -417,11 +418,12 @@ async fn no_address_tells_a_stranger_of_a_private_job() {
         std::fs::write(told, "quetzal login:").unwrap();
     }
     let source = include_str!("../router.rs");
+    let document = site.get("/api/openapi.json").await.json();
     let member = logged_in(&site, "mia", "submitter", &["lab"]).await;
     let stranger = logged_in(&site, "sam", "operator", &["other"]).await;
     let nobody = Browser::default();
     let (mut seen, mut looked) = (0, 0);
-    for path in (1..=3).flat_map(|job| addresses(source, job)) {
+    for path in (1..=3).flat_map(|job| addresses(source, &document, job)) {
         // What never ends is not read to its end; that it is not begun is asked below.
         if path.contains("events") {
             continue;
@@ -514,5 +516,80 @@ async fn an_owner_sees_what_is_personal_on_the_socket_and_nobody_else_does() {
     assert_eq!(ask(ada()).await, 200);
     assert_eq!(ask(Access::Socket { uid: 1001, name: "ada".into() }).await, 404);
     assert_eq!(ask(Access::Socket { uid: 0, name: "root".into() }).await, 200);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn no_list_tells_a_stranger_of_a_private_job() {
+    let site = Site::new();
+    let mut private = samples::ended(1, SECRET, Verdict::Failed, 9);
+    private.visibility = Visibility::Group(vec!["lab".into()]);
+    private.metadata = [("note".into(), "quetzal".into())].into();
+    private.settings = [("DISK".into(), "quetzal.img".into())].into();
+    private.tags = vec!["quetzal".into()];
+    private.device_type = "quetzal-board".into();
+    site.add(&private).await;
+    site.add(&samples::ended(2, "public", Verdict::Passed, 8)).await;
+    let mut waiting = samples::waiting(3, SECRET, 2);
+    waiting.visibility = Visibility::Group(vec!["lab".into()]);
+    waiting.metadata = private.metadata.clone();
+    site.add(&waiting).await;
+    let member = logged_in(&site, "mia", "submitter", &["lab"]).await;
+    let stranger = logged_in(&site, "sam", "operator", &["other"]).await;
+    let nobody = Browser::default();
+    let name = crate::proto::query::quoted(SECRET);
+    for (filter, finds) in [
+        (format!("name={name}"), 2),
+        ("name=quetzal*".into(), 2),
+        ("name=quetzal*&state=waiting".into(), 1),
+        ("setting=DISK%3Dquetzal.img".into(), 1),
+        ("metadata=note%3Dquetzal".into(), 2),
+        ("metadata=note%3Dquetzal&sort=name".into(), 1),
+        ("tag=quetzal".into(), 1),
+        ("device_type=quetzal-board".into(), 1),
+        ("team=lab".into(), 2),
+        ("verdict=failed".into(), 1),
+        ("who=author&cause=no_match".into(), 1),
+        ("sort=-metadata.note".into(), 1),
+        ("sort=setting.DISK".into(), 1),
+        ("submitter=ada&verdict=failed".into(), 1),
+        ("state=ended&name=quetzal*&since=30d".into(), 1),
+    ] {
+        let list = format!("/api/jobs?{filter}");
+        let found = member.get(&site, &list).await.json();
+        assert_eq!(found["jobs"].as_array().unwrap().len(), finds, "{filter}: {found}");
+        for who in [&nobody, &stranger] {
+            let told = who.get(&site, &list).await.json();
+            let nothing = json!({ "jobs": [], "next": null, "partial": false, "total": null });
+            assert_eq!(told, nothing, "{filter}");
+            let table = who.get(&site, &format!("/api/jobs.csv?{filter}")).await;
+            assert_eq!(table.text().lines().count(), 1, "{filter}: {}", table.text());
+            let page = who.get(&site, &format!("/history?whose=all&{filter}")).await;
+            let text = page.text();
+            assert!(text.contains("No job is like that."), "{filter}: {text}");
+            assert!(!text.contains("ended job") && !text.contains("/jobs/1\""), "{filter}: {text}");
+        }
+    }
+    // What a form offers is no more than that.
+    let form = stranger.get(&site, "/history?whose=all").await;
+    assert!(!form.text().contains("quetzal") && form.text().contains("/jobs/2\""));
+    let root = site.on_socket(ROOT, Method::GET, "/history?whose=all", Value::Null).await;
+    assert!(root.text().contains("quetzal-board"));
+    let count = "/api/jobs?state=ended&tag=quetzal";
+    let counted = site.on_socket(ROOT, Method::GET, count, Value::Null).await.json();
+    assert_eq!(counted["total"], 1, "{counted}");
+    // It takes its place in the queue, while nothing else is asked.
+    let queue = nobody.get(&site, "/api/jobs?state=waiting").await.json();
+    assert_eq!(
+        (&queue["jobs"][0]["hidden"], &queue["jobs"][0]["name"]),
+        (&json!(true), &json!(""))
+    );
+    // By group: what is for somebody's groups, and nothing else.
+    let theirs = member.get(&site, "/api/jobs?whose=groups&state=ended").await.json();
+    assert_eq!(theirs["jobs"].as_array().unwrap().len(), 1, "{theirs}");
+    let none = stranger.get(&site, "/api/jobs?whose=groups").await.json();
+    assert_eq!(none["jobs"], json!([]));
+    assert_eq!(nobody.get(&site, "/api/jobs?whose=groups").await.status, 401);
+    site.store.check_consistent().unwrap();
     site.close().await;
 }

@@ -33,6 +33,7 @@ use crate::{
     config::{ConfigError, DevicesFile, Host, LogForm, Settings, SettingsError, read_devices},
     decide::access::Rights,
     doctor::{self, Keeper},
+    estimates,
     handbook::Handbook,
     insight::Insight,
     intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
@@ -182,13 +183,20 @@ impl Parts {
 
         doors.spawn(service::keep_told(store.clone(), held.clone(), doors.stop.clone()));
         take_devices_file(&store, settings).await?;
-        let admission = Arc::new(Admission::new(data.clone(), settings.roots.clone()));
+        let admission =
+            Arc::new(Admission::new(data.clone(), settings.roots.clone(), settings.timeouts));
         let (devices, labs) =
             schedule::Devices::new(store.clone(), settings.lends, make_check(&admission)).await?;
         queue.spawn(devices.run(queue.stop.clone()));
         let (owner, schedule) =
             schedule::Owner::new(store.clone(), labs, settings.order, wishes, held.clone()).await?;
         queue.spawn(owner.run(queue.stop.clone()));
+        let (keeper, estimates) = {
+            let schedule = schedule.clone();
+            let lent = Arc::new(move || schedule.standing().scene());
+            estimates::Keeper::new(store.clone(), lent, held.clone())
+        };
+        doors.spawn(keeper.run(doors.stop.clone()));
         queue.spawn(schedule::Retries::new(store.clone()).run(queue.stop.clone()));
 
         let people = People::new(store.clone(), settings.access);
@@ -231,6 +239,8 @@ impl Parts {
             data: data.clone(),
             retention: settings.retention,
             retry: settings.retry,
+            timeouts: settings.timeouts,
+            estimates,
             inbox: settings.inbox.clone(),
             watchers: watchers(handle.clone(), &doors),
             limits_changed: limits_changed(&insight, store.clone(), handle.clone(), &doors),
@@ -333,7 +343,7 @@ fn admit_check(admission: &Admission, status: &DeviceStatus) -> Result<NewJob, S
         submitted: clock::now(),
         intake_key: None,
     };
-    let job = admission.admit(source, &name, arrival, Options::default(), &|_| Ok(()));
+    let job = admission.admit(source, &name, arrival, admission.options(false), &|_| Ok(()));
     let job = job.map_err(|refusal| match refusal {
         Refusal::Bundle(error) => with_causes(&error),
         Refusal::Invalid(problems) => problems.to_string(),
@@ -364,12 +374,15 @@ fn prepare_order(
     insight: Insight,
 ) -> Prepare {
     let (data, roots) = (settings.data.clone(), settings.roots.clone());
+    let timeouts = settings.timeouts;
     let log = EngineLog {
         level: settings.log.level.clone(),
         to_journal: settings.log.form == LogForm::Journald,
     };
     Arc::new(move |job: &Job| {
-        let read = job_file::read(&job.definition, "job.yaml", Options::default());
+        let timeouts = timeouts.once_accepted(job.needs.at_most);
+        let options = Options { timeouts, ..Options::default() };
+        let read = job_file::read(&job.definition, "job.yaml", options);
         let read = read.map_err(|problems| {
             // It was accepted once: an older Sutler read it otherwise.
             let words = format!("this version does not understand the job: {problems}");
@@ -546,7 +559,7 @@ fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, Su
         submitted: clock::now(),
         intake_key: None,
     };
-    let options = Options { strict: request.strict };
+    let options = admission.options(request.strict);
     let source = bundle::Source::Tar(Box::new(tar));
     let rights = request.rights;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
@@ -581,7 +594,7 @@ fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, 
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
     let invalid = |problems: Box<Problems>| SubmitRefused::Invalid { problems: problems.to_json() };
-    let options = Options::default();
+    let options = admission.options(false);
     let Some(from) = from else {
         if only_check {
             return admission.look(&text, arrival, options, &may).map_err(invalid);
@@ -614,7 +627,7 @@ fn admit_alone(
     let unavailable =
         |error: &dyn std::error::Error| SubmitRefused::Unavailable { why: with_causes(error) };
     let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
-    let job = admission.admit(source, NAME, arrival, Options::default(), may);
+    let job = admission.admit(source, NAME, arrival, admission.options(false), may);
     let job = job.map_err(|refusal| match refusal {
         Refusal::Bundle(error) => unavailable(&error),
         Refusal::Invalid(problems) => SubmitRefused::Invalid { problems: problems.to_json() },
@@ -661,7 +674,8 @@ impl Examine for Gate {
             Err(error) => return Err(Explanation::NotNow(with_causes(&error))),
         };
         let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
-        let admitted = self.admission.admit(source, &found.name, arrival, Options::default(), &may);
+        let options = self.admission.options(false);
+        let admitted = self.admission.admit(source, &found.name, arrival, options, &may);
         let job = admitted.map_err(|refusal| match refusal {
             Refusal::Bundle(error) if error.is_ours() => Explanation::NotNow(with_causes(&error)),
             Refusal::Bundle(error) => Explanation::Refused(with_causes(&error)),

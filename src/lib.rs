@@ -16,6 +16,7 @@
 //! supervise  job_file  insight             engine processes; definition text to model; what jobs teach
 //! people                                   who somebody is, by which door
 //! schedule  intake  upkeep  doctor         the queue; the inbox; what is kept; is the box well
+//! estimates                                when jobs will start and end, and how right that was
 //! handbook                                 how to use it all, partly written from our own tables
 //! markup                                   what pictures of a job are made of, on pages and in reports
 //! report                                   a job's results as one file: HTML, JUnit XML, TAP
@@ -38,6 +39,7 @@ pub mod decide;
 pub mod deploy;
 pub mod doctor;
 pub mod engine;
+pub mod estimates;
 pub mod gauges;
 pub mod handbook;
 pub mod insight;

@@ -92,7 +92,8 @@ impl Sandbox {
                     fs::create_dir_all(file.parent().unwrap()).unwrap();
                     fs::write(file, &block.text).unwrap();
                 }
-                let told = read(&block.text, "job.yaml", Options { strict: true });
+                let told =
+                    read(&block.text, "job.yaml", Options { strict: true, ..Options::default() });
                 match (told, block.option("job") == Some("bad")) {
                     (Ok(_), false) | (Err(_), true) => Ok(()),
                     (Ok(_), true) => Err("it is called bad, and it is good".into()),
@@ -105,7 +106,7 @@ impl Sandbox {
                 let job = format!(
                     "job_name: x\nactions:\n- boot: {{}}\n- test:\n    screen:\n      needles: n\n      steps:\n{steps}"
                 );
-                let told = read(&job, "job.yaml", Options { strict: true });
+                let told = read(&job, "job.yaml", Options { strict: true, ..Options::default() });
                 told.map(drop).map_err(|problems| problems.to_string())
             }
             "toml config" => {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use sutler::{
+    config::Timeouts,
     job_file::{Options, Problems, Read, Severity, read, read_bytes},
     model::{
         Button, Definition, Digest, Display, Firmware, Item, Network, PowerAction, Priority, Step,
-        TagQuery, Visibility, Work,
+        TagQuery, Timeout, TimeoutOrigin, Visibility, Work,
     },
 };
 
@@ -19,7 +20,34 @@ pub(crate) const INSTALLER_JSON: &str = include_str!("support/job_installer.json
 pub(crate) const EVERYTHING: &str = include_str!("support/job_everything.yaml");
 
 fn good(text: &str, name: &str) -> Read {
-    read(text, name, Options { strict: true }).unwrap_or_else(|problems| panic!("{problems}"))
+    read(text, name, Options { strict: true, ..Options::default() })
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// A time that the file says on a line.
+fn said(seconds: u64, key: &str, line: usize) -> Timeout {
+    let origin = TimeoutOrigin::JobFile { key: key.into(), line };
+    Timeout { value: Duration::from_secs(seconds), origin }
+}
+
+/// The same without where its times were said.
+fn placeless(what: &impl serde::Serialize) -> serde_json::Value {
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(map) => {
+                map.remove("origin");
+                map.values_mut().for_each(strip);
+            }
+            serde_json::Value::Array(list) => list.iter_mut().for_each(strip),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => {}
+        }
+    }
+    let mut value = serde_json::to_value(what).unwrap();
+    strip(&mut value);
+    value
 }
 
 fn steps(definition: &Definition) -> Vec<Step> {
@@ -40,12 +68,12 @@ fn steps(definition: &Definition) -> Vec<Step> {
 fn the_installer_job_is_read_and_its_json_twin_is_the_same() {
     let Read { definition, warnings, .. } = good(INSTALLER, "job.yaml");
     assert_eq!(warnings, []);
-    assert_eq!(definition, good(INSTALLER_JSON, "job.json").definition);
+    assert_eq!(placeless(&definition), placeless(&good(INSTALLER_JSON, "job.json").definition));
     assert_eq!(definition.name, "debian installer asks the right questions");
     assert_eq!(definition.tags, ["uefi"]);
     assert_eq!(definition.visibility, Visibility::Public);
-    assert_eq!(definition.timeouts.job, Duration::from_secs(900));
-    assert_eq!(definition.timeouts.action, Duration::from_secs(300));
+    assert_eq!(definition.timeouts.job, said(900, "timeouts.job", 5));
+    assert_eq!(definition.timeouts.action, said(300, "timeouts.action", 5));
     assert_eq!(definition.metadata["build"], "20230607");
     assert_eq!(definition.stream.as_deref(), Some("/public/team/installer/"));
     let Work::Deploy(deploy) = &definition.actions[0].work else { panic!("no deploy") };
@@ -62,7 +90,8 @@ fn the_installer_job_is_read_and_its_json_twin_is_the_same() {
     assert!(module.flags.fatal && !module.flags.ignore_failure);
     let tags = TagQuery::all_of("installer-language");
     let steps = steps(&definition);
-    assert_eq!(steps[0], Step::AssertScreen { tags, timeout: Duration::from_secs(120) });
+    let timeout = said(120, "actions[2].test.screen.steps[0].assert_screen.timeout", 23);
+    assert_eq!(steps[0], Step::AssertScreen { tags, timeout });
     assert_eq!(steps[1], Step::SendKey { keys: "ret".into() });
     assert!(matches!(&steps[3], Step::TypeString { text, .. } if text == "Norway\n"));
 }
@@ -86,6 +115,7 @@ fn every_option_of_every_step_is_read() {
     assert_eq!(guest.disk.as_ref().unwrap().sha256, Some(Digest::of(b"abc")));
     assert_eq!(guest.cdrom.as_ref().unwrap().path, std::path::Path::new("images/7.iso"));
     let s = Duration::from_secs;
+    let t = |seconds| Timeout { value: s(seconds), origin: TimeoutOrigin::Untold };
     let tags = |words: &[&str]| {
         TagQuery(words.iter().map(|all| all.split(' ').map(str::to_owned).collect()).collect())
     };
@@ -95,21 +125,24 @@ fn every_option_of_every_step_is_read() {
         interval: Duration::from_millis(interval),
     };
     let want = vec![
-        Step::AssertScreen { tags: tags(&["a b"]), timeout: s(30) },
-        Step::AssertScreen { tags: tags(&["a", "b c"]), timeout: s(30) },
-        Step::AssertScreen { tags: tags(&["row-7"]), timeout: s(90) },
-        Step::CheckScreen { tags: tags(&["a"]), timeout: s(0) },
-        Step::CheckScreen { tags: tags(&["a"]), timeout: Duration::from_millis(2500) },
+        Step::AssertScreen { tags: tags(&["a b"]), timeout: t(30) },
+        Step::AssertScreen { tags: tags(&["a", "b c"]), timeout: t(30) },
+        Step::AssertScreen { tags: tags(&["row-7"]), timeout: t(90) },
+        Step::CheckScreen { tags: tags(&["a"]), timeout: t(0) },
+        Step::CheckScreen {
+            tags: tags(&["a"]),
+            timeout: Timeout { value: Duration::from_millis(2500), ..t(0) },
+        },
         Step::AssertAndClick {
             tags: tags(&["a"]),
-            timeout: s(30),
+            timeout: t(30),
             button: Button::Left,
             double: false,
             point: None,
         },
         Step::AssertAndClick {
             tags: tags(&["a"]),
-            timeout: s(5),
+            timeout: t(5),
             button: Button::Right,
             double: true,
             point: Some("ok".into()),
@@ -118,11 +151,11 @@ fn every_option_of_every_step_is_read() {
         Step::SendKey { keys: "ctrl-alt-f2".into() },
         text("x\n", false, 30),
         text("100% of 7 %Y", true, 100),
-        Step::WaitStillScreen { still: s(7), timeout: s(30), similarity_db: 47.0 },
-        Step::WaitStillScreen { still: s(3), timeout: s(30), similarity_db: 47.0 },
-        Step::WaitStillScreen { still: s(1), timeout: s(9), similarity_db: 40.5 },
-        Step::WaitSerial { regex: "login: $".into(), timeout: s(90) },
-        Step::WaitSerial { regex: r"\d+".into(), timeout: s(300) },
+        Step::WaitStillScreen { still: s(7), timeout: t(30), similarity_db: 47.0 },
+        Step::WaitStillScreen { still: s(3), timeout: t(30), similarity_db: 47.0 },
+        Step::WaitStillScreen { still: s(1), timeout: t(9), similarity_db: 40.5 },
+        Step::WaitSerial { regex: "login: $".into(), timeout: t(90) },
+        Step::WaitSerial { regex: r"\d+".into(), timeout: t(300) },
         Step::SaveScreenshot,
         Step::SaveScreenshot,
         Step::SaveScreenshot,
@@ -131,7 +164,47 @@ fn every_option_of_every_step_is_read() {
         Step::Power { action: PowerAction::Reset },
         Step::Power { action: PowerAction::Acpi },
     ];
-    assert_eq!(steps(&definition), want);
+    let found: Vec<Step> = serde_json::from_value(placeless(&steps(&definition))).unwrap();
+    assert_eq!(found, want);
+}
+
+#[test]
+fn a_time_knows_who_has_said_it() {
+    let set = Timeouts {
+        job: Some(Duration::from_secs(1_800)),
+        action: Some(Duration::from_secs(120)),
+        step: Some(Duration::from_secs(5)),
+        most: Duration::from_secs(7_200),
+        ..Timeouts::default()
+    };
+    let options = Options { strict: true, timeouts: set };
+    let text = "job_name: x\ntimeouts:\n  actions: {boot-qemu-image: 3m}\nactions:\n\
+                - boot: {timeout: 1m, guest: {cdrom: a.iso}}\n\
+                - test:\n    timeout: 20m\n    screen:\n      needles: n\n      steps:\n\
+                \x20     - assert_screen: a\n      - check_screen: a\n\
+                \x20     - wait_serial: {regex: b, timeout: 4}\n      - wait_still_screen: {stilltime: 9s}\n";
+    let definition = read(text, "job.yaml", options).unwrap().definition;
+    let told: Vec<_> = definition
+        .limited()
+        .into_iter()
+        .map(|one| format!("{}: {}", one.what, one.timeout))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "job: 30 min (from this box's settings, timeouts.job)",
+            "action boot: 3 min (from the job file, line 3)",
+            "action screen: 20 min (from the job file, line 7)",
+            "step assert_screen a: 5 s (from this box's settings, timeouts.step)",
+            "step check_screen a: 0 s (the default)",
+            "step wait_serial b: 4 s (from the job file, line 13)",
+            "step wait_still_screen 9 s: 30 s (the default)",
+        ]
+    );
+    let long = text.replace("timeouts:", "timeouts:\n  job: 3h");
+    let problems = read(&long, "job.yaml", options).unwrap_err().to_string();
+    assert!(problems.contains("at most 2 h") && problems.contains("`timeouts.most`"), "{problems}");
+    assert!(read(&long, "job.yaml", Options::default()).is_ok());
 }
 
 #[test]
@@ -140,8 +213,8 @@ fn a_short_job_and_windows_line_ends_are_enough() {
     let definition = good(text, "job.yaml").definition;
     assert_eq!(definition.priority, Priority::MEDIUM);
     assert_eq!(definition.device_type, "qemu-x86_64");
-    assert_eq!(definition.timeouts.job, Duration::from_secs(3600));
-    assert_eq!(definition.actions[0].timeout, Duration::from_secs(600));
+    assert_eq!(definition.timeouts.job, Timeout::built_in(Duration::from_secs(3600)));
+    assert_eq!(definition.actions[0].timeout, Timeout::built_in(Duration::from_secs(600)));
 }
 
 #[test]
@@ -171,7 +244,7 @@ fn unknown_keys_of_lava_are_warnings_unless_strict() {
     assert_eq!(lines, [2, 4]);
     assert!(warnings.iter().all(|warning| warning.severity == Severity::Warning));
     assert_eq!(warnings[0].help.as_deref(), Some("did you mean `notify`?"));
-    let problems = read(text, "x", Options { strict: true }).unwrap_err();
+    let problems = read(text, "x", Options { strict: true, ..Options::default() }).unwrap_err();
     assert_eq!(problems.errors().count(), 2);
 }
 
@@ -274,7 +347,7 @@ proptest! {
         let to = (from + length).min(bytes.len());
         bytes.splice(from..to, put.bytes());
         let name = if which == 1 { "x.json" } else { "x.yaml" };
-        if let Err(problems) = read_bytes(&bytes, name, Options { strict: true }) {
+        if let Err(problems) = read_bytes(&bytes, name, Options { strict: true, ..Options::default() }) {
             prop_assert!(problems.errors().count() > 0);
             prop_assert!(problems.errors().all(|problem| problem.place.offset <= problems.text.len()));
         }

@@ -261,7 +261,7 @@ proptest! {
         let validator = validator(true);
         let errors: Vec<_> = validator.iter_errors(&job).map(|error| error.to_string()).collect();
         prop_assert!(errors.is_empty(), "{errors:?}\n{job:#}");
-        let told = read(&job.to_string(), "job.json", Options { strict: true });
+        let told = read(&job.to_string(), "job.json", Options { strict: true, ..Options::default() });
         prop_assert!(told.is_ok(), "{}\n{job:#}", told.unwrap_err());
     }
 
@@ -275,7 +275,7 @@ proptest! {
         maker.fill(&maker.root, &mut full);
         prop_assume!(full != job);
         let of = |job: &Value| {
-            let told = read(&job.to_string(), "job.json", Options { strict: true });
+            let told = read(&job.to_string(), "job.json", Options { strict: true, ..Options::default() });
             told.map(|read| read.definition).map_err(|problems| format!("{problems}\n{job:#}"))
         };
         prop_assert_eq!(of(&job), of(&full));

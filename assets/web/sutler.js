@@ -47,6 +47,12 @@ const live = {
     });
     const scrolled = [...old.querySelectorAll("pre, ol.log")].map((box) => box.scrollTop);
     const images = new Map([...old.querySelectorAll("img[src]")].map((i) => [i.getAttribute("src"), i]));
+    // How far something is never goes backward before people's eyes.
+    const bars = [...old.querySelectorAll("progress[data-forward]")];
+    const next = fresh.querySelectorAll("progress[data-forward]");
+    if (bars.length === next.length) {
+      next.forEach((bar, at) => { bar.value = Math.max(bar.value, bars[at].value); });
+    }
     old.replaceChildren(...fresh.childNodes);
     // A picture that is shown already stays, or it would flicker.
     old.querySelectorAll("img[src]").forEach((image) => {

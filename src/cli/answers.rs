@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::decide::{outlook::Takes, progress};
 use crate::model::{
     Cause, Deed, DeviceHealth, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept,
-    KnownRule, LimitMode, LimitOrigin, Measure, Outcome, PendingRetry, Removal, Scope, Session,
-    SetThreshold, Submitter, Token, User, Verdict,
+    KnownRule, LimitMode, LimitOrigin, Measure, Outcome, Part, PendingRetry, Removal, Scope,
+    Session, SetThreshold, Spot, Stage, Submitter, Token, User, Verdict,
 };
 
 /// `GET /api/jobs`
@@ -151,15 +152,96 @@ pub(super) struct Planned {
 }
 
 /// When a job starts and ends.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Expected {
-    pub start: Foretold,
-    pub end: Foretold,
-    /// Good runs it is known from.
-    pub runs: u64,
+    /// Its place among those that wait.
+    #[serde(default)]
+    pub position: Option<u64>,
+    pub start: Option<Foretold>,
+    pub end: Option<Foretold>,
+    /// Where it is known from.
+    pub words: String,
+}
+
+/// `GET /api/estimates`
+#[derive(Debug, Deserialize)]
+pub(super) struct Estimates {
+    pub expected: Expected,
+    pub series: Vec<Suggested>,
+}
+
+/// What good runs took, and the timeout that this suggests.
+#[derive(Debug, Deserialize)]
+pub(super) struct Suggested {
+    pub measure: Measure,
+    pub spot: Spot,
+    pub p99_ms: Option<f64>,
+    pub suggested_ms: Option<u64>,
+}
+
+impl Suggested {
+    pub(super) fn p99(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.p99_ms? / 1e3).ok()
+    }
+}
+
+/// How far a job is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Underway {
+    pub expected: Option<Expected>,
+    pub progress: Option<Progress>,
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct Progress {
+    pub parts: Vec<PartExpected>,
+}
+
+/// A part of a job, and what it takes.
+#[derive(Debug, Deserialize)]
+pub(super) struct PartExpected {
+    pub part: Part,
+    pub name: String,
+    pub usual_ms: Option<u64>,
+    pub long_ms: Option<u64>,
+}
+
+impl PartExpected {
+    pub(super) fn planned(self) -> progress::Planned {
+        let time = Duration::from_millis;
+        let takes = self.usual_ms.zip(self.long_ms);
+        let takes = takes.map(|(usual, long)| Takes { usual: time(usual), long: time(long) });
+        progress::Planned { part: self.part, name: self.name, takes }
+    }
+}
+
+/// `GET /api/estimates/accuracy`
+#[derive(Debug, Deserialize)]
+pub(super) struct AccuracyAnswer {
+    pub accuracy: Vec<AccuracyOf>,
+}
+
+/// How right what was foretold on a device type at one stage was.
+#[derive(Debug, Deserialize)]
+pub(super) struct AccuracyOf {
+    pub device_type: String,
+    pub foretold_when: Stage,
+    pub start: Missed,
+    pub end: Missed,
+}
+
+/// By how much moments were missed; below nothing is too early.
+#[derive(Debug, Deserialize)]
+pub(super) struct Missed {
+    pub jobs: u64,
+    pub in_time: u64,
+    pub p5_ms: Option<f64>,
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Foretold {
     pub usual: Timestamp,
     pub late: Timestamp,
@@ -177,6 +259,8 @@ pub(super) struct Record {
     pub removed: Vec<Removal>,
     #[serde(default)]
     pub standing: Standing,
+    #[serde(default)]
+    pub expected: Option<Expected>,
 }
 
 /// Where a job stands among failures and retries.
@@ -460,6 +544,9 @@ pub(super) struct Submitted {
     pub number: JobId,
     /// Path of its page.
     pub url: String,
+    /// Nothing when that was not known at once.
+    #[serde(default)]
+    pub expected: Option<Expected>,
 }
 
 /// `GET /api/users`

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    answers::Job,
+    answers::{Job, Underway},
     args::JobName,
     client::{Client, LineStream},
     error::CliError,
@@ -112,6 +112,11 @@ impl<'c> Follow<'c> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.job().await
+    }
+
+    /// What the appliance expects of the job.
+    pub(super) async fn underway(&self) -> Result<Underway, CliError> {
+        Ok(self.client.get(&format!("/api/jobs/{}", self.job)).await?.read)
     }
 
     async fn job(&self) -> Result<Job, CliError> {

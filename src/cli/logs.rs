@@ -5,10 +5,11 @@ use super::{
     client::Client,
     error::CliError,
     follow::{Follow, Heard},
-    output::{print, say},
+    output::{self, print},
+    progress::Progress,
     render,
 };
-use crate::model::Event;
+use crate::model::{Event, Fact};
 
 /// Print what happened in a job, line by line
 #[derive(Debug, clap::Args)]
@@ -28,15 +29,28 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
     if args.follow {
         let mut follow = Follow::new(client, &args.job).await?;
+        // Beside a terminal that shows the lines, how far the job is has a line of its own.
+        let mut progress = Progress::new(output::is_watched() && !json, false);
         while let Some(heard) = follow.next().await? {
             match heard {
-                Heard::Event(event, line) => print_event(&event, &line, json)?,
-                Heard::Waits(why) => say(&format!("sutler: it waits: {}\n", render::clean(&why))),
+                Heard::Event(event, line) => {
+                    progress.above(|| print_event(&event, &line, json))?;
+                    let begins = matches!(event.fact, Fact::PartStarted { .. });
+                    progress.hear(*event);
+                    if begins
+                        && progress.wants_expected()
+                        && let Ok(underway) = follow.underway().await
+                    {
+                        progress.expect(underway);
+                    }
+                }
+                Heard::Waits(why) => progress.say(&format!("it waits: {}", render::clean(&why))),
                 Heard::Lost => {
-                    say("sutler: the appliance went away, waiting for it to come back\n")
+                    progress.say("the appliance went away, waiting for it to come back");
                 }
             }
         }
+        progress.finish();
         return Ok(0);
     }
     let mut lines = client.lines(&format!("/api/jobs/{}/events", args.job)).await?;

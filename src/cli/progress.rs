@@ -3,9 +3,18 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
 
-use super::{output::say, render};
-use crate::model::{Event, Run};
+use super::{
+    answers::{PartExpected, Underway},
+    output::say,
+    render,
+};
+use crate::{
+    clock,
+    decide::progress::{Planned, progress},
+    model::{Event, Run},
+};
 
 /// How often the bar's clock goes on.
 const TICK: Duration = Duration::from_millis(200);
@@ -15,21 +24,46 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     /// Every step is told in a line of its own.
     in_lines: bool,
+    /// Its parts, with what each is expected to take.
+    planned: Vec<Planned>,
+    /// When it is expected to end.
+    end: Option<String>,
+    /// The most that was told so far.
+    percent: u8,
 }
 
 impl Progress {
     pub(super) fn new(is_watched: bool, is_asked_for: bool) -> Self {
         let bar = is_watched.then(|| {
-            let style =
-                ProgressStyle::with_template("{elapsed:>5} [{bar:30}] {pos}/{len} {wide_msg}")
-                    .expect("the template is fixed")
-                    .progress_chars("=> ");
-            // Its length is not known before the first event; a bar of length 0 would be full.
-            let bar = ProgressBar::new(1).with_style(style).with_message("waiting for its turn");
+            let style = ProgressStyle::with_template("{elapsed:>5} [{bar:30}] {prefix}{wide_msg}")
+                .expect("the template is fixed")
+                .progress_chars("=> ");
+            let bar = ProgressBar::new(100).with_style(style).with_message("waiting for its turn");
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { run: Run::default(), in_lines: is_asked_for && bar.is_none(), bar }
+        Self {
+            run: Run::default(),
+            in_lines: is_asked_for && bar.is_none(),
+            bar,
+            planned: Vec::new(),
+            end: None,
+            percent: 0,
+        }
+    }
+
+    /// Whether there is a bar that could tell what is expected, and does not know it yet.
+    pub(super) fn wants_expected(&self) -> bool {
+        self.bar.is_some() && self.planned.is_empty()
+    }
+
+    /// Takes what the appliance expects of the job.
+    pub(super) fn expect(&mut self, underway: Underway) {
+        if let Some(progress) = underway.progress {
+            self.planned = progress.parts.into_iter().map(PartExpected::planned).collect();
+        }
+        let (now, zone) = (clock::now(), TimeZone::system());
+        self.end = underway.expected.and_then(|expected| render::ends(&expected, now, &zone));
     }
 
     pub(super) fn hear(&mut self, event: Event) {
@@ -40,10 +74,20 @@ impl Progress {
         }
         self.run.apply(event);
         let Some(bar) = &self.bar else { return };
-        if let Some((done, total)) = self.run.progress {
-            bar.set_length(total.into());
-            bar.set_position(done.into());
+        let until = self.run.until(Some(clock::now()));
+        let now = progress(&self.planned, &self.run, until);
+        if let Some(percent) = now.percent {
+            self.percent = self.percent.max(percent);
+            bar.set_position(self.percent.into());
         }
+        let mut known = format!("{} %", self.percent);
+        if let Some(end) = &self.end {
+            known += &format!(", {end}");
+        }
+        if now.is_long {
+            known += ", longer than usual";
+        }
+        bar.set_prefix(format!("{known}  "));
         bar.set_message(render::doing(&self.run));
     }
 
@@ -52,6 +96,14 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_message(words.to_owned()),
             None => say(&format!("sutler: {words}\n")),
+        }
+    }
+
+    /// Lets `work` write lines, with the bar out of their way.
+    pub(super) fn above<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(work),
+            None => work(),
         }
     }
 

@@ -102,7 +102,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
     };
     fs::write(out.join(DEFINITION), job.text.as_bytes())
         .map_err(|source| CliError::Results { path: out.clone(), source })?;
-    let at_most = order.definition.timeouts.job;
+    let at_most = order.definition.timeouts.job.value;
     let child = supervise::launch(&folder, &order)
         .map_err(|source| CliError::Engine { source: io::Error::other(source) })?;
     let ending = follow(&folder, (order.uuid, at_most), Engine::Child(child), json).await;

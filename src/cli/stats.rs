@@ -1,6 +1,11 @@
 //! `sutler stats`
 
-use super::{answers::Counts, client::Client, error::CliError, output, render};
+use super::{
+    answers::{AccuracyAnswer, Counts},
+    client::Client,
+    error::CliError,
+    output, render,
+};
 use crate::{model::quantity, proto::query};
 
 /// Count what happened to jobs: slow ones, stopped ones, known failures, and what they cost
@@ -10,11 +15,15 @@ Examples:
   sutler stats                          of the last thirty days
   sutler stats --since 365d --csv > year.csv
   sutler stats --measures --csv         what every job, module and step usually takes
-  sutler stats --measures --job installer --json")]
+  sutler stats --measures --job installer --json
+  sutler stats --estimates              by how much starts and ends were missed")]
 pub(super) struct Args {
     /// How far back
     #[arg(long, default_value = "30d", value_name = "TIME", value_parser = time)]
     since: String,
+    /// Print how right past estimates were, instead
+    #[arg(long, conflicts_with_all = ["since", "measures", "csv"])]
+    estimates: bool,
     /// Print what jobs were measured to take, instead
     #[arg(long, conflicts_with = "since")]
     measures: bool,
@@ -27,6 +36,15 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
+    if args.estimates {
+        let answer = client.get::<AccuracyAnswer>("/api/estimates/accuracy").await?;
+        if json {
+            output::print_json(&answer.raw)?;
+        } else {
+            output::print(&render::accuracy(&answer.read))?;
+        }
+        return Ok(0);
+    }
     let of = if args.measures { "measures" } else { "counts" };
     // Measures are many, and people read them by `sutler threshold list`.
     let is_csv = args.csv || (args.measures && !json);

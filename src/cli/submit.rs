@@ -2,6 +2,8 @@
 
 use std::{fs::File, io::Seek, path::PathBuf};
 
+use jiff::tz::TimeZone;
+
 use super::{
     answers::{Status, Submitted},
     args::JobName,
@@ -12,6 +14,7 @@ use super::{
     priority, render, wait,
 };
 use crate::{
+    clock,
     job_file::{
         Options,
         bundle::{Limits, pack},
@@ -64,18 +67,21 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     let here = (!client.is_remote()).then_some(&status).cloned();
     let tar = tasks::blocking(move || bundle(file, strict, here.as_ref())).await?;
     let answer = client.send_tar::<Submitted>(&args.path(), &args.key(), tar).await?;
-    let Submitted { number, url } = &answer.read;
+    let Submitted { number, url, expected } = &answer.read;
+    let expected = expected.as_ref().map_or_else(String::new, |expected| {
+        format!("  {}\n", render::expected(expected, clock::now(), &TimeZone::system()))
+    });
     if !args.wait {
         if json {
             output::print_json(&answer.raw)?;
         } else {
             let page = client.page(&status, url);
-            output::print(&format!("job {number} is accepted: {page}\n"))?;
+            output::print(&format!("job {number} is accepted: {page}\n{expected}"))?;
         }
         return Ok(0);
     }
     if !json {
-        say(&format!("job {number} is accepted\n"));
+        say(&format!("job {number} is accepted\n{expected}"));
     }
     wait::until_ended(&JobName::from(*number), false, client, json).await
 }
@@ -121,9 +127,11 @@ fn bundle(file: PathBuf, strict: bool, here: Option<&Status>) -> Result<File, Cl
         }
         Local::JobFile(file) => file,
     };
+    // What the appliance's settings say of times, it checks itself.
+    let options = Options { strict, ..Options::default() };
     let examined = match here {
-        Some(at) => examine(&file, Options { strict }, &at.roots, Some(&at.data))?,
-        None => read(&file, Options { strict })?,
+        Some(at) => examine(&file, options, &at.roots, Some(&at.data))?,
+        None => read(&file, options)?,
     };
     let sound = match examined {
         Ok(sound) => sound,

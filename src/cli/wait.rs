@@ -11,7 +11,7 @@ use super::{
     progress::Progress,
     render,
 };
-use crate::model::JobState;
+use crate::model::{Fact, JobState};
 
 /// Wait until a job has ended, and end with its verdict's exit code
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,16 @@ pub(super) async fn until_ended(
         let mut progress = Progress::new(output::is_watched(), in_lines);
         while let Some(heard) = follow.next().await? {
             match heard {
-                Heard::Event(event, _) => progress.hear(*event),
+                Heard::Event(event, _) => {
+                    let begins = matches!(event.fact, Fact::PartStarted { .. });
+                    progress.hear(*event);
+                    if begins && progress.wants_expected() {
+                        // Where it cannot be asked for, the steps are told.
+                        if let Ok(underway) = follow.underway().await {
+                            progress.expect(underway);
+                        }
+                    }
+                }
                 Heard::Waits(why) => progress.say(&format!("it waits: {}", render::clean(&why))),
                 Heard::Lost => {
                     progress.say("the appliance went away, waiting for it to come back");

@@ -5,10 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde_json::{Value, json};
 
 use super::{
-    LogForm, Settings,
+    LogForm, Settings, Timeouts,
     knob::{
         Age, Anonymous, Auto, Count, Factor, Floor, Granted, HostName, LogLevel, Mib, Most, Points,
-        Quantile, Slot, Switch, Wait, age, size,
+        Quantile, Slot, Switch, Time, Wait, age, size,
     },
 };
 use crate::model::{LimitMode, Role};
@@ -46,6 +46,11 @@ pub(super) struct Asked {
     pub factor: Option<Factor>,
     pub runs: Option<u32>,
     pub floor: Option<Floor>,
+    pub job_time: Option<Time>,
+    pub action_time: Option<Time>,
+    pub step_time: Option<Auto<Time>>,
+    pub queue_time: Option<Age>,
+    pub most_time: Option<Time>,
     pub level: Option<LogLevel>,
     pub form: Option<LogForm>,
 }
@@ -99,7 +104,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// All there is to set, in the order of the file.
-pub static KEYS: [Key; 32] = [
+pub static KEYS: [Key; 37] = [
     Key {
         name: "data",
         default: r#""/var/lib/sutler""#,
@@ -338,6 +343,47 @@ pub static KEYS: [Key; 32] = [
                 what usually takes a few milliseconds is not slow at twenty.",
         slot: |asked| &mut asked.floor,
         show: |settings| json!(age(Some(settings.thresholds.floor))),
+    },
+    Key {
+        name: "timeouts.job",
+        default: r#""1h""#,
+        words: "How long a job may take whose file does not say (`timeouts: {job: …}`).",
+        slot: |asked| &mut asked.job_time,
+        show: |settings| json!(age(Some(settings.timeouts.job.unwrap_or(Timeouts::JOB)))),
+    },
+    Key {
+        name: "timeouts.action",
+        default: r#""10m""#,
+        words: "How long an action may take where the job file does not say, and never longer \
+                than the job.",
+        slot: |asked| &mut asked.action_time,
+        show: |settings| json!(age(Some(settings.timeouts.action.unwrap_or(Timeouts::ACTION)))),
+    },
+    Key {
+        name: "timeouts.step",
+        default: r#""auto""#,
+        words: "How long a step waits for a screen or the console where the job file does not say. \
+                `auto` is what the handbook has for each verb. `check_screen` is not asked: it \
+                looks once.",
+        slot: |asked| &mut asked.step_time,
+        show: |settings| {
+            json!(settings.timeouts.step.map_or_else(|| "auto".into(), |time| age(Some(time))))
+        },
+    },
+    Key {
+        name: "timeouts.queue",
+        default: r#""forever""#,
+        words: "How long a job may wait for its turn where its file does not say; then it is \
+                canceled.",
+        slot: |asked| &mut asked.queue_time,
+        show: |settings| json!(age(settings.timeouts.queue)),
+    },
+    Key {
+        name: "timeouts.most",
+        default: r#""7d""#,
+        words: "No job may take longer; a file that asks for more is refused.",
+        slot: |asked| &mut asked.most_time,
+        show: |settings| json!(age(Some(settings.timeouts.most))),
     },
     Key {
         name: "log.level",

@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 pub(super) use granted::{Anonymous, Granted};
-pub(super) use limits::{Factor, Floor, Points, Quantile};
+pub(super) use limits::{Factor, Floor, Points, Quantile, Time};
 
 /// What somebody wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

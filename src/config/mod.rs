@@ -28,6 +28,7 @@ mod retry;
 mod sample;
 mod settings;
 mod thresholds;
+mod timeouts;
 
 pub use access::AccessSettings;
 pub use devices::{DevicesFile, LONGEST_DEVICE_NAME, is_device_name, memory_mib, read_devices};
@@ -42,3 +43,4 @@ pub use retry::Retry;
 pub use sample::sample;
 pub use settings::{Lends, Log, SOCKET, Settings, SettingsError};
 pub use thresholds::Thresholds;
+pub use timeouts::Timeouts;

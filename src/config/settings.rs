@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    AccessSettings, Host, LogForm, Order, Retention, Retry, Thresholds,
+    AccessSettings, Host, LogForm, Order, Retention, Retry, Thresholds, Timeouts,
     keys::Asked,
     knob::{
         Age, Anonymous, Auto, Count, Factor, Floor, Granted, HostName, LogLevel, Mib, Most, Points,
-        Quantile, Switch, Wait,
+        Quantile, Switch, Time, Wait,
     },
 };
 
@@ -85,6 +85,7 @@ pub struct Settings {
     pub lends: Lends,
     pub retention: Retention,
     pub thresholds: Thresholds,
+    pub timeouts: Timeouts,
     /// Refused files that are kept with their explanation.
     pub keep_rejected: u32,
     pub retry: Retry,
@@ -111,6 +112,7 @@ impl Settings {
         let (kept, slow) = (Retention::default(), Thresholds::default());
         let (retried, usual) = (Retry::default(), Order::default());
         let granted = AccessSettings::default();
+        let time = |asked: Option<Time>| asked.map(|Time(time)| time);
         let age = |asked: Option<Age>, usual| asked.map_or(usual, |Age(age)| age);
         Ok(Self {
             data,
@@ -138,6 +140,14 @@ impl Settings {
                 factor: asked.factor.map_or(slow.factor, |Factor(factor)| factor),
                 runs: asked.runs.unwrap_or(slow.runs),
                 floor: asked.floor.map_or(slow.floor, |Floor(floor)| floor),
+            },
+            timeouts: Timeouts {
+                // Said as it is anyway, it is not said.
+                job: time(asked.job_time).filter(|time| *time != Timeouts::JOB),
+                action: time(asked.action_time).filter(|time| *time != Timeouts::ACTION),
+                step: asked.step_time.and_then(|Auto(step)| time(step)),
+                queue: age(asked.queue_time, None),
+                most: time(asked.most_time).unwrap_or(Timeouts::MOST),
             },
             keep_rejected: asked.rejected.map_or(KEEP_REJECTED, |Count(count)| count),
             retry: Retry {

@@ -10,6 +10,7 @@ pub mod known;
 mod lab;
 pub mod outlook;
 mod plan;
+pub mod progress;
 mod reason;
 pub mod retention;
 pub mod retry;
@@ -19,6 +20,7 @@ pub mod slowness;
 pub mod stall;
 pub mod thinning;
 pub mod threshold;
+pub mod timeouts;
 mod waiting;
 pub mod watch;
 

@@ -16,7 +16,10 @@ use super::{
     Lab, Queued, Running, Shares, Waiting, cost,
     plan::{after, plan},
 };
-use crate::{config::Order, model::JobId};
+use crate::{
+    config::Order,
+    model::{Foretold, JobId, Outlook},
+};
 
 /// How long a job takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +31,21 @@ pub struct Takes {
 }
 
 impl Takes {
+    /// Nothing.
+    pub const NONE: Self = Self { usual: Duration::ZERO, long: Duration::ZERO };
+
     /// Of a job nobody has seen run: as long as it may.
     pub const fn unknown(at_most: Duration) -> Self {
         Self { usual: at_most, long: at_most }
+    }
+
+    /// Both one after the other.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            usual: self.usual.saturating_add(other.usual),
+            long: self.long.saturating_add(other.long),
+        }
     }
 }
 
@@ -41,21 +56,6 @@ pub struct Underway {
     pub running: Running,
     pub started: Timestamp,
     pub takes: Takes,
-}
-
-/// A moment that is foretold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Foretold {
-    pub usual: Timestamp,
-    /// It hardly gets later.
-    pub late: Timestamp,
-}
-
-/// What is to come of one job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outlook {
-    pub start: Foretold,
-    pub end: Foretold,
 }
 
 /// Where the queue is played forward from.
@@ -83,6 +83,19 @@ pub fn outlook(
         Some((id, Outlook { start: foretold(start, *late_start), end: foretold(end, *late_end) }))
     });
     both.collect()
+}
+
+/// What is to come of a job so far back in the queue that nobody plays as far: when the last that
+/// is played starts, the work before it is done by all machines together, and then its own.
+pub fn behind(from: Foretold, ahead: Takes, machines: u32, takes: Takes) -> Outlook {
+    let machines = machines.max(1);
+    let usual = after(from.usual, ahead.usual / machines);
+    let late = after(from.late, ahead.long / machines).max(usual);
+    let end = after(usual, takes.usual);
+    Outlook {
+        start: Foretold { usual, late },
+        end: Foretold { usual: end, late: after(late, takes.long).max(end) },
+    }
 }
 
 /// Start and end of each job.
@@ -212,6 +225,18 @@ mod tests {
             outlook(at(100), &[job(2, 100, 10, 10)], &[underway(1, 40, 20)], &scene(100, 1));
         assert_eq!(told(&found, 1), Some([40, 40, 101, 101]));
         assert_eq!(told(&found, 2), Some([101, 101, 111, 111]));
+    }
+
+    #[test]
+    fn what_is_far_back_waits_for_the_work_before_it() {
+        let from = Foretold { usual: at(10), late: at(20) };
+        let minutes = |usual, long| Takes { usual: MINUTE * usual, long: MINUTE * long };
+        let found = behind(from, minutes(60, 90), 3, minutes(5, 6));
+        let expected = Outlook {
+            start: Foretold { usual: at(30), late: at(50) },
+            end: Foretold { usual: at(35), late: at(56) },
+        };
+        assert_eq!(found, expected);
     }
 
     proptest! {

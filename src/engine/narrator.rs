@@ -14,7 +14,7 @@ use crate::{
         watch,
     },
     gauges::Timings,
-    model::{Fact, ModuleFlags, Outcome, Part, Place, Step},
+    model::{Action, Fact, ModuleFlags, Outcome, Part, Place, Step, Timeout, spoken},
 };
 
 /// Tells parts, modules and steps. Clones tell the same story.
@@ -29,7 +29,8 @@ pub(super) struct Narrator {
 #[derive(Default)]
 struct Open {
     part: Option<(Part, String, Duration)>,
-    action: Option<u32>,
+    /// Which one the part is, and the time it has.
+    action: Option<(u32, Timeout)>,
     module: Option<OpenModule>,
     step: Option<OpenStep>,
     /// What is odd about the guest while the step is open.
@@ -51,6 +52,8 @@ struct OpenStep {
     name: String,
     began: Duration,
     waits: Option<Waits>,
+    /// The time it has.
+    timeout: Option<Timeout>,
 }
 
 impl Narrator {
@@ -110,11 +113,16 @@ impl Narrator {
         self.journal.clock().elapsed()
     }
 
-    pub(super) fn start_part(&self, part: Part, name: &str, action: Option<u32>) {
+    pub(super) fn start_action(&self, index: u32, action: &Action) {
+        self.start_part(action.work.part(), action.work.name());
+        self.open.borrow_mut().action = Some((index, action.timeout.clone()));
+    }
+
+    pub(super) fn start_part(&self, part: Part, name: &str) {
         {
             let mut open = self.open.borrow_mut();
             open.part = Some((part, name.into(), self.now()));
-            open.action = action;
+            open.action = None;
         }
         self.changed.notify_one();
         self.journal.tell(Fact::PartStarted { part, name: name.into(), expected_ms: None });
@@ -155,8 +163,8 @@ impl Narrator {
         let (path, began) = (path.to_owned(), self.now());
         {
             let mut open = self.open.borrow_mut();
-            let waits = waits(step);
-            open.step = Some(OpenStep { path: path.clone(), name, began, waits });
+            let (waits, timeout) = (waits(step), step.timeout().cloned());
+            open.step = Some(OpenStep { path: path.clone(), name, began, waits, timeout });
             open.remarks.clear();
         }
         self.changed.notify_one();
@@ -192,9 +200,38 @@ impl Narrator {
         let open = self.open.borrow();
         Place {
             part: open.part.as_ref().map(|(part, ..)| *part),
-            action: open.action,
+            action: open.action.as_ref().map(|(index, _)| *index),
             step: open.step.as_ref().map(|step| step.path.clone()),
         }
+    }
+
+    pub(super) fn part_name(&self) -> String {
+        self.open.borrow().part.as_ref().map_or_else(String::new, |(_, name, _)| name.clone())
+    }
+
+    /// What is open, and how much of its own time each had left when the time of all of it was up:
+    /// `, in the step assert_screen desktop, which had 20 s left of its 30 s (the default)`. The
+    /// action is named where it is not the one whose time is up.
+    pub(super) fn time_left(&self, is_job: bool) -> String {
+        let (open, now) = (self.open.borrow(), self.now());
+        let left = |what: &str, name: &str, began: Duration, timeout: &Timeout| {
+            let left = timeout.value.saturating_sub(now.saturating_sub(began));
+            format!(", in the {what} {name}, which had {} left of its {timeout}", spoken(left))
+        };
+        let mut words = String::new();
+        if let (true, Some((_, name, began)), Some((_, timeout))) =
+            (is_job, &open.part, &open.action)
+        {
+            words += &left("action", name, *began, timeout);
+        }
+        match &open.step {
+            Some(OpenStep { name, began, timeout: Some(timeout), .. }) => {
+                words += &left("step", name, *began, timeout);
+            }
+            Some(OpenStep { name, .. }) => words += &format!(", in the step {name}"),
+            None => {}
+        }
+        words
     }
 
     /// Closes what is open, because the run is cut short.

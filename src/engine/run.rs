@@ -12,7 +12,7 @@ use super::{
     outcome::Tally,
     socket,
     steps::{Done, Steps, keep, machine_cause},
-    stop::{Reason, Stopper, in_words},
+    stop::{Reason, Stopper},
     watcher::Watcher,
 };
 use crate::{
@@ -23,7 +23,8 @@ use crate::{
     gauges::{self, Timings},
     model::{
         Action, Boot, Cause, Code, Definition, Digest, Display, EngineOrder, Fact, Firmware, Item,
-        Level, Module, Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Verdict, Who, Work,
+        Level, Module, Outcome, PROTOCOL, Part, ScreenTest, Step, Test, Timeout, Verdict, Who,
+        Work,
     },
     tasks::{Tasks, blocking},
     vision::NeedleSet,
@@ -53,7 +54,7 @@ pub(super) struct Run {
 /// Why an action did not come to its end.
 enum Halt {
     Stopped(Reason),
-    TimedOut(Duration),
+    TimedOut(Timeout),
     Broken(Cause),
 }
 
@@ -131,10 +132,10 @@ fn count_steps(definition: &Definition) -> u32 {
 impl Run {
     /// The actions in order, until one ends the run. Returns the verdict and its cause.
     async fn actions(&mut self) -> (Verdict, Option<Cause>) {
-        let limit = self.order.definition.timeouts.job;
+        let limit = self.order.definition.timeouts.job.clone();
         let stopper = self.stopper.clone();
         let job_time = async {
-            tokio::time::sleep(limit).await;
+            tokio::time::sleep(limit.value).await;
             stopper.stop(Reason::JobTimeout { limit });
             std::future::pending::<std::convert::Infallible>().await
         };
@@ -151,12 +152,14 @@ impl Run {
         let (verdict, mut cause) = match halt {
             Halt::Stopped(reason) => (reason.verdict(), reason.cause()),
             Halt::TimedOut(limit) => {
-                let words = format!("the action used up its {}", in_words(limit));
+                let name = self.narrator.part_name();
+                let words = format!("the action {name} used up its {limit}");
                 (Verdict::TimedOut, Cause::new(Who::Author, Code::ActionTimeout, words))
             }
             Halt::Broken(cause) => (Verdict::Incomplete, cause),
         };
         if verdict == Verdict::TimedOut {
+            cause.words += &self.narrator.time_left(cause.code == Code::JobTimeout);
             cause.words = self.narrator.with_remarks(&cause.words);
         }
         cause.place = self.narrator.place();
@@ -181,14 +184,14 @@ impl Run {
                 break;
             }
             let index = u32::try_from(number).unwrap_or(u32::MAX);
-            self.narrator.start_part(action.work.part(), part_name(&action.work), Some(index));
-            let (stopper, limit) = (self.stopper.clone(), action.timeout);
+            self.narrator.start_action(index, action);
+            let (stopper, limit) = (self.stopper.clone(), action.timeout.clone());
             let failed_before = self.tally.has_failed();
             tokio::select! {
                 biased;
                 done = self.act(index, action) => done?,
                 reason = stopper.wanted() => return Err(Halt::Stopped(reason)),
-                () = tokio::time::sleep(limit) => return Err(Halt::TimedOut(limit)),
+                () = tokio::time::sleep(limit.value) => return Err(Halt::TimedOut(limit)),
             }
             let failed_here = self.tally.has_failed() && !failed_before;
             self.narrator.end_part(if failed_here { Outcome::Fail } else { Outcome::Ok });
@@ -301,7 +304,7 @@ impl Run {
 
     /// Puts everything away and tells the end. Hurries when asked to.
     async fn collect(&mut self, verdict: Verdict, cause: Option<Cause>) {
-        self.narrator.start_part(Part::Collect, "collect", None);
+        self.narrator.start_part(Part::Collect, "collect");
         self.desk.machine_is(None);
         self.watcher.end(&mut self.backend);
         if let Some(guest) = self.guest.take() {
@@ -383,14 +386,6 @@ async fn one_step(steps: &mut Steps<'_>, path: &str, step: &Step, skip: bool) ->
 
 fn broken(error: DeployError) -> Halt {
     Halt::Broken(error.cause())
-}
-
-fn part_name(work: &Work) -> &str {
-    match work {
-        Work::Deploy(_) => "deploy",
-        Work::Boot(_) => "boot",
-        Work::Test(test) => &test.name,
-    }
 }
 
 /// Size and sum of a file of the run; `None` when there is none.

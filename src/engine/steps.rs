@@ -13,7 +13,7 @@ use crate::{
     console::{Pattern, Position},
     model::{
         AreaKind, Button, Candidate, Cause, Code, Evidence, Expected, Fact, Level, Operation,
-        Outcome, PowerAction, Step, TagQuery, Who, with_causes,
+        Outcome, PowerAction, Step, TagQuery, Timeout, Who, with_causes,
     },
     picture::{Frame, Picture, Rect, psnr},
     tasks::blocking,
@@ -78,19 +78,19 @@ impl Steps<'_> {
     pub(super) async fn carry_out(&mut self, path: &str, step: &Step) -> Done {
         match step {
             Step::AssertScreen { tags, timeout } => {
-                match self.wait_match(path, tags, *timeout).await {
+                match self.wait_match(path, tags, timeout).await {
                     Ok(seen) => seen.done(),
                     Err(cause) => Done::failed(*cause),
                 }
             }
             Step::CheckScreen { tags, timeout } => {
-                match self.wait_match(path, tags, *timeout).await {
+                match self.wait_match(path, tags, timeout).await {
                     Ok(seen) => seen.done(),
                     Err(cause) => Done::ok_with(cause.words),
                 }
             }
             Step::AssertAndClick { tags, timeout, button, double, point } => {
-                let found = self.wait_match(path, tags, *timeout).await;
+                let found = self.wait_match(path, tags, timeout).await;
                 match found {
                     Ok(seen) => self.click_on(seen, *button, *double, point.as_deref()).await,
                     Err(cause) => Done::failed(*cause),
@@ -101,9 +101,9 @@ impl Steps<'_> {
                 self.told(self.guest.screen().type_text(text, *interval).await).await
             }
             Step::WaitStillScreen { still, timeout, similarity_db } => {
-                self.wait_still(path, *still, *timeout, *similarity_db).await
+                self.wait_still(path, *still, timeout.value, *similarity_db).await
             }
-            Step::WaitSerial { regex, timeout } => self.wait_serial(path, regex, *timeout).await,
+            Step::WaitSerial { regex, timeout } => self.wait_serial(path, regex, timeout).await,
             Step::SaveScreenshot => match self.newest() {
                 Some(frame) => {
                     self.keep(path, &frame).await;
@@ -139,7 +139,7 @@ impl Steps<'_> {
         &mut self,
         path: &str,
         tags: &TagQuery,
-        timeout: Duration,
+        timeout: &Timeout,
     ) -> Result<Seen, Box<Cause>> {
         let needles = self.needles.find(tags);
         if needles.is_empty() {
@@ -150,7 +150,7 @@ impl Steps<'_> {
             return Err(Box::new(Cause::new(Who::Author, Code::NoNeedles, words)));
         }
         let attention = self.guest.attention();
-        let searched = self.look_out(&needles, timeout).await;
+        let searched = self.look_out(&needles, timeout.value).await;
         drop(attention);
         let Some(mut searched) = searched else {
             return Err(Box::new(no_picture()));
@@ -169,8 +169,7 @@ impl Steps<'_> {
         match best {
             Some(best) => Ok(Seen { best, frame: searched.frame, needles }),
             None => {
-                let mut words =
-                    format!("no needle for {tags} matched in {} s", timeout.as_secs_f64());
+                let mut words = format!("no needle for {tags} matched in {}", waited(timeout));
                 if let Some(nearest) = searched.candidates.first() {
                     let percent = 100.0 * (1.0 - nearest.error.sqrt());
                     words += &format!("; the nearest was {} with {percent:.0} %", nearest.needle);
@@ -333,7 +332,7 @@ impl Steps<'_> {
         }
     }
 
-    async fn wait_serial(&mut self, path: &str, regex: &str, timeout: Duration) -> Done {
+    async fn wait_serial(&mut self, path: &str, regex: &str, timeout: &Timeout) -> Done {
         let pattern = match Pattern::new(regex) {
             Ok(pattern) => pattern,
             Err(error) => {
@@ -350,7 +349,7 @@ impl Steps<'_> {
             }
             found
         };
-        match tokio::time::timeout(timeout, wait).await.ok().flatten() {
+        match tokio::time::timeout(timeout.value, wait).await.ok().flatten() {
             Some(found) => {
                 self.serial_from = found.end;
                 Done::ok_with(format!("{:?}", found.text))
@@ -361,8 +360,8 @@ impl Steps<'_> {
                     None => None,
                 };
                 let words = format!(
-                    "the serial console said nothing that fits {regex:?} in {} s",
-                    timeout.as_secs_f64()
+                    "the serial console said nothing that fits {regex:?} in {}",
+                    waited(timeout)
                 );
                 let mut cause = Cause::new(Who::Guest, Code::NoSerialMatch, words);
                 cause.evidence =
@@ -463,6 +462,12 @@ impl Seen {
             }
         }
     }
+}
+
+/// `120 s (from the job file, line 31)`. Seconds, as failures are told from one another by these
+/// words.
+fn waited(timeout: &Timeout) -> String {
+    format!("{} s ({})", timeout.value.as_secs_f64(), timeout.origin)
 }
 
 /// Returns when a frame has changed what lies under the matched areas.

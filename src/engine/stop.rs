@@ -3,11 +3,9 @@
 //! The first reason stands. A later one only makes the end faster: a second request to cancel, or
 //! a kill, takes away the grace everything else is given.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 
-use crate::model::{Cause, Code, Verdict, Who};
+use crate::model::{Cause, Code, Timeout, Verdict, Who};
 
 /// Why the run must end.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +14,7 @@ pub(super) enum Reason {
         by: String,
     },
     JobTimeout {
-        limit: Duration,
+        limit: Timeout,
     },
     /// The machine is no longer what the job needs.
     Machine(Cause),
@@ -39,23 +37,11 @@ impl Reason {
             Self::Canceled { by } => {
                 Cause::new(Who::Author, Code::Canceled, format!("canceled by {by}"))
             }
-            Self::JobTimeout { limit } => Cause::new(
-                Who::Author,
-                Code::JobTimeout,
-                format!("the job used up its {} (timeouts.job)", in_words(*limit)),
-            ),
+            Self::JobTimeout { limit } => {
+                Cause::new(Who::Author, Code::JobTimeout, format!("the job used up its {limit}"))
+            }
             Self::Machine(cause) | Self::TooSlow(cause) => cause.clone(),
         }
-    }
-}
-
-/// A duration as a person would write it in a job file.
-pub(super) fn in_words(limit: Duration) -> String {
-    let seconds = limit.as_secs();
-    match (seconds / 60, seconds % 60) {
-        (0, _) => format!("{} s", limit.as_secs_f64()),
-        (minutes, 0) => format!("{minutes} min"),
-        (minutes, seconds) => format!("{minutes} min {seconds} s"),
     }
 }
 
@@ -110,17 +96,21 @@ impl Stopper {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn the_first_reason_stands_and_a_second_cancel_hurries() {
         let stopper = Stopper::new();
-        stopper.stop(Reason::JobTimeout { limit: Duration::from_secs(90) });
+        let limit = Timeout::of_setting(Duration::from_secs(90), "timeouts.job");
+        stopper.stop(Reason::JobTimeout { limit });
         assert!(!stopper.0.borrow().at_once);
         stopper.stop(Reason::Canceled { by: "ada".into() });
         assert!(stopper.0.borrow().at_once);
         let reason = stopper.0.borrow().reason.clone().unwrap();
         assert_eq!(reason.verdict(), Verdict::TimedOut);
-        assert_eq!(reason.cause().words, "the job used up its 1 min 30 s (timeouts.job)");
+        let words = "the job used up its 1 min 30 s (from this box's settings, timeouts.job)";
+        assert_eq!(reason.cause().words, words);
     }
 }

@@ -48,7 +48,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 19] = pages![
+const PAGES: [(&str, &str); 20] = pages![
     "first-job",
     "job-file",
     "screen-steps",
@@ -58,6 +58,7 @@ const PAGES: [(&str, &str); 19] = pages![
     "verdicts",
     "queue",
     "devices",
+    "times",
     "slow-jobs",
     "measures",
     "known-failures",

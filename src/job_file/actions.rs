@@ -1,8 +1,9 @@
 //! `actions:`, LAVA's list of `deploy`, `boot` and `test`.
 
-use std::time::Duration;
-
-use crate::model::{Action, Boot, Deploy, Image, Source, Test, Timeouts, Work};
+use crate::{
+    decide::timeouts::{self, Said},
+    model::{Action, Boot, Deploy, Image, Part, Source, Test, Timeout, Work, spoken},
+};
 
 use super::{
     Problem,
@@ -10,6 +11,7 @@ use super::{
     guest::{self, Asked},
     node::Value,
     qemu_arguments,
+    read::Timed,
     reader::{Entry, Fields, Report, Spot},
     screen,
     variables::{LONGEST_TEXT, Variables},
@@ -181,7 +183,7 @@ static TEST: Form = Form {
 /// What is known while the list is read from its top.
 pub(super) struct Actions<'v, 's> {
     pub(super) variables: &'v mut Variables<'s>,
-    pub(super) timeouts: Timeouts,
+    timed: &'v Timed,
     pub(super) asked: Asked,
     steps_left: usize,
     booted: bool,
@@ -189,9 +191,9 @@ pub(super) struct Actions<'v, 's> {
 }
 
 impl<'v, 's> Actions<'v, 's> {
-    pub(super) fn new(variables: &'v mut Variables<'s>, timeouts: Timeouts, asked: Asked) -> Self {
+    pub(super) fn new(variables: &'v mut Variables<'s>, timed: &'v Timed, asked: Asked) -> Self {
         let steps_left = screen::MOST_STEPS + 1;
-        Self { variables, timeouts, asked, steps_left, booted: false, tests: 0 }
+        Self { variables, timed, asked, steps_left, booted: false, tests: 0 }
     }
 
     pub(super) fn read(mut self, report: &mut Report, spot: &Spot<'_>) -> Option<Vec<Action>> {
@@ -232,15 +234,24 @@ impl<'v, 's> Actions<'v, 's> {
     }
 
     /// How long the action may take.
-    fn timeout(&self, report: &mut Report, fields: &mut Fields<'_>) -> Option<Duration> {
-        let Some(spot) = fields.take("timeout") else { return Some(self.timeouts.action) };
-        let timeout = spot.timeout(report, Bare::Refused)?;
-        within_job(report, &spot, timeout, self.timeouts.job)
+    fn timeout(&self, report: &mut Report, fields: &mut Fields<'_>, part: Part) -> Option<Timeout> {
+        let job = &self.timed.all.job;
+        let own = match fields.take("timeout") {
+            Some(spot) => {
+                let timeout = spot.said_timeout(report, Bare::Refused)?;
+                Some(within_job(report, &spot, timeout, job)?)
+            }
+            None => None,
+        };
+        let named = self.timed.named.iter().find(|(named, _)| named.part == part);
+        let (all, own) = (self.timed.action.as_ref(), own.as_ref());
+        let said = Said { all, own, named: named.map(|(_, timeout)| timeout) };
+        Some(timeouts::action(said, &report.timeouts, job))
     }
 
     fn deploy(&mut self, report: &mut Report, spot: &Spot<'_>) -> Option<Action> {
         let mut fields = spot.fields(report, &DEPLOY)?;
-        let timeout = self.timeout(report, &mut fields);
+        let timeout = self.timeout(report, &mut fields, Part::Deploy);
         if let Some(spot) = fields.take("to") {
             spot.choice(report, &TO);
         }
@@ -317,7 +328,7 @@ impl<'v, 's> Actions<'v, 's> {
             report.add(problem.help("write a job of its own for each machine"));
         }
         let mut fields = spot.fields(report, &BOOT)?;
-        let timeout = self.timeout(report, &mut fields);
+        let timeout = self.timeout(report, &mut fields, Part::Boot);
         if let Some(spot) = fields.take("method") {
             spot.choice(report, &METHODS);
         }
@@ -336,7 +347,7 @@ impl<'v, 's> Actions<'v, 's> {
     fn test(&mut self, report: &mut Report, spot: &Spot<'_>) -> Option<Action> {
         self.tests += 1;
         let mut fields = spot.fields(report, &TEST)?;
-        let timeout = self.timeout(report, &mut fields);
+        let timeout = self.timeout(report, &mut fields, Part::Test);
         let name = fields.take("name").map_or_else(
             || {
                 Some(if self.tests == 1 {
@@ -375,14 +386,14 @@ impl<'v, 's> Actions<'v, 's> {
 pub(super) fn within_job(
     report: &mut Report,
     spot: &Spot<'_>,
-    timeout: Duration,
-    job: Duration,
-) -> Option<Duration> {
-    if timeout <= job {
+    timeout: Timeout,
+    job: &Timeout,
+) -> Option<Timeout> {
+    if timeout.value <= job.value {
         return Some(timeout);
     }
-    let found = format!("{} s", timeout.as_secs());
-    let expected = format!("at most the job's timeout, {} s", job.as_secs());
+    let found = spoken(timeout.value);
+    let expected = format!("at most the job's timeout, {job}");
     let problem = Problem::new(spot.place(), &spot.path, found, expected);
     report.add(problem.help("raise `timeouts: {job: …}`"));
     None

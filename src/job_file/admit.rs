@@ -15,7 +15,10 @@ use super::{
     check::{Identity, Scope, check},
     read_bytes, to_new_job,
 };
-use crate::model::{Digest, NewJob, problem::Place};
+use crate::{
+    config::Timeouts,
+    model::{Digest, NewJob, problem::Place},
+};
 
 /// Says of a stream why whoever sends a job may not send it there.
 pub type MaySubmit<'a> = &'a dyn Fn(Option<&str>) -> Result<(), String>;
@@ -35,6 +38,7 @@ pub struct Admission {
     bundles: PathBuf,
     data: PathBuf,
     roots: Vec<PathBuf>,
+    timeouts: Timeouts,
     limits: Limits,
     /// One at a time: a bundle that is refused is removed again, and must not be one that another
     /// submission has just found there.
@@ -43,9 +47,14 @@ pub struct Admission {
 
 impl Admission {
     /// `data` holds `bundles/` and is never read for a job, whatever the roots say.
-    pub fn new(data: PathBuf, roots: Vec<PathBuf>) -> Self {
+    pub fn new(data: PathBuf, roots: Vec<PathBuf>, timeouts: Timeouts) -> Self {
         let bundles = data.join("bundles");
-        Self { bundles, data, roots, limits: Limits::default(), turn: Mutex::new(()) }
+        Self { bundles, data, roots, timeouts, limits: Limits::default(), turn: Mutex::new(()) }
+    }
+
+    /// How this box reads job files.
+    pub const fn options(&self, strict: bool) -> Options {
+        Options { strict, timeouts: self.timeouts }
     }
 
     /// Blocks as long as the copying takes.

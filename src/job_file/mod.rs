@@ -33,9 +33,7 @@ pub use admit::{Admission, MaySubmit, Refusal};
 pub use keys::valid_keys;
 pub use new_job::{Arrival, needs, to_new_job};
 pub use node::MAX_TEXT;
-pub use read::{
-    ACTION_TIMEOUT, DEVICE_TYPE, JOB_TIMEOUT, Options, Read, VISIBILITY, read, read_bytes,
-};
+pub use read::{DEVICE_TYPE, Options, Read, VISIBILITY, read, read_bytes};
 pub use reference::{job_file_reference, steps_reference};
 pub use schema::{SCHEMA_PATH, schema};
 pub use screen::MOST_STEPS;

@@ -55,7 +55,7 @@ pub fn needs(definition: &Definition) -> Needs {
     Needs {
         memory_mib: guest.map_or(0, |guest| guest.memory_mib),
         cores: guest.map_or(0, |guest| guest.cpus),
-        at_most: definition.timeouts.job,
+        at_most: definition.timeouts.job.value,
     }
 }
 

@@ -1,8 +1,13 @@
 //! The whole file: from text to a [`Definition`], or to everything that is wrong with it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::model::{After, Definition, JobId, Must, Priority, Timeouts, Visibility};
+use crate::{
+    config, decide,
+    model::{
+        After, Definition, JobId, Must, Part, Priority, Timeout, Timeouts, Visibility, spoken,
+    },
+};
 
 use super::{
     Place, Problem, Problems,
@@ -18,10 +23,6 @@ use super::{
 pub const DEVICE_TYPE: &str = "qemu-x86_64";
 /// Who sees a job that does not say.
 pub const VISIBILITY: Visibility = Visibility::Public;
-/// How long a job may take that does not say.
-pub const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-/// How long an action may take that does not say; never more than its job.
-pub const ACTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 const LONGEST_NAME: usize = 200;
 const MOST_TAGS: usize = 50;
@@ -49,7 +50,7 @@ const PRIORITY_WORDS: [Word; 3] = words(&PRIORITIES);
 const VISIBILITY_WORDS: [Word; 2] = words(&VISIBILITIES);
 const NAME: Kind = Kind::Name { longest: LONGEST_NAME };
 const FOR_SHELLS: &str = "it is for shell tests, which this version does not run";
-const ONE_EACH: &str = "an action has one timeout, its `timeout:`";
+const NO_CONNECTIONS: &str = "it is for shell tests, which this version does not run";
 
 /// The whole file.
 pub(super) static JOB: Form = Form {
@@ -191,30 +192,67 @@ static TIMEOUTS: Form = Form {
     doc: "How long things may take. What is not done in time ends as `timed_out`, and says what took \
           so long.",
     keys: &[
-        Key::new("job", TIMEOUT, "The whole job, from its start to its end.")
+        Key::new(
+            "job",
+            TIMEOUT,
+            "The whole job, from its start to its end. An hour, or what the box has as its default \
+             (`timeouts.job`).",
+        )
             .usual("1h")
             .example("15m"),
         Key::new(
             "action",
             TIMEOUT,
             "Every action that has no `timeout` of its own. Ten minutes, or the job's time if that is \
-             less, when it is not given.",
+             less, when it is not given; the box may have other defaults (`timeouts.action`).",
         )
         .example("{minutes: 5}"),
+        Key::new(
+            "actions",
+            Kind::Form(&NAMED_TIMEOUTS),
+            "Actions of a kind, also those that have a `timeout` of their own, as LAVA has it.",
+        ),
         Key::new(
             "queue",
             TIMEOUT,
             "How long it may wait in the queue. A job that has not started by then never does. \
-             Without it a job waits as long as it must.",
+             Without it a job waits as long as it must, or as the box has it (`timeouts.queue`).",
         )
         .example("{hours: 12}"),
     ],
     ignored: &[
-        ("actions", ONE_EACH),
-        ("connection", ONE_EACH),
-        ("connections", ONE_EACH),
+        ("connection", NO_CONNECTIONS),
+        ("connections", NO_CONNECTIONS),
     ],
     ..Form::new("timeouts", Block::Lava, "{job: 1h, action: 10m}")
+};
+
+/// A kind of action, and what files may call it: our name, and LAVA's for the action that does it.
+pub(super) struct Named {
+    pub(super) part: Part,
+    names: &'static [&'static str],
+}
+
+static NAMED: [Named; 3] = [
+    Named { part: Part::Deploy, names: &["deploy", "deployimages"] },
+    Named { part: Part::Boot, names: &["boot", "boot-image-retry", "boot-qemu-image"] },
+    Named { part: Part::Test, names: &["test", "lava-test-retry", "lava-test-shell"] },
+];
+
+static NAMED_TIMEOUTS: Form = Form {
+    doc: "Times by kind of action. LAVA's names of the actions that do the same are known, too; its \
+          other actions have no likeness here.",
+    keys: &[
+        Key::new("deploy", TIMEOUT, "Every `deploy`."),
+        Key::new("deployimages", TIMEOUT, "LAVA's name of `deploy`."),
+        Key::new("boot", TIMEOUT, "Every `boot`."),
+        Key::new("boot-image-retry", TIMEOUT, "LAVA's name of `boot`."),
+        Key::new("boot-qemu-image", TIMEOUT, "LAVA's name of `boot`."),
+        Key::new("test", TIMEOUT, "Every `test`."),
+        Key::new("lava-test-retry", TIMEOUT, "LAVA's name of `test`."),
+        Key::new("lava-test-shell", TIMEOUT, "LAVA's name of `test`."),
+    ],
+    ..Form::new("timeouts.actions", Block::Lava, "{boot: 2m, test: 10m}")
 };
 
 /// How to read.
@@ -222,6 +260,8 @@ static TIMEOUTS: Form = Form {
 pub struct Options {
     /// Unknown keys in LAVA's blocks are errors, too.
     pub strict: bool,
+    /// What holds where the file does not say how long something may take.
+    pub timeouts: config::Timeouts,
 }
 
 /// A job file that can be run.
@@ -266,7 +306,8 @@ pub fn read_bytes(bytes: &[u8], name: &str, options: Options) -> Result<Read, Bo
 pub fn read(text: &str, name: &str, options: Options) -> Result<Read, Box<Problems>> {
     let node = node::parse(text, name.ends_with(".json"))
         .map_err(|problem| Box::new(Problems::one(name, shown(text), *problem)))?;
-    let mut report = Report { strict: options.strict, ..Report::default() };
+    let mut report =
+        Report { strict: options.strict, timeouts: options.timeouts, ..Report::default() };
     let definition = definition(&mut report, &node);
     match definition {
         Some(definition) if report.errors.is_empty() => {
@@ -304,10 +345,10 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
     let tags = fields.take("tags").map_or_else(|| Some(Vec::new()), |spot| tags(report, &spot));
     let visibility =
         fields.take("visibility").map_or(Some(VISIBILITY), |spot| visibility(report, &spot));
-    let timeouts = fields.take("timeouts").map_or_else(
-        || Some(Timeouts { job: JOB_TIMEOUT, action: ACTION_TIMEOUT, queue: None }),
-        |spot| timeouts(report, &spot),
-    );
+    let timeouts = match fields.take("timeouts") {
+        Some(spot) => timeouts(report, &spot),
+        None => Some(Timed::new(None, None, &report.timeouts)),
+    };
     let metadata = fields.take("metadata").map(|spot| metadata(report, &spot));
     let settings = fields
         .take("settings")
@@ -324,14 +365,14 @@ fn definition(report: &mut Report, node: &Node) -> Option<Definition> {
     let (settings, timeouts) = (settings?, timeouts?);
     let mut variables = Variables::new(&settings);
     let actions =
-        Actions::new(&mut variables, timeouts, asked.unwrap_or_default()).read(report, &actions?);
+        Actions::new(&mut variables, &timeouts, asked.unwrap_or_default()).read(report, &actions?);
     Some(Definition {
         name: name?,
         device_type: device_type?,
         priority: priority?,
         tags: tags?,
         visibility: visibility?,
-        timeouts,
+        timeouts: timeouts.all,
         metadata: metadata.unwrap_or_default(),
         settings,
         stream: stream?,
@@ -405,25 +446,71 @@ fn visibility(report: &mut Report, spot: &Spot<'_>) -> Option<Visibility> {
     (groups.len() == names.len() && !groups.is_empty()).then_some(Visibility::Group(groups))
 }
 
-fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timeouts> {
+/// How long things may take, as the head of the file says.
+pub(super) struct Timed {
+    pub(super) all: Timeouts,
+    /// What the file says of every action, if it does.
+    pub(super) action: Option<Timeout>,
+    /// What it says of those of a name.
+    pub(super) named: Vec<(&'static Named, Timeout)>,
+}
+
+impl Timed {
+    fn new(job: Option<Timeout>, action: Option<Timeout>, set: &config::Timeouts) -> Self {
+        let job = decide::timeouts::job(job, set);
+        let said = decide::timeouts::Said { all: action.as_ref(), ..Default::default() };
+        let action_time = decide::timeouts::action(said, set, &job);
+        let all = Timeouts { action: action_time, job, queue: set.queue };
+        Self { all, action, named: Vec::new() }
+    }
+}
+
+fn timeouts(report: &mut Report, spot: &Spot<'_>) -> Option<Timed> {
     let mut fields = spot.fields(report, &TIMEOUTS)?;
-    let job =
-        fields.take("job").map_or(Some(JOB_TIMEOUT), |spot| spot.timeout(report, Bare::Refused));
-    let action_at = fields.take("action");
-    let queue = match fields.take("queue") {
-        Some(spot) => spot.timeout(report, Bare::Refused).map(Some),
-        None => Some(None),
+    let job = match fields.take("job") {
+        Some(spot) => Some(at_most(report, &spot)?),
+        None => None,
     };
+    let (action, named) = (fields.take("action"), fields.take("actions"));
+    let queue = fields.take("queue");
     fields.finish(report);
-    let action = match action_at {
-        Some(spot) => {
-            let timeout = spot.timeout(report, Bare::Refused);
-            let job = job?;
-            within_job(report, &spot, timeout?, job)?
-        }
-        None => ACTION_TIMEOUT.min(job?),
+    let mut timed = Timed::new(job, None, &report.timeouts);
+    let read = |report: &mut Report, spot: &Spot<'_>, job: &Timeout| {
+        let timeout = spot.said_timeout(report, Bare::Refused)?;
+        within_job(report, spot, timeout, job)
     };
-    Some(Timeouts { job: job?, action, queue: queue? })
+    if let Some(spot) = action {
+        let action = read(report, &spot, &timed.all.job)?;
+        timed = Timed::new(Some(timed.all.job), Some(action), &report.timeouts);
+    }
+    if let Some(spot) = named {
+        let mut fields = spot.fields(report, &NAMED_TIMEOUTS)?;
+        for named in &NAMED {
+            for name in named.names {
+                if let Some(spot) = fields.take(name) {
+                    timed.named.push((named, read(report, &spot, &timed.all.job)?));
+                }
+            }
+        }
+        fields.finish(report);
+    }
+    if let Some(spot) = queue {
+        timed.all.queue = Some(spot.timeout(report, Bare::Refused)?);
+    }
+    Some(timed)
+}
+
+/// The time of a whole job, which the administrator bounds.
+fn at_most(report: &mut Report, spot: &Spot<'_>) -> Option<Timeout> {
+    let timeout = spot.said_timeout(report, Bare::Refused)?;
+    let most = report.timeouts.most;
+    if timeout.value <= most {
+        return Some(timeout);
+    }
+    let expected = format!("at most {}", spoken(most));
+    let problem = Problem::new(spot.place(), &spot.path, spoken(timeout.value), expected);
+    report.add(problem.help("no job of this box may take longer: its setting `timeouts.most`"));
+    None
 }
 
 /// Free: what is no text is kept as JSON.

@@ -7,7 +7,10 @@
 use std::path::PathBuf;
 
 pub(super) use crate::model::problem::{listed, nearest};
-use crate::model::{Digest, TagQuery};
+use crate::{
+    config,
+    model::{Digest, TagQuery},
+};
 
 use super::{
     Place, Problem, Severity,
@@ -22,6 +25,8 @@ const MOST_PROBLEMS: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) strict: bool,
+    /// What holds where the file does not say.
+    pub(super) timeouts: config::Timeouts,
     pub(super) errors: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     pub(super) omitted: usize,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::{Button, PowerAction, Step, TagQuery};
+use crate::{
+    decide,
+    model::{Button, PowerAction, Step, TagQuery, Timeout},
+};
 
 use super::{
     Problem,
@@ -46,7 +49,7 @@ pub(super) fn read(
     match &spot.node.value {
         Value::Scalar { text, .. } => match text.as_str() {
             "save_screenshot" => Some(Step::SaveScreenshot),
-            "wait_still_screen" => Some(still(STILL)),
+            "wait_still_screen" => Some(still(report)),
             name => {
                 let problem = spot.problem("a step, as `assert_screen: tag`");
                 report.add(match verb(name) {
@@ -118,9 +121,14 @@ fn finish(report: &mut Report, fields: Option<Fields<'_>>) {
     }
 }
 
-fn timeout(report: &mut Report, fields: &mut Option<Fields<'_>>, default: Duration) -> Duration {
+fn timeout(report: &mut Report, fields: &mut Option<Fields<'_>>, usual: Duration) -> Timeout {
     let spot = fields.as_mut().and_then(|fields| fields.take("timeout"));
-    spot.and_then(|spot| spot.duration(report, Bare::Seconds)).unwrap_or(default)
+    let said = spot.and_then(|spot| Some(spot.said(spot.duration(report, Bare::Seconds)?)));
+    // What looks once is not made to wait because others are.
+    if usual.is_zero() {
+        return said.unwrap_or_else(|| Timeout::built_in(usual));
+    }
+    decide::timeouts::step(said, &report.timeouts, usual)
 }
 
 pub(super) fn assert_screen(
@@ -147,7 +155,7 @@ fn look(
     variables: &mut Variables<'_>,
     verb: &str,
     usual: Duration,
-) -> Option<(TagQuery, Duration)> {
+) -> Option<(TagQuery, Timeout)> {
     let mut fields = long(report, spot, verb);
     let wanted = argument(report, spot, &mut fields, "tags");
     let tags = wanted.and_then(|wanted| tags(report, &wanted, variables));
@@ -266,8 +274,20 @@ pub(super) fn type_string(
     Some(Step::TypeString { text, secret: secret?, interval: interval? })
 }
 
-const fn still(still: Duration) -> Step {
-    Step::WaitStillScreen { still, timeout: STILL_TIMEOUT, similarity_db: SIMILARITY_DB }
+/// As usual.
+fn still(report: &Report) -> Step {
+    let timeout = still_timeout(None, STILL, report);
+    Step::WaitStillScreen { still: STILL, timeout, similarity_db: SIMILARITY_DB }
+}
+
+/// What nobody has said for this step is at least as long as the stillness it waits for.
+fn still_timeout(said: Option<Timeout>, still: Duration, report: &Report) -> Timeout {
+    let is_said = said.is_some();
+    let timeout = decide::timeouts::step(said, &report.timeouts, STILL_TIMEOUT);
+    if is_said || timeout.value >= still || STILL_TIMEOUT < still {
+        return timeout;
+    }
+    Timeout::built_in(STILL_TIMEOUT)
 }
 
 pub(super) fn wait_still_screen(
@@ -276,7 +296,7 @@ pub(super) fn wait_still_screen(
     _: &mut Variables<'_>,
 ) -> Option<Step> {
     if matches!(spot.node.value, Value::Null) {
-        return Some(still(STILL));
+        return Some(still(report));
     }
     let mut fields = long(report, spot, "wait_still_screen");
     let mut option = |name| fields.as_mut().and_then(|fields| fields.take(name));
@@ -284,17 +304,22 @@ pub(super) fn wait_still_screen(
     let similarity = option("similarity");
     let stilltime = if fields.is_some() { stilltime } else { Some(spot.clone()) };
     finish(report, fields);
-    let mut time = |spot: &Option<Spot<'_>>, usual| {
-        spot.as_ref().map_or(Some(usual), |spot| spot.timeout(report, Bare::Seconds))
+    let still = match &stilltime {
+        Some(spot) => spot.timeout(report, Bare::Seconds),
+        None => Some(STILL),
     };
-    let (still, timeout) = (time(&stilltime, STILL), time(&limit, STILL_TIMEOUT));
+    let said = match &limit {
+        Some(spot) => Some(spot.said_timeout(report, Bare::Seconds)?),
+        None => None,
+    };
     let similarity_db =
         similarity.map_or(Some(SIMILARITY_DB), |spot| spot.real(report, 0.0..=MOST_SIMILARITY_DB));
-    let (still, timeout) = (still?, timeout?);
-    if still > timeout {
+    let still = still?;
+    let timeout = still_timeout(said, still, report);
+    if still > timeout.value {
         let spot = limit.or(stilltime).unwrap_or_else(|| spot.clone());
         let found =
-            format!("{} s of stillness in {} s", still.as_secs_f64(), timeout.as_secs_f64());
+            format!("{} s of stillness in {} s", still.as_secs_f64(), timeout.value.as_secs_f64());
         let expected = "a timeout not below stilltime";
         report.add(Problem::new(spot.place(), spot.path, found, expected));
         return None;

@@ -101,7 +101,7 @@ mod tests {
         ] {
             let job = FirstJob { name: "a: job # \"one\"".into(), memory_mib: 512, media, needle };
             let text = job.to_yaml();
-            let read = read(&text, "job.yaml", Options { strict: true });
+            let read = read(&text, "job.yaml", Options { strict: true, ..Options::default() });
             let read = read.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
             assert_eq!(read.definition.name, job.name);
             assert!(read.warnings.is_empty());

@@ -11,7 +11,10 @@ use super::{
     node::Value,
     reader::{Report, Spot, listed, nearest},
 };
-use crate::model::quantity::{self, decimal};
+use crate::model::{
+    Timeout, TimeoutOrigin,
+    quantity::{self, decimal},
+};
 
 /// Nothing in a job may take longer.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -163,6 +166,17 @@ impl Spot<'_> {
             return None;
         }
         Some(duration)
+    }
+
+    /// As [`Self::timeout`], with where it was said.
+    pub(super) fn said_timeout(&self, report: &mut Report, bare: Bare) -> Option<Timeout> {
+        Some(self.said(self.timeout(report, bare)?))
+    }
+
+    /// A time that stands here.
+    pub(super) fn said(&self, value: Duration) -> Timeout {
+        let (key, line) = (self.path.clone(), self.node.at.line);
+        Timeout { value, origin: TimeoutOrigin::JobFile { key, line } }
     }
 
     fn duration_map(&self, report: &mut Report) -> Option<Duration> {

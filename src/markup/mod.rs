@@ -18,6 +18,7 @@ mod screen;
 mod steps;
 mod style;
 mod timeline;
+mod timeouts;
 mod vtt;
 pub mod words;
 
@@ -33,4 +34,5 @@ pub use screen::{Scale, candidates, expected, patterns, picture};
 pub use steps::{drawn, evidence, shot_anchor, steps};
 pub use style::STYLE;
 pub use timeline::{anchor, dashed, timeline};
+pub use timeouts::timeouts;
 pub use vtt::{log_vtt, steps_vtt};

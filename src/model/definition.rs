@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{After, Digest, JobId, Priority, TagQuery, Visibility};
+use super::{After, Digest, JobId, Priority, TagQuery, Timeout, Visibility};
 
 /// A job, typed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,11 +39,11 @@ impl Definition {
 }
 
 /// How long things may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
-    pub job: Duration,
+    pub job: Timeout,
     /// For every action that names none of its own.
-    pub action: Duration,
+    pub action: Timeout,
     /// It ends when it has waited for so long.
     #[serde(default)]
     pub queue: Option<Duration>,
@@ -53,7 +53,7 @@ pub struct Timeouts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     /// Its own, or the definition's for every action.
-    pub timeout: Duration,
+    pub timeout: Timeout,
     pub work: Work,
 }
 
@@ -71,6 +71,15 @@ impl Work {
             Self::Deploy(_) => super::Part::Deploy,
             Self::Boot(_) => super::Part::Boot,
             Self::Test(_) => super::Part::Test,
+        }
+    }
+
+    /// What results and events call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Deploy(_) => "deploy",
+            Self::Boot(_) => "boot",
+            Self::Test(test) => &test.name,
         }
     }
 }
@@ -206,13 +215,13 @@ pub struct ModuleFlags {
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Step {
     /// Wait until a needle with these tags matches; fail when none does in time.
-    AssertScreen { tags: TagQuery, timeout: Duration },
+    AssertScreen { tags: TagQuery, timeout: Timeout },
     /// The same, but never fails.
-    CheckScreen { tags: TagQuery, timeout: Duration },
+    CheckScreen { tags: TagQuery, timeout: Timeout },
     /// Wait for a match and click on it.
     AssertAndClick {
         tags: TagQuery,
-        timeout: Duration,
+        timeout: Timeout,
         button: Button,
         double: bool,
         point: Option<String>,
@@ -222,9 +231,9 @@ pub enum Step {
     /// Type characters of a US keyboard; `\n` is the return key.
     TypeString { text: String, secret: bool, interval: Duration },
     /// Wait until the screen has not changed for `still`.
-    WaitStillScreen { still: Duration, timeout: Duration, similarity_db: f64 },
+    WaitStillScreen { still: Duration, timeout: Timeout, similarity_db: f64 },
     /// Wait until the serial console has said something that fits the expression.
-    WaitSerial { regex: String, timeout: Duration },
+    WaitSerial { regex: String, timeout: Timeout },
     /// Keep the screen as it is now as a result.
     SaveScreenshot,
     /// Switch the machine.
@@ -243,6 +252,21 @@ impl Step {
             Self::WaitSerial { .. } => "wait_serial",
             Self::SaveScreenshot => "save_screenshot",
             Self::Power { .. } => "power",
+        }
+    }
+
+    /// How long it may wait, if it waits.
+    pub const fn timeout(&self) -> Option<&Timeout> {
+        match self {
+            Self::AssertScreen { timeout, .. }
+            | Self::CheckScreen { timeout, .. }
+            | Self::AssertAndClick { timeout, .. }
+            | Self::WaitStillScreen { timeout, .. }
+            | Self::WaitSerial { timeout, .. } => Some(timeout),
+            Self::SendKey { .. }
+            | Self::TypeString { .. }
+            | Self::SaveScreenshot
+            | Self::Power { .. } => None,
         }
     }
 

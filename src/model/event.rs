@@ -36,7 +36,9 @@ impl Event {
 }
 
 /// The parts of a job's life, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     Fetch,
@@ -47,6 +49,9 @@ pub enum Part {
 }
 
 impl Part {
+    /// In the order in which they come.
+    pub const ALL: [Self; 5] = [Self::Fetch, Self::Deploy, Self::Boot, Self::Test, Self::Collect];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fetch => "fetch",

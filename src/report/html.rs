@@ -97,6 +97,7 @@ pub(super) fn render(results: &Results, media: &Media) -> Markup {
                             (markup::notes(run))
                             section #logs { (markup::logs(run, &results.tails, &links)) }
                             (definition(&job.definition))
+                            (markup::timeouts(&results.limited))
                             (markup::backend(job))
                         }
                         section #facts {

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use super::files;
 use crate::{
     markup::{Moment, Tail},
-    model::{Job, JobState, Run},
+    model::{Job, JobState, Limited, Run},
     supervise::JobFolder,
 };
 
@@ -18,6 +18,8 @@ pub(super) struct Results {
     pub moment: Moment,
     pub job: Job,
     pub run: Run,
+    /// How long it and its parts may take; nothing where that is not known any more.
+    pub limited: Vec<Limited>,
     /// Ends of consoles and logs.
     pub tails: Vec<Tail>,
 }
@@ -26,7 +28,8 @@ impl Results {
     pub(super) fn gather(job: Job, folder: &JobFolder, moment: Moment) -> io::Result<Self> {
         let run = folder.run()?;
         let tails = files::tails(folder, &files::listed(folder)?, TEXT)?;
-        Ok(Self { moment, job, run, tails })
+        let order = folder.order().map(|order| order.definition.limited());
+        Ok(Self { moment, job, run, limited: order.unwrap_or_default(), tails })
     }
 
     /// The job ran, but nothing is left of that but its record.

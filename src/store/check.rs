@@ -9,6 +9,7 @@ use super::{
     audience::AUDIENCES,
     definitions::{REFS, TEXTS},
     error::disk,
+    estimates::{self, Recount},
     idempotency::{KEYS, KEYS_BY_TIME},
     known_check,
     known_tables::MARKS,
@@ -33,7 +34,9 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
     let jobs = read::Jobs::open(txn)?;
     for entry in jobs.records().range::<u64>(..).map_err(unreadable)? {
         let (id, bytes) = entry.map_err(unreadable)?;
-        walk.job(&jobs.read(JobId(id.value()), bytes.value())?)?;
+        let stored = jobs.read(JobId(id.value()), bytes.value())?;
+        walk.job(&stored)?;
+        walk.foretold.job(txn, &stored.job)?;
     }
     for bundle in known_check::consistent(txn, &jobs)? {
         *walk.bundles.entry(bundle).or_default() += 1;
@@ -72,6 +75,8 @@ struct Walk {
     occurrences: BTreeMap<Happened, (u64, u64)>,
     /// How many ended jobs have each term.
     by_terms: BTreeMap<(u8, String, String), u64>,
+    /// What was foretold of them, and how right it was.
+    foretold: Recount,
     jobs: u64,
     lengths: Lengths,
     last: u64,
@@ -110,6 +115,7 @@ impl Walk {
             bundles: BTreeMap::new(),
             occurrences: BTreeMap::new(),
             by_terms: BTreeMap::new(),
+            foretold: Recount::default(),
             jobs: 0,
             lengths: Lengths::default(),
             last: 0,
@@ -219,6 +225,12 @@ impl Walk {
         for (number, name) in learned.iter_mut().zip(measures::COUNTED) {
             *number = table.get(name).map_err(unreadable)?.map_or(0, |count| count.value());
         }
+        let mut forgotten = [0; estimates::FORGOTTEN.len()];
+        for (number, name) in forgotten.iter_mut().zip(estimates::FORGOTTEN) {
+            *number = table.get(name).map_err(unreadable)?.map_or(0, |count| count.value());
+        }
+        let foretold = std::mem::take(&mut self.foretold).compare(txn, forgotten)?;
+        foretold.map_err(|what| disagree("estimates", what))?;
         measures::check(txn, learned)?.map_err(|what| disagree("series", what))?;
         let last = table.get(LAST_JOB).map_err(unreadable)?.map_or(0, |last| last.value());
         if last < self.last {

@@ -12,11 +12,11 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Change, Commits, Counts, DeviceChange, HistoryKey, HistoryPage, Inconsistency, JobPage,
-    JobsAsked, Leftover, MaySee, Measured, MeasuredJob, Occurrence, Saved, StoreError, Tally,
-    Totals, Unmeasured, check,
+    Accuracy, Change, Commits, Counts, DeviceChange, DeviceTimes, HistoryKey, HistoryPage,
+    Inconsistency, JobPage, JobsAsked, Leftover, MaySee, Measured, MeasuredJob, Occurrence, Saved,
+    StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
-    devices,
+    devices, estimates,
     file::{Open, StoreFile},
     list, measures, occurrences, read, snapshot, tally, terms, thresholds,
     writer::{Command, Outcome, Work, WriterThread},
@@ -24,8 +24,9 @@ use super::{
 use crate::{
     decide::retention::Oldest,
     model::{
-        DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Field, Job, JobId,
-        JobState, Keepsake, NewJob, Scope, Series, SetThreshold, Shelved, Verdict,
+        DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Field, Foresight,
+        Job, JobId, JobState, Keepsake, NewJob, Outlook, Scope, Series, SetThreshold, Shelved,
+        Stage, Verdict,
     },
     tasks,
 };
@@ -237,6 +238,36 @@ impl Store {
         device_type: Option<String>,
     ) -> Result<(), StoreError> {
         self.ask(Work::Unlearn { job, device_type }).await.map(drop)
+    }
+
+    /// Keeps what was foretold of jobs, to be compared with what comes. What was said first of a job
+    /// at a stage stands, and of one that has ended nothing is kept any more.
+    pub async fn foretell(&self, all: Vec<(JobId, Stage, Outlook)>) -> Result<(), StoreError> {
+        self.ask(Work::Foretell(all)).await.map(drop)
+    }
+
+    /// What was foretold of a job.
+    pub async fn foresight(&self, id: JobId) -> Result<Foresight, StoreError> {
+        self.read(move |txn| estimates::of_job(txn, id)).await
+    }
+
+    /// How right what was foretold has been, by device type and stage.
+    pub async fn accuracies(&self) -> Result<Vec<(String, Stage, Accuracy)>, StoreError> {
+        self.read(estimates::accuracies).await
+    }
+
+    /// What parts of jobs take on a device type, whatever the jobs are.
+    pub async fn device_times(&self, device_type: String) -> Result<DeviceTimes, StoreError> {
+        self.read(move |txn| estimates::device_times(txn, &device_type)).await
+    }
+
+    /// What the whole and the parts of the jobs of a name take, on one device type.
+    pub async fn measured_times(
+        &self,
+        job: String,
+        device_type: String,
+    ) -> Result<Vec<Measured>, StoreError> {
+        self.read(move |txn| measures::times(txn, &job, &device_type)).await
     }
 
     /// All thresholds that somebody has set.

@@ -262,6 +262,29 @@ pub(super) fn of_job(
     Ok(found)
 }
 
+/// The whole and the parts of the jobs of a name on one device type, however many series of steps
+/// there are beside them.
+pub(super) fn times(
+    txn: &ReadTransaction,
+    job: &str,
+    device_type: &str,
+) -> Result<Vec<Measured>, StoreError> {
+    let table = txn.open_table(SERIES).map_err(disk("read"))?;
+    let mut found = Vec::new();
+    for measure in [Measure::JobTime, Measure::PartTime] {
+        let from = (job, device_type, measure.name(), "", "");
+        for entry in table.range::<Key<'_>>(from..).map_err(disk("read"))? {
+            let (key, bytes) = entry.map_err(disk("read"))?;
+            let key = key.value();
+            if (key.0, key.1, key.2) != (job, device_type, measure.name()) {
+                break;
+            }
+            found.extend(measured(key, bytes.value())?);
+        }
+    }
+    Ok(found)
+}
+
 pub(super) fn one(txn: &ReadTransaction, series: &Series) -> Result<Option<Measured>, StoreError> {
     let table = txn.open_table(SERIES).map_err(disk("read"))?;
     let Series { job, device_type, measure, spot: Spot { module, step } } = series;

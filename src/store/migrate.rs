@@ -30,7 +30,7 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | 2 | what jobs hold on disk, which bundles they refer to, samples of the disk's use |
 /// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
 /// | 4 | why known failures are not retried; what rules find later is counted |
-/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices; users, sessions, tokens, invitations, what was done; for whom the names of jobs are no secret; what ended jobs are found by |
+/// | 5 | what jobs wait for and why they were started; definitions kept once each; devices; users, sessions, tokens, invitations, what was done; for whom the names of jobs are no secret; what ended jobs are found by; what was foretold of jobs and how right it was; what parts take by device type |
 pub(super) const LAYOUT: u64 = 5;
 
 /// Jobs of an older layout that are learned from: those that ended last.
@@ -68,6 +68,9 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
             }
             adopt_audiences(tables)?;
             adopt_terms(tables)?;
+            if found > 2 {
+                adopt_device_times(tables)?;
+            }
         }
         // The first layout has no older one: without a number the file is new.
         Some(_) | None => drop(Tables::open(&txn)?),
@@ -163,6 +166,16 @@ fn adopt_durations(tables: &mut Tables<'_>) -> Result<(), StoreError> {
     for id in tables.ended_last(LEARN_FROM)?.into_iter().rev() {
         let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
         tables.learn(&stored.job, &samples_of_parts(&stored.job.parts))?;
+    }
+    Ok(())
+}
+
+/// Layouts 3 and 4 kept no times of parts by device type, which the records have. Those before them
+/// are learned from as a whole.
+fn adopt_device_times(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    for id in tables.ended_last(LEARN_FROM)? {
+        let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
+        tables.adopt_times(&stored.job)?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use super::{
     definitions::{REFS, TEXTS},
     devices::{DEVICES, LOG, STATES, TYPES},
     error::disk,
+    estimates::{ACCURACY, ESTIMATES, TIMES},
     idempotency::{KEYS, KEYS_BY_TIME},
     known_tables::{
         BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RETRIED, RETRIES,
@@ -71,6 +72,9 @@ pub(super) fn copy(from: &Database, to: &Path) -> Result<(), StoreError> {
     known(&source, &txn)?;
     table(&source, &txn, SERIES)?;
     table(&source, &txn, SERIES_BY_DAY)?;
+    table(&source, &txn, ESTIMATES)?;
+    table(&source, &txn, ACCURACY)?;
+    table(&source, &txn, TIMES)?;
     table(&source, &txn, OCCURRENCES)?;
     table(&source, &txn, THRESHOLDS)?;
     people(&source, &txn)?;

@@ -10,6 +10,7 @@ use super::{
     definitions::Definitions,
     devices::{DeviceChange, Devices},
     error::disk,
+    estimates::{self, Estimates},
     holdings,
     idempotency::Keys,
     known_tables::KnownTables,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::model::{
     Counted, Digest, DiskSample, Holdings, IntakeKey, Job, JobId, JobState, Keepsake, NewJob,
-    Sample, Scope, SetThreshold, Shelved, Verdict,
+    Outlook, Sample, Scope, SetThreshold, Shelved, Stage, Verdict,
 };
 
 /// Job number to its record (`JobV2`).
@@ -127,6 +128,7 @@ pub(super) struct Tables<'txn> {
     counts: Table<'txn, &'static str, u64>,
     pub(super) known: KnownTables<'txn>,
     measures: Measures<'txn>,
+    estimates: Estimates<'txn>,
     occurrences: Occurrences<'txn>,
     audiences: Audiences<'txn>,
     pub(super) people: People<'txn>,
@@ -157,6 +159,7 @@ impl<'txn> Tables<'txn> {
             counts: txn.open_table(COUNTS).map_err(disk("written"))?,
             known: KnownTables::open(txn)?,
             measures: Measures::open(txn)?,
+            estimates: Estimates::open(txn)?,
             occurrences: Occurrences::open(txn)?,
             audiences: Audiences::open(txn)?,
             people: People::open(txn)?,
@@ -295,6 +298,9 @@ impl<'txn> Tables<'txn> {
         }
         self.holdings.remove(job.id.0).map_err(disk("written"))?;
         self.drop_retry(job)?;
+        for (name, learned) in estimates::FORGOTTEN.into_iter().zip(self.estimates.forget(job)?) {
+            self.add(name, 0, learned.into())?;
+        }
         self.known.forget(job)
     }
 
@@ -326,7 +332,24 @@ impl<'txn> Tables<'txn> {
     pub(super) fn learn(&mut self, job: &Job, samples: &[Sample]) -> Result<(), StoreError> {
         let growth = self.measures.feed(job, samples)?;
         self.grow(growth)?;
+        self.estimates.learn(job)?;
         self.happened(job, &Counted::of(job))
+    }
+
+    /// Keeps what was foretold of a job. Whether that was otherwise before.
+    pub(super) fn foretell(
+        &mut self,
+        id: JobId,
+        stage: Stage,
+        outlook: Outlook,
+    ) -> Result<bool, StoreError> {
+        self.estimates.keep(id, stage, outlook)
+    }
+
+    /// As a job that ended under an older layout is learned from, which kept no times of parts by
+    /// device type.
+    pub(super) fn adopt_times(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.estimates.time(job)
     }
 
     /// Counts what happened to a job that has ended.

@@ -24,7 +24,8 @@ use super::{
 use crate::{
     clock::Stopwatch,
     model::{
-        Digest, DiskSample, Holdings, Job, JobId, JobState, NewJob, Scope, SetThreshold, Shelved,
+        Digest, DiskSample, Holdings, Job, JobId, JobState, NewJob, Outlook, Scope, SetThreshold,
+        Shelved, Stage,
     },
 };
 
@@ -50,6 +51,7 @@ pub(super) enum Work {
     SetThreshold(Scope, Option<SetThreshold>),
     Unlearn { job: String, device_type: Option<String> },
     Devices { change: DeviceChange, by: String, now: Timestamp },
+    Foretell(Vec<(JobId, Stage, Outlook)>),
 }
 
 /// What has come of a request.
@@ -199,6 +201,16 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
         }
         Work::Devices { change, by, now } => {
             tables.change_devices(&change, &by, now).map(Outcome::Set)
+        }
+        Work::Foretell(all) => {
+            let mut is_new = false;
+            for (id, stage, outlook) in all {
+                // What is said after the end is not foretold.
+                if tables.stored(id)?.is_some_and(|stored| stored.job.ended.is_none()) {
+                    is_new |= tables.foretell(id, stage, outlook)?;
+                }
+            }
+            Ok(Outcome::Set(is_new))
         }
         Work::Unlearn { job, device_type } => {
             tables.unlearn(&job, device_type.as_deref()).map(|()| Outcome::Done)

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::{Event, JobId, Run};
+use crate::model::{EngineOrder, Event, JobId, Run};
 
 /// `DATA/jobs/<number>/`. Everything a job leaves is in here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,12 @@ impl JobFolder {
 
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// What the engine was told to do.
+    pub fn order(&self) -> io::Result<EngineOrder> {
+        let order = std::fs::read(self.file(Self::ORDER))?;
+        serde_json::from_slice(&order).map_err(io::Error::other)
     }
 
     /// The whole run so far. A job whose engine has not spoken yet has an empty one.

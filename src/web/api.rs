@@ -22,6 +22,7 @@ use super::{
     params::{NoParams, Params, Path},
     records::Record,
     state::Web,
+    timeouts,
 };
 use crate::{
     clock,
@@ -95,7 +96,10 @@ pub(super) async fn show(
     let run = web.run(job.id).await?;
     let reason = web.schedule.standing().reason(&job);
     let standing = web.standing(&who, job.id).await?;
-    Ok(Json(Record::new(&job, reason.as_deref(), &run, &standing, clock::now())).into_response())
+    let (limited, estimate) = (timeouts::of_job(&web, &job).await, web.estimates.now().get(job.id));
+    let expected = (limited.as_slice(), estimate.as_ref());
+    let record = Record::new(&job, reason.as_deref(), &run, &standing, expected, clock::now());
+    Ok(Json(record).into_response())
 }
 
 /// `POST /api/jobs/{id|uuid}/cancel`

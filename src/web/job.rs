@@ -12,9 +12,9 @@ use super::{
     video::Video,
 };
 use crate::{
-    decide::outlook::Outlook,
+    estimates::Estimate,
     markup::{self, Moment, Tail, Usuals, size, span, words},
-    model::{Identity, Job, JobId, JobState, Run},
+    model::{Identity, Job, JobId, JobState, Limited, Run},
     store::Standing,
 };
 
@@ -27,10 +27,12 @@ pub(super) struct JobView {
     pub standing: Standing,
     /// Why it waits.
     pub reason: Option<String>,
-    /// When it will start and end, and from how many runs that is known.
     /// Who looks at it.
     pub who: Identity,
-    pub ahead: Option<(Outlook, u64)>,
+    /// When it will start and end.
+    pub ahead: Option<Estimate>,
+    /// How long it and its parts may take.
+    pub limited: Vec<Limited>,
     /// As far as it goes now.
     pub video: Option<Video>,
     /// What the same test's measures came to before.
@@ -85,6 +87,7 @@ pub(super) fn render(view: &JobView) -> Markup {
                 div #slow data-live { (markup::slow(run)) }
                 section #logs data-live { (markup::logs(run, &view.texts, &links)) }
                 (markup::definition(job, &links))
+                (markup::timeouts(&view.limited))
                 (markup::backend(job))
                 section #files data-live { (files(view)) }
             }
@@ -117,6 +120,13 @@ fn head(view: &JobView) -> Markup {
         (compose::controls(job, &view.who))
         @if let (None, Some((done, total))) = (&run.end, run.progress) {
             (markup::progress(done, total))
+        }
+        @if let (true, Some(ahead)) = (job.state.is_active(), &view.ahead) {
+            @let progress = ahead.progress(run, moment.now);
+            (plan::bar(ahead, &progress))
+            @if !progress.parts.is_empty() {
+                details #parts { summary { "Parts" } (plan::parts(&progress)) }
+            }
         }
         @if let Some(slow) = run.slow_now() {
             p.slow { strong { "Slow: " } bdi { (words::shorten(&words::slow(slow), 500)) } }
@@ -188,8 +198,12 @@ fn underway(view: &JobView) -> Markup {
                     Some(reason) => span { bdi { (reason) } },
                     None => span { "In the queue since " (moment.ago(job.submitted)) },
                 }
-                @if view.ahead.is_some() {
-                    span { "Expected to start " (plan::starts(view.ahead, moment)) }
+                @if let Some(ahead) = &view.ahead {
+                    @if let Some(position) = ahead.position {
+                        span { "Number " (position) " in the queue" }
+                    }
+                    span { "Expected to start " (plan::starts(Some(ahead), moment)) }
+                    (plan::ends(Some(ahead), moment))
                 }
             }
             _ => {
@@ -202,7 +216,7 @@ fn underway(view: &JobView) -> Markup {
                 @if let Some(took) = job.running_time(moment.now) {
                     span.hint { "for " (span(took)) }
                 }
-                (plan::ends(view.ahead, moment))
+                (plan::ends(view.ahead.as_ref(), moment))
             }
         }
     }

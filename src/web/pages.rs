@@ -15,12 +15,11 @@ use super::{
     guard::Asks,
     job, live,
     params::{NoParams, Params, Path, number},
-    plan::{self, Ahead},
     queue,
     ranged::{self, Whole},
     sight::veil,
     state::Web,
-    step,
+    step, timeouts,
     video::Video,
 };
 use crate::{
@@ -57,8 +56,6 @@ pub(super) async fn queue(
     active.sort_by_key(|(job, _)| (job.started, job.id));
     let queue = web.schedule.standing();
     let waiting = web.unveiled_queue(WAITING).await?;
-    let running: Vec<&Job> = active.iter().map(|(job, _)| job).collect();
-    let ahead = Ahead::of(&web, &running, &waiting).await?;
     let show = |(job, run): (Job, Arc<Run>)| {
         let run = if sees(&who, &job) { run } else { Arc::default() };
         (veil(&who, job), run)
@@ -73,7 +70,7 @@ pub(super) async fn queue(
                 (veil(&who, job), reason)
             })
             .collect(),
-        ahead,
+        ahead: web.estimates.now(),
         waiting_in_all: web.store.counts().await?.state(JobState::Waiting),
         ended: web.history_of(&who, None, ENDED).await?.jobs,
         hold: web.about.hold.borrow().clone(),
@@ -149,11 +146,13 @@ async fn job_view(web: &Web, who: &Identity, id: JobId) -> Result<job::JobView, 
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
     let reason = web.schedule.standing().reason(&job);
     let usual = usual(web, &job).await?;
-    let ahead = plan::of_job(web, &job).await?;
+    let ahead = web.estimates.now().get(id);
+    let limited = timeouts::of_job(web, &job).await;
     Ok(job::JobView {
         moment: web.moment(),
         who: who.clone(),
         ahead,
+        limited,
         job,
         run: web.run(id).await?,
         standing: web.standing(who, id).await?,

@@ -1,10 +1,6 @@
-//! `GET /api/plan`: what is to come of the jobs that run and wait, as far as their past tells.
+//! What is to come of jobs, on pages and as `GET /api/plan`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,184 +10,178 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
-    errors::{Problem, WebError},
+    errors::Problem,
     guard::Asks,
     params::{NoParams, Params},
-    records::Summary,
+    records::{Summary, millis},
     sight::veil,
     state::Web,
 };
 use crate::{
     clock,
-    decide::{
-        Queued, Running,
-        outlook::{Foretold, Outlook, Takes, Underway, outlook},
-    },
-    markup::{Moment, span, words},
-    model::{Job, JobId, JobState, Measure, Series, Spot},
+    decide::progress::{PartProgress, Progress, Standing},
+    estimates::{Basis, Estimate},
+    markup::{Moment, span},
+    model::{Foretold, JobState, Outlook},
 };
 
-/// Waiting jobs that are looked ahead for; the play costs as much as their square.
-pub(super) const AHEAD: usize = 200;
+/// Waiting jobs that are listed.
+const LISTED: usize = 200;
 /// Closer together, two times are one.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Nearly all of the good runs.
-const NEARLY_ALL: f64 = 0.95;
 
 /// When a running job usually ends, or must at the latest.
-pub(super) fn ends(ahead: Option<(Outlook, u64)>, moment: &Moment) -> Markup {
+pub(super) fn ends(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
+    let outlook = estimate.and_then(|estimate| Some((estimate, estimate.outlook?)));
     html! {
-        @match ahead {
-            Some((Outlook { end, .. }, 0)) => {
+        @if let Some((estimate, Outlook { end, .. })) = outlook {
+            @if estimate.past.basis == Basis::Limit {
                 span.hint { "ends " (moment.ago(end.usual)) " at the latest" }
-            }
-            Some((Outlook { end, .. }, runs)) => {
-                span.hint title=(format!("as {} before it", words::count(runs, "good run"))) {
-                    "usually ends " (moment.ago(end.usual))
+            } @else {
+                span.hint title=(estimate.basis()) {
+                    "usually ends " (moment.ago(end.usual)) (up_to(end))
                 }
             }
-            None => {}
         }
     }
 }
 
 /// When a waiting job usually starts.
-pub(super) fn starts(ahead: Option<(Outlook, u64)>, moment: &Moment) -> Markup {
-    let Some((Outlook { start: Foretold { usual, late }, .. }, _)) = ahead else {
+pub(super) fn starts(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
+    let Some((estimate, Outlook { start, .. })) =
+        estimate.and_then(|estimate| Some((estimate, estimate.outlook?)))
+    else {
         return html! { span.hint { "not known" } };
     };
-    let apart = Duration::try_from(late.duration_since(usual)).unwrap_or_default();
     html! {
-        (moment.ago(usual))
-        @if apart >= MINUTE { span.hint { ", or up to " (span(apart)) " later" } }
-    }
-}
-
-/// What is to come of jobs.
-#[derive(Debug, Default)]
-pub(super) struct Ahead(BTreeMap<JobId, (Outlook, u64)>);
-
-impl Ahead {
-    /// Of `active` and `waiting` jobs, the latter best first. Nothing while nothing starts.
-    pub(super) async fn of(web: &Web, active: &[&Job], waiting: &[Job]) -> Result<Self, WebError> {
-        if web.about.hold.borrow().is_some() {
-            return Ok(Self::default());
+        span title=(estimate.basis()) {
+            @if estimate.is_coarse { "about " }
+            (moment.ago(start.usual))
         }
-        let mut past = Past::default();
-        let (mut underway, mut queued, mut known) = (Vec::new(), Vec::new(), HashMap::new());
-        for job in active {
-            let (takes, runs) = past.of(web, job).await?;
-            known.insert(job.id, runs);
-            let started = job.started.unwrap_or(job.submitted);
-            underway.push(Underway { id: job.id, running: Running::of(job), started, takes });
-        }
-        for job in waiting.iter().take(AHEAD) {
-            let (takes, runs) = past.of(web, job).await?;
-            known.insert(job.id, runs);
-            queued.push((Queued::of(job), takes));
-        }
-        let all = outlook(clock::now(), &queued, &underway, &web.schedule.standing().scene());
-        Ok(Self(all.into_iter().map(|(id, one)| (id, (one, known[&id]))).collect()))
-    }
-
-    /// What is to come of a job, and from how many good runs that is known. From none it is what the
-    /// job's time limit allows.
-    pub(super) fn get(&self, id: JobId) -> Option<(Outlook, u64)> {
-        self.0.get(&id).copied()
-    }
-
-    #[cfg(test)]
-    pub(super) fn with(mut self, id: JobId, outlook: Outlook, runs: u64) -> Self {
-        self.0.insert(id, (outlook, runs));
-        self
+        span.hint { (up_to(start)) }
     }
 }
 
-/// Jobs that run and wait, and what is to come of them.
-struct Whole {
-    /// The first to start first.
-    active: Vec<Job>,
-    /// Best first.
-    waiting: Vec<Job>,
-    ahead: Ahead,
+/// How much later it may get, where that is worth a word.
+fn up_to(Foretold { usual, late }: Foretold) -> Markup {
+    let apart = Duration::try_from(late.duration_since(usual)).unwrap_or_default();
+    html! { @if apart >= MINUTE { ", or up to " (span(apart)) " later" } }
 }
 
-impl Whole {
-    async fn of(web: &Web) -> Result<Self, WebError> {
-        let mut active = Vec::new();
-        for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
-            active.extend(web.unveiled(state, AHEAD).await?);
-        }
-        active.sort_by_key(|job| (job.started, job.id));
-        let waiting = web.unveiled_queue(AHEAD).await?;
-        let ahead = Ahead::of(web, &active.iter().collect::<Vec<_>>(), &waiting).await?;
-        Ok(Self { active, waiting, ahead })
-    }
-}
-
-/// What is to come of one job.
-pub(super) async fn of_job(web: &Web, job: &Job) -> Result<Option<(Outlook, u64)>, WebError> {
-    if job.state == JobState::Ended {
-        return Ok(None);
-    }
-    Ok(Whole::of(web).await?.ahead.get(job.id))
-}
-
-/// How long jobs took, each name asked for once.
-#[derive(Default)]
-struct Past(HashMap<(String, String), Option<(Takes, u64)>>);
-
-impl Past {
-    async fn of(&mut self, web: &Web, job: &Job) -> Result<(Takes, u64), WebError> {
-        let name = (job.name.clone(), job.device_type.clone());
-        let found = match self.0.get(&name) {
-            Some(found) => *found,
-            None => {
-                let found = look_up(web, job).await?;
-                self.0.insert(name, found);
-                found
+/// How far a job is, as a bar; the title tells from what that is known.
+pub(super) fn bar(estimate: &Estimate, progress: &Progress) -> Markup {
+    html! {
+        @if let Some(percent) = progress.percent {
+            span.progress title=(estimate.basis()) {
+                progress data-forward value=(percent) max="100"
+                    aria-label=(format!("{percent} % of what is expected")) {}
+                span.amount { (percent) " %" }
             }
-        };
-        Ok(found.unwrap_or_else(|| (Takes::unknown(job.needs.at_most), 0)))
+        }
+        @if progress.is_long { p.slow { "Longer than usual." } }
     }
 }
 
-async fn look_up(web: &Web, job: &Job) -> Result<Option<(Takes, u64)>, WebError> {
-    let (name, device_type) = (job.name.clone(), job.device_type.clone());
-    let (measure, spot) = (Measure::JobTime, Spot::default());
-    let held = web.insight.one(Series { job: name, device_type, measure, spot }).await?;
-    let time = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).ok();
-    let takes = held.and_then(|held| {
-        let (usual, long) = (held.good.quantile(0.5)?, held.good.quantile(NEARLY_ALL)?);
-        Some((Takes { usual: time(usual)?, long: time(long)? }, held.good.count()))
+/// Each part with its own bar.
+pub(super) fn parts(progress: &Progress) -> Markup {
+    html! {
+        table.parts {
+            thead { tr {
+                th scope="col" { "Part" } th scope="col" { "How far" }
+                th.figure scope="col" { "So far" } th.figure scope="col" { "Usually" }
+                th.figure scope="col" { "At most" }
+            } }
+            tbody { @for part in &progress.parts { tr {
+                th scope="row" { bdi { (part.name) } }
+                td data-label="How far" { (how_far(part)) }
+                td.figure data-label="So far" {
+                    @if part.standing != Standing::ToCome { (span(part.took)) }
+                }
+                td.figure data-label="Usually" {
+                    @match part.takes {
+                        Some(takes) => (span(takes.usual)),
+                        None => span.hint { "not known" },
+                    }
+                }
+                td.figure data-label="At most" {
+                    @if let Some(takes) = part.takes { (span(takes.long)) }
+                }
+            } } }
+        }
+        p.hint { "At most is what 95 of 100 good runs stayed within." }
+    }
+}
+
+fn how_far(part: &PartProgress) -> Markup {
+    let bar = |percent: u8| {
+        html! {
+            span.progress {
+                progress data-forward value=(percent) max="100"
+                    aria-label=(format!("{}: {percent} %", part.name)) {}
+                span.amount { (percent) " %" }
+            }
+        }
+    };
+    match part.standing {
+        Standing::ToCome => html! { span.hint { "to come" } },
+        Standing::Runs { percent: Some(percent) } => html! {
+            (bar(percent))
+            @if part.is_long() { span.slow { "longer than usual" } }
+        },
+        Standing::Runs { percent: None } => html! { "runs" },
+        Standing::Over => html! { (bar(100)) },
+    }
+}
+
+/// What is expected of a job, as the API tells it.
+pub(super) fn expected(estimate: &Estimate) -> Value {
+    let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
+    let Estimate { position, outlook, is_coarse, takes, .. } = estimate;
+    let mut told = json!({
+        "position": position,
+        "coarse": is_coarse,
+        "takes": { "usual_ms": millis(takes.usual), "long_ms": millis(takes.long) },
+        "from": estimate.past.basis.name(),
+        "runs": estimate.past.basis.runs(),
+        "words": estimate.basis(),
+        "start": null,
+        "end": null,
     });
-    Ok(takes)
-}
-
-/// What half of the good runs stay within, and what nearly all do.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ForetoldTime)]
-struct Time {
-    usual: Timestamp,
-    late: Timestamp,
-}
-
-impl From<Foretold> for Time {
-    fn from(Foretold { usual, late }: Foretold) -> Self {
-        Self { usual, late }
+    if let Some(outlook) = outlook {
+        told["start"] = moment(outlook.start);
+        told["end"] = moment(outlook.end);
     }
+    told
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ExpectedTimes)]
-struct Expected {
-    start: Time,
-    end: Time,
-    /// Good runs it is known from.
-    runs: u64,
+/// How far a job is, as the API tells it.
+pub(super) fn progress(progress: &Progress) -> Value {
+    let parts = progress.parts.iter().map(|part| {
+        let (state, percent) = match part.standing {
+            Standing::ToCome => ("to_come", Some(0)),
+            Standing::Runs { percent } => ("runs", percent),
+            Standing::Over => ("over", Some(100)),
+        };
+        json!({
+            "part": part.part,
+            "name": part.name,
+            "state": state,
+            "percent": percent,
+            "took_ms": millis(part.took),
+            "usual_ms": part.takes.map(|takes| millis(takes.usual)),
+            "long_ms": part.takes.map(|takes| millis(takes.long)),
+            "longer_than_usual": part.is_long(),
+        })
+    });
+    json!({
+        "percent": progress.percent,
+        "longer_than_usual": progress.is_long,
+        "parts": parts.collect::<Vec<_>>(),
+    })
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -199,7 +189,8 @@ struct PlannedJob<'a> {
     #[serde(flatten)]
     job: Summary<'a>,
     /// None for one that cannot run here, and while nothing starts.
-    expected: Option<Expected>,
+    #[schema(value_type = Option<Object>)]
+    expected: Option<Value>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -225,18 +216,22 @@ pub(super) async fn api(
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let Whole { active, waiting, ahead } = Whole::of(&web).await?;
+    let mut active = Vec::new();
+    for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
+        active.extend(web.unveiled(state, LISTED).await?);
+    }
+    active.sort_by_key(|job| (job.started, job.id));
+    let waiting = web.unveiled_queue(LISTED).await?;
     let in_all = web.store.counts().await?.state(JobState::Waiting);
     let more = in_all.saturating_sub(waiting.len() as u64);
     let (queue, now) = (web.schedule.standing(), clock::now());
+    let estimates = web.estimates.now();
     let all = active.into_iter().chain(waiting);
     let all: Vec<_> = all.map(|job| (queue.reason(&job), veil(&who, job))).collect();
     let jobs = all.iter().map(|(reason, job)| {
-        let expected = ahead.get(job.id).map(|(outlook, runs)| Expected {
-            start: outlook.start.into(),
-            end: outlook.end.into(),
-            runs,
-        });
+        // Of one that can never run nothing is expected.
+        let estimate = estimates.get(job.id).filter(|estimate| estimate.outlook.is_some());
+        let expected = estimate.as_ref().map(expected);
         PlannedJob { job: Summary::new(job, reason.as_deref(), now), expected }
     });
     let jobs = jobs.collect();

@@ -8,9 +8,10 @@ use super::{
     addresses::Addresses,
     history,
     layout::{self, Frame, Tab},
-    plan::{self, Ahead},
+    plan,
 };
 use crate::{
+    estimates::Snapshot,
     markup::{self, Moment, Scale, span, words},
     model::{Job, JobState, Run, Verdict},
 };
@@ -23,7 +24,7 @@ pub(super) struct QueueView {
     /// Best first, with the reason each waits.
     pub waiting: Vec<(Job, Option<String>)>,
     /// What is to come of them.
-    pub ahead: Ahead,
+    pub ahead: Arc<Snapshot>,
     /// How many wait, shown or not.
     pub waiting_in_all: u64,
     /// Newest end first.
@@ -121,6 +122,7 @@ fn welcome(view: &QueueView) -> Markup {
 
 fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
     let moment = &view.moment;
+    let ahead = view.ahead.get(job.id);
     let last = run.steps().filter_map(|step| step.screens.last()).last();
     html! {
         article.card {
@@ -138,9 +140,16 @@ fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
                     (markup::state_badge(job.state))
                     @if let Some(took) = job.running_time(moment.now) { span { (span(took)) } }
                     span.hint { code { (words::shorten(&job.device_type, 40)) } }
-                    (plan::ends(view.ahead.get(job.id), moment))
+                    (plan::ends(ahead.as_ref(), moment))
                 }
-                @if let Some((done, total)) = run.progress { (markup::progress(done, total)) }
+                @match &ahead {
+                    Some(ahead) if ahead.past.basis.runs() > 0 => {
+                        (plan::bar(ahead, &ahead.progress(run, moment.now)))
+                    }
+                    _ => @if let Some((done, total)) = run.progress {
+                        (markup::progress(done, total))
+                    },
+                }
                 @if let Some(slow) = run.slow_now() {
                     p.slow { strong { "Slow: " } bdi { (words::shorten(&words::slow(slow), 160)) } }
                 }
@@ -178,7 +187,7 @@ fn waiting(view: &QueueView) -> Markup {
                     td data-label="By" { bdi { (words::shorten(&job.submitter.name, 40)) } }
                     td.figure data-label="Priority" { (job.priority.0) }
                     td data-label="Since" { (view.moment.ago(job.submitted)) }
-                    td data-label="Expected to start" { (plan::starts(view.ahead.get(job.id), &view.moment)) }
+                    td data-label="Expected to start" { (plan::starts(view.ahead.get(job.id).as_ref(), &view.moment)) }
                 } } }
             }
             @if hidden > 0 { p.more { "and " (words::count(hidden, "more job")) } }

@@ -7,14 +7,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{addresses::file_url, layout::job_url, sight::is_veiled};
-use crate::store::Standing;
+use super::{addresses::file_url, layout::job_url, plan, sight::is_veiled, timeouts};
 use crate::{
+    estimates::Estimate,
     markup::words,
     model::{
-        Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, JobState, Kept, Lineage, Outcome,
+        Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, JobState, Kept, Limited, Lineage,
+        Outcome,
         PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict, Visibility,
     },
+    store::Standing,
 };
 
 /// A job in a list.
@@ -116,6 +118,12 @@ pub(super) struct Record<'a> {
     results_bytes: u64,
     /// What retention has taken, when and by which rule.
     removed: &'a [Removal],
+    /// How long it and its parts may take.
+    timeouts: Vec<Value>,
+    /// When it will start and end; none of a job that has ended.
+    expected: Value,
+    /// How far it is; none of a job that does not run.
+    progress: Value,
     run: RunRecord<'a>,
 }
 
@@ -125,8 +133,13 @@ impl<'a> Record<'a> {
         reason: Option<&'a str>,
         run: &'a Run,
         standing: &'a Standing,
+        (limited, estimate): (&[Limited], Option<&Estimate>),
         now: Timestamp,
     ) -> Self {
+        let expected = estimate.map_or(Value::Null, plan::expected);
+        let progress = estimate.filter(|_| job.state.is_active());
+        let progress =
+            progress.map_or(Value::Null, |estimate| plan::progress(&estimate.progress(run, now)));
         Self {
             summary: Summary::new(job, reason, now),
             definition: &job.definition,
@@ -150,6 +163,9 @@ impl<'a> Record<'a> {
             video_bytes: job.holdings.video_bytes,
             results_bytes: job.holdings.results_bytes,
             removed: &job.holdings.removed,
+            timeouts: timeouts::told(limited),
+            expected,
+            progress,
             run: RunRecord::new(job.id, run),
         }
     }
@@ -304,6 +320,6 @@ impl<'a> Screen<'a> {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

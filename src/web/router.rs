@@ -11,8 +11,9 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, actions, api, assets, audit, compose, devices, disk, doctor, events, failures, files,
-    guard, handbook, history, known, list, login, metrics, openapi, pages, plan, report, series,
+    account, actions, api, assets, audit, compose, devices, disk, doctor, estimates, events,
+    failures, files, guard, handbook, history, known, list, login, metrics, openapi, pages, plan,
+    report, series,
     state::Web, statistics, submit, thresholds, tokens, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
@@ -36,6 +37,8 @@ fn api() -> (Router<Arc<Web>>, utoipa::openapi::OpenApi) {
         .routes(routes!(known::groups))
         .routes(routes!(known::try_pattern))
         .routes(routes!(plan::api))
+        .routes(routes!(estimates::show))
+        .routes(routes!(estimates::accuracy))
         .routes(routes!(actions::priority))
         .routes(routes!(actions::resubmit))
         .routes(routes!(actions::bulk))

@@ -17,9 +17,10 @@ use uuid::Uuid;
 use super::{login::Logins, runs::Runs, watching::Watchers};
 use crate::{
     clock,
-    config::{Retention, Retry},
+    config::{Retention, Retry, Timeouts},
     decide::access::Rights,
     doctor::{self, Report},
+    estimates,
     handbook::Handbook,
     insight::Insight,
     markup::Moment,
@@ -173,6 +174,10 @@ pub struct Web {
     pub retention: Retention,
     /// How failed jobs are retried where a rule says nothing else.
     pub retry: Retry,
+    /// How long jobs may take that do not say.
+    pub timeouts: Timeouts,
+    /// When jobs will start and end.
+    pub estimates: estimates::Handle,
     pub watchers: Watchers,
     /// What jobs teach and are held to.
     pub insight: Insight,

@@ -53,7 +53,8 @@ pub(super) async fn page(
 ) -> Result<Html<String>, PageError> {
     let days = days(since.as_deref())?;
     let statistics = statistics(&web, &who, days).await?;
-    Ok(Html(statistics_page::render(&statistics).into_string()))
+    let accuracy = web.store.accuracies().await?;
+    Ok(Html(statistics_page::render(&statistics, &accuracy).into_string()))
 }
 
 /// What happened to jobs of the names that `who` may know. The others do not count either: whoever

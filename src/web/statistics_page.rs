@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::layout::{self, Frame, Tab};
+use super::{
+    estimates,
+    layout::{self, Frame, Tab},
+};
 use crate::{
     insight::{Statistics, Sum, day_of, words as told},
     markup::{span, words},
-    model::Counted,
+    model::{Counted, Stage},
     proto::query,
-    store::Occurrence,
+    store::{Accuracy, Occurrence},
 };
 
 const WIDTH: f64 = 720.0;
@@ -34,7 +37,7 @@ const KINDS: [(&str, &str); 3] = [
 const TIMES: [(&str, &str); 4] =
     [("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("365d", "a year")];
 
-pub(super) fn render(statistics: &Statistics) -> Markup {
+pub(super) fn render(statistics: &Statistics, accuracy: &[(String, Stage, Accuracy)]) -> Markup {
     let content = html! {
         header.head {
             h1 { "Statistics" }
@@ -53,6 +56,7 @@ pub(super) fn render(statistics: &Statistics) -> Markup {
             (table(statistics, "By job", false, |row| row.job.clone()))
             (table(statistics, "By device type", false, |row| row.device_type.clone()))
         }
+        (estimates::table(accuracy))
         section { h2 { "As files" }
             ul {
                 li { "What happened, by day: " (file("counts", "csv")) ", " (file("counts", "json")) }

@@ -1,7 +1,7 @@
 //! `POST /api/jobs`: a bundle comes in, is kept in a file until it is whole, and
 //! is handed to intake.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -12,6 +12,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,12 +22,16 @@ use super::{
     guard::{About, Asks},
     layout::job_url,
     params::Params,
+    plan,
     state::{SubmitRefused, SubmitRequest, Web},
 };
 use crate::{
     decide::access::{Act, Denied, may},
     model::{After, JobId, Must, Priority, WayIn},
 };
+
+/// How long whoever submits is kept waiting to hear when the job will start.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
@@ -40,6 +45,9 @@ pub(super) struct Taken {
     url: String,
     /// The same was sent before, and this is what it was made of then.
     repeated: bool,
+    /// When it is expected to start and end, where that was found out in a moment.
+    #[schema(value_type = Option<Object>)]
+    expected: Option<Value>,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -115,8 +123,10 @@ pub(super) async fn create(
     };
     let job = (web.submit)(request).await?;
     let url = job_url(job.id);
+    let estimate = web.estimates.soon(job.id, PATIENCE).await;
     let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
-    let taken = Taken { number, uuid, url: url.clone(), repeated };
+    let expected = estimate.as_ref().map(plan::expected);
+    let taken = Taken { number, uuid, url: url.clone(), repeated, expected };
     // Sent again, it is what it was made of the first time.
     let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };
     let location = [(header::LOCATION, url)];

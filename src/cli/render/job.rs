@@ -4,9 +4,13 @@ use std::{fmt::Write as _, time::Duration};
 
 use jiff::tz::TimeZone;
 
-use super::words::{clean, duration, size, time};
+use super::{
+    plan,
+    words::{clean, duration, size, time},
+};
 use crate::{
     cli::answers::{Job, Record, Standing, Status, Step},
+    clock,
     model::{Cause, Outcome, Verdict},
 };
 
@@ -24,6 +28,9 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
     }
     if let Some(reason) = &job.reason {
         fact("waits", clean(reason));
+    }
+    if let Some(expected) = &record.expected {
+        fact("expected", plan::expected(expected, clock::now(), zone));
     }
     if let Some(cause) = &job.cause {
         fact("because", because(cause));

@@ -19,28 +19,40 @@ pub(in crate::cli) fn plan(plan: &PlanAnswer, zone: &TimeZone) -> String {
         let reason = job.reason.as_ref().filter(|_| expected.is_none());
         let why = reason.map_or_else(String::new, |reason| format!(" ({})", clean(reason)));
         let (starts, ends, known) = match expected {
-            Some(Expected { start, end, runs }) => {
+            Some(Expected { start: Some(start), end: Some(end), words, .. }) => {
                 let starts = match job.started {
                     Some(started) => clock(started, now, zone),
                     None => between(start, now, zone),
                 };
-                let known = match runs {
-                    0 => "its time limit".into(),
-                    1 => "1 run".into(),
-                    runs => format!("{runs} runs"),
-                };
-                (starts, between(end, now, zone), known)
+                (starts, between(end, now, zone), clean(words))
             }
-            None => ("not known".into(), String::new(), String::new()),
+            Some(_) | None => ("not known".into(), String::new(), String::new()),
         };
         let name = clean(&job.name) + &why;
         [job.number.to_string(), job.state.to_string(), starts, ends, known, name]
     });
-    text += &columns(["JOB", "STATE", "STARTS", "ENDS", "AS", "NAME"], rows);
+    text += &columns(["JOB", "STATE", "STARTS", "ENDS", "KNOWN", "NAME"], rows);
     if plan.more > 0 {
         text += &format!("and {} more that wait\n", plan.more);
     }
     text
+}
+
+/// What is expected of one job, in a line: `number 3 in the queue, starts 12:05 to 12:11, ends 12:15
+/// to 12:25 (from 12 runs)`.
+pub(in crate::cli) fn expected(expected: &Expected, now: Timestamp, zone: &TimeZone) -> String {
+    let Expected { position, start, end, words, .. } = expected;
+    let place = position.map(|place| format!("number {place} in the queue"));
+    let starts = start.as_ref().map(|start| format!("starts {}", between(start, now, zone)));
+    let ends = end.as_ref().map(|end| format!("ends {}", between(end, now, zone)));
+    let unknown = start.is_none().then(|| "it is not known when it starts".to_owned());
+    let parts: Vec<_> = [place, starts, ends, unknown].into_iter().flatten().collect();
+    format!("{} ({})", parts.join(", "), clean(words))
+}
+
+/// `ends 12:15 to 12:25`
+pub(in crate::cli) fn ends(expected: &Expected, now: Timestamp, zone: &TimeZone) -> Option<String> {
+    expected.end.as_ref().map(|end| format!("ends {}", between(end, now, zone)))
 }
 
 /// `12:05 to 12:11`, or one of them where they are the same.
@@ -84,11 +96,12 @@ mod tests {
                 job(7, "running", &json!({
                     "started": "2026-01-31T12:00:30Z",
                     "expected": { "start": moment("2026-01-31T12:00:30Z", "2026-01-31T12:00:30Z"),
-                                  "end": moment(soon, later), "runs": 12 },
+                                  "end": moment(soon, later), "words": "from 12 runs" },
                 })),
                 job(8, "waiting", &json!({
                     "expected": { "start": moment(soon, later),
-                                  "end": moment(tomorrow, tomorrow), "runs": 0 },
+                                  "end": moment(tomorrow, tomorrow),
+                                  "words": "unknown: at most 15 min" },
                 })),
                 job(9, "waiting", &json!({ "reason": "needs 9 GiB, this box lends 4 GiB",
                                            "expected": null })),
@@ -96,12 +109,18 @@ mod tests {
         });
         let answer: PlanAnswer = serde_json::from_value(answer).unwrap();
         insta::assert_snapshot!(plan(&answer, &TimeZone::UTC), @r"
-        JOB  STATE    STARTS          ENDS              AS              NAME
-        7    running  12:00           12:05 to 12:11    12 runs         install�[2Jer
-        8    waiting  12:05 to 12:11  2026-02-01 01:00  its time limit  install�[2Jer
-        9    waiting  not known                                         install�[2Jer (needs 9 GiB, this box lends 4 GiB)
+        JOB  STATE    STARTS          ENDS              KNOWN                    NAME
+        7    running  12:00           12:05 to 12:11    from 12 runs             install�[2Jer
+        8    waiting  12:05 to 12:11  2026-02-01 01:00  unknown: at most 15 min  install�[2Jer
+        9    waiting  not known                                                  install�[2Jer (needs 9 GiB, this box lends 4 GiB)
         and 3 more that wait
         ");
+        let told = answer.jobs[1].expected.as_ref().unwrap();
+        assert_eq!(
+            expected(&Expected { position: Some(2), ..told.clone() }, answer.now, &TimeZone::UTC),
+            "number 2 in the queue, starts 12:05 to 12:11, ends 2026-02-01 01:00 \
+             (unknown: at most 15 min)"
+        );
         let held = PlanAnswer { hold: Some("no QEMU".into()), jobs: vec![], ..answer };
         assert_eq!(
             plan(&held, &TimeZone::UTC),

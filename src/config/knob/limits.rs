@@ -3,7 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use super::{Knob, Said, nearest};
-use crate::model::{LimitMode, problem::listed, quantity};
+use crate::{
+    config::Timeouts,
+    model::{LimitMode, problem::listed, quantity},
+};
 
 impl Knob for LimitMode {
     fn expected() -> String {
@@ -75,5 +78,27 @@ impl Knob for Floor {
     fn read(said: &Said, _: &Path) -> Option<Self> {
         let floor = quantity::duration(said.text()?)?;
         (floor.subsec_nanos() == 0).then_some(Self(floor))
+    }
+}
+
+/// How long something may take: at least a second, at most what a job file may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Time(pub Duration);
+
+impl Knob for Time {
+    fn expected() -> String {
+        "a length of time in whole seconds with its unit, as \"1h\" or \"90s\", at most \"7d\""
+            .into()
+    }
+
+    fn read(said: &Said, _: &Path) -> Option<Self> {
+        let time = quantity::duration(said.text()?)?;
+        let is_fine = time.subsec_nanos() == 0 && !time.is_zero() && time <= Timeouts::MOST;
+        is_fine.then_some(Self(time))
+    }
+
+    fn help(said: &Said) -> Option<String> {
+        let number: u64 = said.digits()?.parse().ok()?;
+        Some(format!("write \"{number}m\" for minutes"))
     }
 }

@@ -115,6 +115,11 @@ fn every_key_can_be_said_in_all_three_places_and_is_shown_as_it_was_said() {
         ("thresholds.factor", "2.5", "2.5"),
         ("thresholds.runs", "20", "20"),
         ("thresholds.floor", r#""3s""#, "3s"),
+        ("timeouts.job", r#""2h""#, "2h"),
+        ("timeouts.action", r#""90s""#, "90s"),
+        ("timeouts.step", r#""45s""#, "45s"),
+        ("timeouts.queue", r#""3d""#, "3d"),
+        ("timeouts.most", r#""12h""#, "12h"),
         ("log.level", r#""warn,sutler::vm=trace""#, "warn,sutler::vm=trace"),
         ("log.form", r#""json""#, "json"),
     ];

@@ -24,7 +24,7 @@ impl Stage {
         let narrator = Narrator::new(journal, Timings::new(clock), 2);
         let stopper = Stopper::new();
         let watcher = Watcher::new(limits, narrator.clone(), stopper.clone());
-        narrator.start_part(Part::Test, "screen", Some(1));
+        narrator.start_part(Part::Test, "screen");
         narrator.start_step("1/0", &Step::SendKey { keys: "ret".into() });
         Self { folder, narrator, stopper, watcher }
     }

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod crash;
+mod estimates;
 mod holdings;
 mod known;
 mod list;

@@ -2,6 +2,7 @@
 //! or a program on the socket would use it.
 
 mod demo;
+mod estimates;
 mod failures;
 mod history;
 mod http;

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
-    decide::outlook::{Foretold, Outlook},
+    estimates::{Basis, Estimate, Snapshot},
     markup::{Tail, Usuals, samples::*},
-    model::{Cursor, Identity, Job, JobId, Outcome, Run, Verdict},
+    model::{
+        Cursor, Foretold, Identity, Job, JobId, Outcome, Outlook, Part, Run, Verdict,
+    },
     store::Standing,
     web::{
         history::{self, HistoryView},
         job::{self, JobView},
         listing::Listing,
         live,
-        plan::Ahead,
         queue::{self, QueueView},
         step::{self, StepView},
         video::Video,
@@ -34,6 +35,7 @@ fn job_view(job: Job, run: Run) -> JobView {
         moment: moment(),
         who: Identity::nobody(None),
         ahead: None,
+        limited: Vec::new(),
         job,
         run,
         standing: Standing::default(),
@@ -64,6 +66,11 @@ fn outlook(start: i64, end: i64, late: i64) -> Outlook {
     }
 }
 
+fn estimate(outlook: Outlook, basis: Basis) -> Estimate {
+    let parts = [(Part::Boot, 10), (Part::Test, 130), (Part::Collect, 10)];
+    Estimate::sample(outlook, basis, &parts)
+}
+
 #[test]
 fn the_queue_shows_what_runs_waits_and_has_ended() {
     let view = QueueView {
@@ -71,10 +78,10 @@ fn the_queue_shows_what_runs_waits_and_has_ended() {
         moment: moment(),
         active: vec![(running(3, NAME), Arc::new(Run::of(story(None))))],
         waiting: vec![(waiting(4, "memtest86+", 2), Some("needs 4096 MiB".into()))],
-        ahead: Ahead::default().with(JobId(3), outlook(-60, 90, 200), 12).with(
-            JobId(4),
-            outlook(90, 600, 1_200),
-            0,
+        ahead: Arc::new(
+            Snapshot::default()
+                .with(JobId(3), estimate(outlook(-60, 90, 200), Basis::Job { runs: 12 }))
+                .with(JobId(4), estimate(outlook(90, 600, 1_200), Basis::Limit)),
         ),
         waiting_in_all: 2,
         ended: vec![ended(2, NAME, Verdict::Failed, 20), ended(1, NAME, Verdict::Passed, 30)],
@@ -90,7 +97,7 @@ fn a_new_box_says_how_to_begin() {
         moment: moment(),
         active: vec![],
         waiting: vec![],
-        ahead: Ahead::default(),
+        ahead: Arc::default(),
         waiting_in_all: 0,
         ended: vec![],
         inbox: "/var/lib/sutler/inbox".into(),
@@ -201,7 +208,7 @@ fn hostile_words_stay_words() {
             moment: moment(),
             active: vec![(job.clone(), Arc::new(run.clone()))],
             waiting: vec![(job.clone(), Some(words.into()))],
-            ahead: Ahead::default(),
+            ahead: Arc::default(),
             waiting_in_all: 1,
             ended: vec![job.clone()],
             inbox: words.into(),

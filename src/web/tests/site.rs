@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{AccessSettings, Order, Retention, Retry, Thresholds},
+    config::{AccessSettings, Order, Retention, Retry, Thresholds, Timeouts},
     decide::{self, Device, Lab},
     doctor::Report,
+    estimates::{Keeper, Snapshot},
     insight::Insight,
     markup::samples,
     model::*,
@@ -43,6 +44,7 @@ pub(super) struct Site {
     pub asked: Arc<Mutex<Asked>>,
     /// Tells readers that event logs have grown.
     pub grown: watch::Sender<u64>,
+    expected: watch::Receiver<Arc<Snapshot>>,
     router: Router,
 }
 
@@ -105,6 +107,12 @@ impl Site {
         let submitted = asked.clone();
         let limits = asked.clone();
         let (grown, heard) = watch::channel(0);
+        let (_, held) = watch::channel(None);
+        let scene = standing.scene();
+        let lent = Arc::new(move || scene.clone());
+        let (keeper, estimates) = Keeper::new(store.clone(), lent, held);
+        tasks.spawn(keeper.run(tasks.stop.clone()));
+        let expected = estimates.changes();
         let router = router(Web {
             store: store.clone(),
             people: People::new(store.clone(), access),
@@ -114,6 +122,8 @@ impl Site {
             inbox: folder.path().join("inbox"),
             retention: Retention::default(),
             retry: Retry::default(),
+            timeouts: Timeouts::default(),
+            estimates,
             watchers: Watchers::new(Arc::new(move |job, on| {
                 watched.lock().unwrap().watch.push((job, on));
             })),
@@ -142,7 +152,7 @@ impl Site {
             tasks: tasks.clone(),
             zone: TimeZone::UTC,
         });
-        Self { folder, store, writer: Some(writer), tasks, asked, grown, router }
+        Self { folder, store, writer: Some(writer), tasks, asked, grown, expected, router }
     }
 
     /// A job that passed (1), one that failed (2), one that runs (3) and one that waits (4).
@@ -157,7 +167,14 @@ impl Site {
         for (id, end) in [(1, Some(Outcome::Ok)), (2, Some(Outcome::Fail)), (3, None)] {
             samples::write_folder(site.folder.path(), JobId(id), &samples::story(end));
         }
+        site.foretold(JobId(4)).await;
         site
+    }
+
+    /// Returns when it is said of a job what is to come of it.
+    pub(super) async fn foretold(&self, id: JobId) {
+        let mut expected = self.expected.clone();
+        drop(expected.wait_for(|told| told.get(id).is_some()).await.unwrap());
     }
 
     /// Puts a job into the store by the way real ones take.

@@ -187,7 +187,7 @@ async fn hostile_names_stay_names_on_the_pages_of_thresholds() {
     for page in [
         threshold_pages::job(words, &held),
         threshold_pages::jobs(&rows, &[(scope, set)], None, &samples::moment()),
-        statistics_page::render(&statistics(words)),
+        statistics_page::render(&statistics(words), &[]),
     ] {
         let page = page.into_string();
         assert_eq!(page.matches("<script").count(), 1, "only ours");
@@ -216,5 +216,5 @@ fn statistics(name: &str) -> Statistics {
 
 #[test]
 fn what_happened_is_drawn_by_day() {
-    insta::assert_snapshot!(lines(statistics_page::render(&statistics(NAME))));
+    insta::assert_snapshot!(lines(statistics_page::render(&statistics(NAME), &[])));
 }

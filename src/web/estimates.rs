@@ -1,0 +1,246 @@
+//! `GET /api/estimates`: what a job would take that has not been submitted, when it would start, and
+//! what timeouts its past suggests; `GET /api/estimates/accuracy`: how right what was foretold has
+//! been.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    errors::{Problem, WebError},
+    params::{NoParams, Params},
+    plan,
+    records::millis,
+    state::Web,
+};
+use crate::{
+    clock,
+    config::Timeouts,
+    decide::{Demand, Queued, outlook::Takes, timeouts::suggest},
+    estimates::{Estimate, Past, Wanted},
+    insight::Held,
+    job_file::DEVICE_TYPE,
+    markup::{span, words},
+    model::{JobId, Measure, Needs, Priority, Stage},
+    store::{Accuracy, Misses},
+};
+
+/// Enough of a past to tell somebody to change a timeout.
+const ENOUGH: u64 = 3;
+/// Bytes of a name that is asked about; no job has a longer one.
+const LONGEST_NAME: usize = 1_000;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// The name of the job.
+    job: String,
+    device_type: Option<String>,
+    priority: Option<u8>,
+    memory_mib: Option<u32>,
+    cores: Option<u32>,
+    at_most_ms: Option<u64>,
+}
+
+/// `GET /api/estimates`
+#[utoipa::path(
+    get,
+    path = "/estimates",
+    tag = "Box",
+    params(Asked),
+    responses((status = 200, description = "What such a job would take, and when it would start", body = Value)),
+)]
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Problem> {
+    let Asked { job, device_type, priority, memory_mib, cores, at_most_ms } = asked;
+    if job.is_empty() || job.len() > LONGEST_NAME {
+        let words = format!("job: the name of a job, at most {LONGEST_NAME} bytes");
+        return Err(WebError::BadRequest(words).into());
+    }
+    if priority.is_some_and(|priority| priority > 100) {
+        return Err(WebError::BadRequest("priority: a number from 0 to 100".into()).into());
+    }
+    let device_type = device_type.unwrap_or_else(|| DEVICE_TYPE.into());
+    let usual = web.timeouts.job.unwrap_or(Timeouts::JOB);
+    let at_most = at_most_ms.map_or(usual, Duration::from_millis).min(web.timeouts.most);
+    let past = Past::read(&web.store, &job, &device_type).await?;
+    let needs = Needs {
+        memory_mib: memory_mib.unwrap_or_default(),
+        cores: cores.unwrap_or_default(),
+        at_most,
+    };
+    let takes = past.takes(at_most);
+    // A number that no job has.
+    let id = JobId(u64::MAX);
+    let demand = Demand {
+        device_type: device_type.clone(),
+        tags: [].into(),
+        device: None,
+        health_check: false,
+        needs,
+    };
+    let queued = Queued {
+        id,
+        demand,
+        submitter: String::new(),
+        submitted: clock::now(),
+        priority: priority.map_or(Priority::MEDIUM, Priority),
+    };
+    let wanted = Wanted { queued, takes };
+    let (position, outlook) = web.estimates.if_submitted(wanted).await;
+    let held = web.insight.of_job(&job, Some(&device_type)).await?;
+    let parts = past.parts().into_iter().map(|planned| {
+        let of = |takes: Takes| (millis(takes.usual), millis(takes.long));
+        let (usual, long) = planned.takes.map(of).unzip();
+        json!({ "part": planned.part, "name": planned.name, "usual_ms": usual, "long_ms": long })
+    });
+    let parts: Vec<_> = parts.collect();
+    let queue = past
+        .queue()
+        .map(|takes| json!({ "usual_ms": millis(takes.usual), "long_ms": millis(takes.long) }));
+    let estimate = Estimate {
+        position: Some(position),
+        outlook,
+        is_coarse: false,
+        takes,
+        at_most,
+        past: Arc::new(past),
+        planned: Arc::from([]),
+    };
+    Ok(Json(json!({
+        "job": job,
+        "device_type": device_type,
+        "expected": plan::expected(&estimate),
+        "queue": queue,
+        "parts": parts,
+        "series": held.iter().filter_map(series).collect::<Vec<_>>(),
+    }))
+    .into_response())
+}
+
+/// What a series suggests. Only times have timeouts.
+fn series(held: &Held) -> Option<Value> {
+    let measure = held.series.measure;
+    match measure {
+        Measure::JobTime | Measure::PartTime | Measure::ModuleTime | Measure::StepTime => {}
+        Measure::KeyToScreen | Measure::FrameLag | Measure::MatchTime | Measure::GuestWait => {
+            return None;
+        }
+    }
+    let [p50, p99] = [0.5, 0.99].map(|share| held.good.quantile(share));
+    let suggested = p99.filter(|_| held.good.count() >= ENOUGH);
+    let suggested = suggested.and_then(|p99| Duration::try_from_secs_f64(p99 / 1e3).ok());
+    Some(json!({
+        "measure": measure,
+        "spot": held.series.spot,
+        "runs": held.good.count(),
+        "p50_ms": p50,
+        "p99_ms": p99,
+        "suggested_ms": suggested.map(suggest).map(millis),
+    }))
+}
+
+/// `GET /api/estimates/accuracy`
+#[utoipa::path(
+    get,
+    path = "/estimates/accuracy",
+    tag = "Box",
+    responses((status = 200, description = "How right what was foretold has been", body = Value)),
+)]
+pub(super) async fn accuracy(
+    State(web): State<Arc<Web>>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let all = web.store.accuracies().await?;
+    let rows = all.iter().map(|(device_type, stage, accuracy)| {
+        json!({
+            "device_type": device_type,
+            "foretold_when": stage,
+            "start": misses(&accuracy.start),
+            "end": misses(&accuracy.end),
+        })
+    });
+    Ok(Json(json!({ "accuracy": rows.collect::<Vec<_>>() })).into_response())
+}
+
+fn misses(misses: &Misses) -> Value {
+    json!({
+        "jobs": misses.count(),
+        "in_time": misses.in_time,
+        "p5_ms": misses.quantile(0.05),
+        "p50_ms": misses.quantile(0.5),
+        "p95_ms": misses.quantile(0.95),
+    })
+}
+
+/// How right what was foretold has been, for the page of statistics.
+pub(super) fn table(all: &[(String, Stage, Accuracy)]) -> Markup {
+    let rows = all.iter().flat_map(|(device_type, stage, accuracy)| {
+        [("start", &accuracy.start), ("end", &accuracy.end)]
+            .map(|(moment, misses)| (device_type, *stage, moment, misses))
+    });
+    // At its start a job's start is no secret any more.
+    let rows = rows.filter(|(_, stage, moment, misses)| {
+        misses.count() > 0 && (*stage, *moment) != (Stage::Started, "start")
+    });
+    let rows: Vec<_> = rows.collect();
+    html! {
+        section #estimates { h2 { "How right estimates were" }
+            @if rows.is_empty() {
+                p.empty { "No job has ended yet whose start or end was foretold." }
+            } @else {
+                table.jobs {
+                    thead { tr {
+                        th scope="col" { "Device type" } th scope="col" { "What was foretold" }
+                        th.figure scope="col" { "Jobs" }
+                        th.figure scope="col" { "In time" }
+                        th.figure scope="col" { "Missed by, in the middle" }
+                        th.figure scope="col" { "Nine of ten, from" }
+                        th.figure scope="col" { "to" }
+                    } }
+                    tbody { @for (device_type, stage, moment, misses) in rows { tr {
+                        td.main { code { (words::shorten(device_type, 40)) } }
+                        td data-label="What was foretold" { (what(stage, moment)) }
+                        td.figure data-label="Jobs" { (misses.count()) }
+                        td.figure data-label="In time" { (share(misses)) " %" }
+                        td.figure data-label="Missed by, in the middle" { (miss(misses, 0.5)) }
+                        td.figure data-label="Nine of ten, from" { (miss(misses, 0.05)) }
+                        td.figure data-label="to" { (miss(misses, 0.95)) }
+                    } } }
+                }
+                p.hint {
+                    "In time is what came by the later moment of the two that were foretold. Less \
+                     than nothing came sooner than usual. Ends are those of jobs that went well."
+                }
+            }
+        }
+    }
+}
+
+const fn what(stage: Stage, moment: &str) -> &'static str {
+    match (stage, moment.as_bytes()) {
+        (Stage::Submitted, b"start") => "the start, when it came in",
+        (Stage::Submitted, _) => "the end, when it came in",
+        (Stage::Started, _) => "the end, when it started",
+    }
+}
+
+fn share(misses: &Misses) -> u64 {
+    100 * misses.in_time / misses.count().max(1)
+}
+
+fn miss(misses: &Misses, at: f64) -> Markup {
+    let millis = misses.quantile(at).unwrap_or_default();
+    let time = Duration::try_from_secs_f64(millis.abs() / 1e3).unwrap_or_default();
+    html! { @if millis < 0.0 && time.as_secs() > 0 { "−" } (span(time)) }
+}

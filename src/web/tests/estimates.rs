@@ -1,0 +1,92 @@
+//! What is told of times to come, and of those there may be.
+
+use super::site::Site;
+use crate::{
+    model::{Foretold, JobId, Outlook, Stage},
+    store::Change,
+};
+
+#[tokio::test]
+async fn a_job_says_when_it_starts_how_far_it_is_and_what_it_may_take() {
+    let site = Site::furnished().await;
+    let waits = site.get("/api/jobs/4").await.json();
+    assert_eq!(waits["expected"]["position"], 1);
+    assert_eq!(waits["expected"]["from"], "device_type");
+    assert!(waits["expected"]["start"]["usual"].is_string(), "{waits}");
+    assert!(waits["progress"].is_null());
+    let timeouts = waits["timeouts"].as_array().unwrap();
+    assert_eq!(timeouts[0]["what"], "job");
+    assert_eq!(timeouts[0]["origin"]["key"], "timeouts.job");
+    assert!(timeouts[0]["words"].as_str().unwrap().contains("from the job file, line"));
+    assert!(timeouts.iter().any(|one| one["step"].is_string()), "{timeouts:?}");
+
+    let runs = site.get("/api/jobs/3").await.json();
+    assert!(runs["expected"]["position"].is_null());
+    let percent = runs["progress"]["percent"].as_u64().unwrap();
+    assert!(percent < 100, "{percent}");
+    let parts = runs["progress"]["parts"].as_array().unwrap();
+    assert!(
+        parts.iter().any(|part| part["part"] == "boot" && part["state"] == "over"),
+        "{parts:?}"
+    );
+
+    let ended = site.get("/api/jobs/1").await.json();
+    assert!(ended["expected"].is_null() && ended["progress"].is_null());
+
+    let page = site.get("/jobs/4").await;
+    assert!(page.text().contains("Number 1 in the queue"));
+    assert!(page.text().contains("from the job file, line"));
+    let page = site.get("/jobs/3").await;
+    assert!(page.text().contains("of what is expected"));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_has_submitted_is_foretold() {
+    let site = Site::furnished().await;
+    let name = "debian%20installer%20asks%20the%20right%20questions";
+    let told = site.get(&format!("/api/estimates?job={name}&priority=0")).await.json();
+    assert_eq!(told["expected"]["position"], 2, "one waits already: {told}");
+    assert_eq!((&told["expected"]["from"], &told["expected"]["runs"]), (&"job".into(), &1.into()));
+    let series = told["series"].as_array().unwrap();
+    let whole = series.iter().find(|one| one["measure"] == "job_time").unwrap();
+    assert!(whole["p99_ms"].is_number() && whole["suggested_ms"].is_null(), "{whole}");
+    let first = site.get(&format!("/api/estimates?job={name}&priority=100")).await.json();
+    assert_eq!(first["expected"]["position"], 1);
+    for bad in ["", "?job=", "?job=x&priority=101", "?job=x&memory_mib=-1", "?job=x&colour=red"] {
+        assert_eq!(site.get(&format!("/api/estimates{bad}")).await.status, 400, "{bad}");
+    }
+    site.close().await;
+}
+
+#[tokio::test]
+async fn how_right_it_was_is_told_by_device_type() {
+    let site = Site::furnished().await;
+    let empty = site.get("/api/estimates/accuracy").await.json();
+    assert_eq!(empty["accuracy"], serde_json::json!([]));
+    let now = crate::clock::now();
+    let moment = Foretold { usual: now, late: now };
+    let outlook = Outlook { start: moment, end: moment };
+    let id = JobId(4);
+    // The keeper may have said something before us, and that stands.
+    site.store.foretell(vec![(id, Stage::Submitted, outlook)]).await.unwrap();
+    let at = crate::clock::now();
+    site.store.change(id, Change::Started { at, device: None, decision: None }).await.unwrap();
+    let end = Change::Ended {
+        at,
+        verdict: crate::model::Verdict::Passed,
+        cause: None,
+        backend: serde_json::Map::new(),
+        load: None,
+        parts: vec![],
+        samples: vec![],
+    };
+    site.store.change(id, end).await.unwrap();
+    let told = site.get("/api/estimates/accuracy").await.json();
+    let row = &told["accuracy"][0];
+    assert_eq!((&row["device_type"], &row["start"]["jobs"]), (&"qemu-x86_64".into(), &1.into()));
+    assert_eq!(row["end"]["jobs"], 1);
+    let page = site.get("/statistics").await;
+    assert!(page.text().contains("the start, when it came in"), "{}", page.text());
+    site.close().await;
+}

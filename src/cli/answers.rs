@@ -157,6 +157,9 @@ pub(super) struct Expected {
     /// Its place among those that wait.
     #[serde(default)]
     pub position: Option<u64>,
+    /// The job whose end it waits for.
+    #[serde(default)]
+    pub after: Option<JobId>,
     pub start: Option<Foretold>,
     pub end: Option<Foretold>,
     /// Where it is known from.

@@ -22,10 +22,13 @@ use crate::{
 pub struct Estimate {
     /// Its place among those that wait, from 1.
     pub position: Option<u64>,
-    /// None while nothing starts, or when it can never run on this box.
+    /// None while nothing starts, when it waits for the end of another job, or when it can never run
+    /// on this box.
     pub outlook: Option<Outlook>,
     /// It waits so far back that only the work before it was counted.
     pub is_coarse: bool,
+    /// The job whose end it waits for, before it is its turn.
+    pub after: Option<JobId>,
     pub takes: Takes,
     pub at_most: Duration,
     pub past: Arc<Past>,
@@ -103,7 +106,8 @@ impl Snapshot {
         let machines = self.behind.machines;
         let outlook = self.behind.from.map(|from| behind(from, ahead, machines, takes));
         let (position, planned) = (Some(position), Arc::from([]));
-        Some(Estimate { position, outlook, is_coarse: true, takes, at_most, past, planned })
+        let (is_coarse, after) = (true, None);
+        Some(Estimate { position, outlook, is_coarse, after, takes, at_most, past, planned })
     }
 }
 
@@ -138,6 +142,7 @@ impl Estimate {
             position: None,
             outlook: Some(outlook),
             is_coarse: false,
+            after: None,
             takes: takes(parts.iter().map(|(_, seconds)| seconds).sum()),
             at_most: Duration::from_secs(900),
             past: Arc::new(Past::sample(basis)),

@@ -8,10 +8,11 @@
 //! and it plays again after [`AGAIN`].
 //!
 //! A play costs as much as the square of the queue. Only the first [`AHEAD`] jobs are played; those
-//! behind are told the work before them over the machines there are.
+//! behind are told the work before them over the machines there are. A job that waits for the end of
+//! another is not played before that: when it starts nobody knows.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -32,8 +33,9 @@ use super::{
 };
 use crate::{
     clock::{self, Stopwatch},
+    config::Order,
     decide::{
-        self, Queued, Running,
+        self, Queued, Running, Shares,
         outlook::{Scene, Takes, Underway, outlook},
         progress::Planned,
     },
@@ -67,14 +69,18 @@ pub struct Keeper {
     /// While it says something nothing starts.
     hold: watch::Receiver<Option<String>>,
     told: watch::Sender<Arc<Snapshot>>,
-    waiting: BTreeMap<JobId, Waiting>,
-    /// The same in their order.
-    line: decide::Waiting,
+    queue: Queue,
     active: BTreeMap<JobId, Active>,
     pasts: HashMap<(String, String), Arc<Past>>,
     devices: HashMap<String, Arc<Past>>,
     /// It may lack changes and has to be read anew.
     stale: bool,
+}
+
+/// The jobs that wait, and their order.
+struct Queue {
+    jobs: BTreeMap<JobId, Waiting>,
+    line: decide::Waiting,
 }
 
 /// A job that waits.
@@ -83,6 +89,8 @@ struct Waiting {
     device_type: String,
     at_most: Duration,
     queued: Queued,
+    /// The jobs whose ends it waits for, before it is anybody's turn.
+    after: Vec<JobId>,
     /// The store has what was first said of it.
     is_kept: bool,
 }
@@ -105,11 +113,10 @@ impl Keeper {
         let keeper = Self {
             changes: store.changes(),
             store,
-            line: decide::Waiting::new(lent().order),
+            queue: Queue::new(lent().order),
             lent,
             hold,
             told,
-            waiting: BTreeMap::new(),
             active: BTreeMap::new(),
             pasts: HashMap::new(),
             devices: HashMap::new(),
@@ -141,7 +148,7 @@ impl Keeper {
 
     async fn something_happens(&mut self) {
         if !self.stale {
-            let is_idle = self.waiting.is_empty() && self.active.is_empty();
+            let is_idle = self.queue.jobs.is_empty() && self.active.is_empty();
             tokio::select! {
                 changed = self.changes.recv() => self.heard(changed).await,
                 Ok(()) = self.hold.changed() => {}
@@ -178,16 +185,16 @@ impl Keeper {
 
     /// Takes in a job as it is now.
     async fn note(&mut self, job: Job) {
-        let is_kept = self.waiting.get(&job.id).is_some_and(|waiting| waiting.is_kept);
+        let is_kept = self.queue.jobs.get(&job.id).is_some_and(|waiting| waiting.is_kept);
         self.forget(job.id, false);
         match job.state {
             JobState::Waiting => {
                 let queued = Queued::of(&job);
                 let (id, at_most) = (job.id, job.needs.at_most);
-                let Job { name, device_type, .. } = job;
-                self.line.insert(&queued);
-                let waiting = Waiting { name, device_type, at_most, queued, is_kept };
-                self.waiting.insert(id, waiting);
+                let Job { name, device_type, conditions, .. } = job;
+                let after = conditions.after.iter().map(|after| after.job).collect();
+                let waiting = Waiting { name, device_type, at_most, queued, after, is_kept };
+                self.queue.insert(id, waiting);
             }
             JobState::Preparing | JobState::Running | JobState::Collecting => {
                 let text = job.definition.clone();
@@ -214,9 +221,7 @@ impl Keeper {
 
     /// A job that has ended has taught something.
     fn forget(&mut self, id: JobId, has_ended: bool) {
-        if self.waiting.remove(&id).is_some() {
-            self.line.remove(id);
-        }
+        self.queue.remove(id);
         if let Some(active) = self.active.remove(&id)
             && has_ended
         {
@@ -233,9 +238,8 @@ impl Keeper {
     async fn read_all(&mut self) -> Result<(), StoreError> {
         // What changes from here on is heard once more: the store is asked after the subscription.
         self.changes = self.store.changes();
-        self.waiting.clear();
+        self.queue = Queue::new((self.lent)().order);
         self.active.clear();
-        self.line = decide::Waiting::new((self.lent)().order);
         self.pasts.clear();
         self.devices.clear();
         let slim = |job| Job { definition: String::new(), ..job };
@@ -277,25 +281,32 @@ impl Keeper {
     /// All that one play needs.
     async fn turn(&mut self, is_held: bool) -> Result<Turn, StoreError> {
         let scene = (self.lent)();
-        let line: Vec<_> = self.line.best(&scene.shares).collect();
-        let (ahead, behind) = line.split_at(line.len().min(AHEAD));
-        let mut waiting = Vec::with_capacity(ahead.len());
-        let names: Vec<_> = ahead
-            .iter()
-            .filter_map(|id| self.waiting.get(id))
+        let Line { ahead, behind, blocked } = self.line_up(&scene).await;
+        let jobs = &self.queue.jobs;
+        let first = ahead.iter().chain(blocked.iter().map(|(id, _)| id).take(AHEAD));
+        let names: Vec<_> = first
+            .filter_map(|id| jobs.get(id))
             .map(|job| (job.name.clone(), job.device_type.clone()))
             .chain(self.active.values().map(|job| (job.name.clone(), job.device_type.clone())))
             .collect();
         for name in names {
             self.learn(name).await?;
         }
+        for (device_type, _) in &behind {
+            self.learn_device(device_type).await?;
+        }
         let past = |name: &str, device_type: &str| {
             self.pasts[&(name.to_owned(), device_type.to_owned())].clone()
         };
-        for job in ahead.iter().filter_map(|id| self.waiting.get(id)) {
-            let past = past(&job.name, &job.device_type);
-            waiting.push((job.at_most, job.queued.clone(), past));
-        }
+        let of = |id: &JobId| Some((*id, self.queue.jobs.get(id)?));
+        let waiting = ahead
+            .iter()
+            .filter_map(of)
+            .map(|(_, job)| (job.at_most, job.queued.clone(), past(&job.name, &job.device_type)));
+        let blocked = blocked.iter().filter_map(|(id, after)| Some((of(id)?, *after)));
+        let blocked = blocked
+            .take(AHEAD)
+            .map(|((id, job), after)| (id, after, job.at_most, past(&job.name, &job.device_type)));
         let active = self.active.iter().map(|(id, job)| {
             let past = past(&job.name, &job.device_type);
             let planned = job.definition.as_ref().map(|definition| past.plan(definition));
@@ -304,23 +315,34 @@ impl Keeper {
                 Underway { id: *id, running: job.running.clone(), started: job.started, takes };
             (underway, job.at_most, past, planned.unwrap_or_default())
         });
-        let active = active.collect();
-        let behind = behind.iter().filter_map(|id| Some((*id, self.waiting.get(id)?)));
-        let behind: Vec<_> =
-            behind.map(|(id, job)| (id, job.device_type.clone(), job.at_most)).collect();
-        for (_, device_type, _) in &behind {
-            if !self.devices.contains_key(device_type) {
-                let times = self.store.device_times(device_type.clone()).await?;
-                let past = Arc::new(Past::of_device(&times));
-                self.devices.insert(device_type.clone(), past);
-            }
+        let (waiting, blocked, active) = (waiting.collect(), blocked.collect(), active.collect());
+        let behind = behind.into_iter();
+        let behind =
+            behind.map(|(device_type, jobs)| (self.devices[&device_type].clone(), jobs)).collect();
+        Ok(Turn { waiting, active, behind, blocked, scene, is_held })
+    }
+
+    /// Puts the whole queue in order, which takes its time where it is long: elsewhere, and nobody
+    /// changes it meanwhile.
+    async fn line_up(&mut self, scene: &Scene) -> Line {
+        let queue = std::mem::replace(&mut self.queue, Queue::new(scene.order));
+        let running: BTreeSet<JobId> = self.active.keys().copied().collect();
+        let shares = scene.shares.clone();
+        let (queue, line) = tasks::blocking(move || {
+            let line = queue.line_up(&shares, &running);
+            (queue, line)
+        })
+        .await;
+        self.queue = queue;
+        line
+    }
+
+    async fn learn_device(&mut self, device_type: &str) -> Result<(), StoreError> {
+        if !self.devices.contains_key(device_type) {
+            let times = self.store.device_times(device_type.to_owned()).await?;
+            self.devices.insert(device_type.to_owned(), Arc::new(Past::of_device(&times)));
         }
-        let behind = behind.into_iter().map(|(id, device_type, at_most)| {
-            let past = self.devices[&device_type].clone();
-            (id, at_most, past)
-        });
-        let behind = behind.collect();
-        Ok(Turn { waiting, active, behind, scene, is_held })
+        Ok(())
     }
 
     async fn learn(&mut self, name: (String, String)) -> Result<(), StoreError> {
@@ -334,7 +356,7 @@ impl Keeper {
     /// Gives the store what was first said of jobs, at most as many at a time as are played.
     async fn keep(&mut self, said: &Snapshot) -> Result<(), StoreError> {
         let mut all: Vec<(JobId, Stage, Outlook)> = Vec::new();
-        let waiting = self.waiting.iter_mut().filter(|(_, job)| !job.is_kept);
+        let waiting = self.queue.jobs.iter_mut().filter(|(_, job)| !job.is_kept);
         for (id, job) in waiting.take(AHEAD) {
             if let Some(outlook) = said.get(*id).and_then(|said| said.outlook) {
                 job.is_kept = true;
@@ -351,18 +373,73 @@ impl Keeper {
     }
 }
 
+impl Queue {
+    fn new(order: Order) -> Self {
+        Self { jobs: BTreeMap::new(), line: decide::Waiting::new(order) }
+    }
+
+    fn insert(&mut self, id: JobId, job: Waiting) {
+        self.line.insert(&job.queued);
+        self.jobs.insert(id, job);
+    }
+
+    fn remove(&mut self, id: JobId) {
+        if self.jobs.remove(&id).is_some() {
+            self.line.remove(id);
+        }
+    }
+
+    /// All jobs in order, while those that run are `running`.
+    fn line_up(&self, shares: &Shares, running: &BTreeSet<JobId>) -> Line {
+        let has_not_ended = |id: &&JobId| self.jobs.contains_key(*id) || running.contains(*id);
+        let mut line = Line { ahead: Vec::new(), behind: BTreeMap::new(), blocked: Vec::new() };
+        let mut place = 0;
+        for id in self.line.best(shares) {
+            let job = &self.jobs[&id];
+            if let Some(after) = job.after.iter().find(has_not_ended) {
+                line.blocked.push((id, *after));
+                continue;
+            }
+            place += 1;
+            if line.ahead.len() < AHEAD {
+                line.ahead.push(id);
+                continue;
+            }
+            let of_type = match line.behind.get_mut(&job.device_type) {
+                Some(of_type) => of_type,
+                None => line.behind.entry(job.device_type.clone()).or_default(),
+            };
+            of_type.push((place, id, job.at_most));
+        }
+        line
+    }
+}
+
+/// The queue in order.
+struct Line {
+    /// Those that are played, best first.
+    ahead: Vec<JobId>,
+    /// Those behind them by device type: place, number, time limit.
+    behind: BTreeMap<String, Vec<(u64, JobId, Duration)>>,
+    /// Those that wait for the end of another, and of which.
+    blocked: Vec<(JobId, JobId)>,
+}
+
 /// What one play needs, taken away from the keeper to be played elsewhere.
 struct Turn {
     waiting: Vec<(Duration, Queued, Arc<Past>)>,
     active: Vec<(Underway, Duration, Arc<Past>, Vec<Planned>)>,
-    behind: Vec<(JobId, Duration, Arc<Past>)>,
+    /// By device type, each with its place.
+    behind: Vec<(Arc<Past>, Vec<(u64, JobId, Duration)>)>,
+    /// With the job whose end each waits for.
+    blocked: Vec<(JobId, JobId, Duration, Arc<Past>)>,
     scene: Scene,
     is_held: bool,
 }
 
 impl Turn {
     fn play(self) -> Snapshot {
-        let Self { waiting, active, behind, scene, is_held } = self;
+        let Self { waiting, active, behind, blocked, scene, is_held } = self;
         let at = clock::now();
         let queue: Vec<_> = waiting
             .iter()
@@ -382,6 +459,7 @@ impl Turn {
                 position: Some(position),
                 outlook: outlooks.get(&queued.id).copied(),
                 is_coarse: false,
+                after: None,
                 takes: past.takes(at_most),
                 at_most,
                 past: past.clone(),
@@ -394,6 +472,7 @@ impl Turn {
                 position: None,
                 outlook: outlooks.get(&underway.id).copied(),
                 is_coarse: false,
+                after: None,
                 takes: underway.takes,
                 at_most,
                 past,
@@ -401,9 +480,27 @@ impl Turn {
             };
             jobs.insert(underway.id, estimate);
         }
+        for (id, after, at_most, past) in blocked {
+            let estimate = Estimate {
+                position: None,
+                outlook: None,
+                is_coarse: false,
+                after: Some(after),
+                takes: past.takes(at_most),
+                at_most,
+                past,
+                planned: Arc::from([]),
+            };
+            jobs.insert(id, estimate);
+        }
+        let behind = behind.into_iter().flat_map(|(past, jobs)| {
+            jobs.into_iter().map(move |(place, id, at_most)| (place, id, at_most, past.clone()))
+        });
+        let mut behind: Vec<_> = behind.collect();
+        behind.sort_by_key(|(place, ..)| *place);
         let mut ahead = Takes::NONE;
         let mut far = HashMap::with_capacity(behind.len());
-        for ((id, at_most, past), position) in behind.into_iter().zip(queue.len() as u64 + 1..) {
+        for (position, id, at_most, past) in behind {
             let takes = past.takes(at_most);
             far.insert(id, Far { position, ahead, takes, at_most, past });
             ahead = ahead.and(takes);

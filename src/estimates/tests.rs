@@ -16,8 +16,8 @@ use crate::{
         outlook::{Scene, Takes},
     },
     model::{
-        Conditions, Digest, JobId, JobState, Lineage, Measure, Needs, NewJob, Part, PartDuration,
-        Priority, Run, Sample, Spot, Stage, Submitter, Verdict, Visibility, WayIn,
+        After, Conditions, Digest, JobId, JobState, Lineage, Measure, Must, Needs, NewJob, Part,
+        PartDuration, Priority, Run, Sample, Spot, Stage, Submitter, Verdict, Visibility, WayIn,
     },
     store::{Change, Store, StoreSettings, Writer},
     tasks::Tasks,
@@ -63,7 +63,11 @@ impl House {
     }
 
     async fn submit(&self, name: &str, device_type: &str, priority: u8) -> JobId {
-        let new = NewJob {
+        self.store.submit(Self::new_job(name, device_type, priority)).await.unwrap().id
+    }
+
+    fn new_job(name: &str, device_type: &str, priority: u8) -> NewJob {
+        NewJob {
             uuid: Uuid::new_v4(),
             name: name.into(),
             definition: "job_name: x\nactions:\n- boot: {guest: {cdrom: a.iso}}\n".into(),
@@ -84,8 +88,7 @@ impl House {
             conditions: Conditions::default(),
             lineage: Lineage::default(),
             idempotency: None,
-        };
-        self.store.submit(new).await.unwrap().id
+        }
     }
 
     async fn start(&self, id: JobId, at: Timestamp) {
@@ -229,6 +232,31 @@ async fn what_is_foretold_follows_what_happens_and_is_compared_with_it() {
     house.hold.send_replace(Some("no QEMU".into()));
     let held = house.expects(first, |one| one.outlook.is_none()).await;
     assert_eq!(held.position, Some(1), "it has its place all the same");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_another_job_is_not_played_before_that_has_ended() {
+    let house = House::new();
+    house.passed("a", "qemu-x86_64", 2).await;
+    let first = house.submit("a", "qemu-x86_64", 10).await;
+    let conditions =
+        Conditions { after: vec![After { job: first, must: Must::End }], ..Conditions::default() };
+    let new = NewJob { conditions, ..House::new_job("a", "qemu-x86_64", 90) };
+    let then = house.store.submit(new).await.unwrap().id;
+    let last = house.submit("a", "qemu-x86_64", 5).await;
+    let told = house.expects(last, |one| one.position == Some(2)).await;
+    assert_eq!(told.past.basis, Basis::Job { runs: 1 });
+    let waits = house.expects(then, |_| true).await;
+    assert_eq!((waits.after, waits.position, waits.outlook), (Some(first), None, None));
+    assert_eq!(waits.past.basis, Basis::Job { runs: 1 });
+
+    house.start(first, clock::now()).await;
+    assert_eq!(house.expects(last, |one| one.position == Some(1)).await.after, None);
+    assert_eq!(house.expects(then, |_| true).await.after, Some(first));
+    house.end(first, clock::now(), 2).await;
+    let free = house.expects(then, |one| one.position == Some(1)).await;
+    assert!(free.after.is_none() && free.outlook.is_some(), "{free:?}");
     house.close().await;
 }
 

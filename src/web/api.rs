@@ -21,6 +21,7 @@ use super::{
     guard::Asks,
     params::{NoParams, Params, Path},
     records::Record,
+    sight::foretold,
     state::Web,
     timeouts,
 };
@@ -96,7 +97,8 @@ pub(super) async fn show(
     let run = web.run(job.id).await?;
     let reason = web.schedule.standing().reason(&job);
     let standing = web.standing(&who, job.id).await?;
-    let (limited, estimate) = (timeouts::of_job(&web, &job).await, web.estimates.now().get(job.id));
+    let limited = timeouts::of_job(&web, &job).await;
+    let estimate = foretold(&web.estimates.now(), &job);
     let expected = (limited.as_slice(), estimate.as_ref());
     let record = Record::new(&job, reason.as_deref(), &run, &standing, expected, clock::now());
     Ok(Json(record).into_response())

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     errors::{Problem, WebError},
+    guard::Asks,
     params::{NoParams, Params},
     plan,
     records::millis,
@@ -24,7 +25,7 @@ use crate::{
     clock,
     config::Timeouts,
     decide::{Demand, Queued, outlook::Takes, timeouts::suggest},
-    estimates::{Estimate, Past, Wanted},
+    estimates::{Estimate, Wanted},
     insight::Held,
     job_file::DEVICE_TYPE,
     markup::{span, words},
@@ -60,6 +61,7 @@ pub(super) struct Asked {
 )]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
     let Asked { job, device_type, priority, memory_mib, cores, at_most_ms } = asked;
@@ -73,7 +75,7 @@ pub(super) async fn show(
     let device_type = device_type.unwrap_or_else(|| DEVICE_TYPE.into());
     let usual = web.timeouts.job.unwrap_or(Timeouts::JOB);
     let at_most = at_most_ms.map_or(usual, Duration::from_millis).min(web.timeouts.most);
-    let past = Past::read(&web.store, &job, &device_type).await?;
+    let past = web.past_of(&who, &job, &device_type).await?;
     let needs = Needs {
         memory_mib: memory_mib.unwrap_or_default(),
         cores: cores.unwrap_or_default(),
@@ -92,13 +94,16 @@ pub(super) async fn show(
     let queued = Queued {
         id,
         demand,
-        submitter: String::new(),
+        submitter: who.name().unwrap_or_default().to_owned(),
         submitted: clock::now(),
         priority: priority.map_or(Priority::MEDIUM, Priority),
     };
     let wanted = Wanted { queued, takes };
     let (position, outlook) = web.estimates.if_submitted(wanted).await;
-    let held = web.insight.of_job(&job, Some(&device_type)).await?;
+    let held = match web.knows(&who, &job).await? {
+        true => web.insight.of_job(&job, Some(&device_type)).await?,
+        false => Vec::new(),
+    };
     let parts = past.parts().into_iter().map(|planned| {
         let of = |takes: Takes| (millis(takes.usual), millis(takes.long));
         let (usual, long) = planned.takes.map(of).unzip();
@@ -112,6 +117,7 @@ pub(super) async fn show(
         position: Some(position),
         outlook,
         is_coarse: false,
+        after: None,
         takes,
         at_most,
         past: Arc::new(past),

@@ -17,7 +17,7 @@ use super::{
     params::{NoParams, Params, Path, number},
     queue,
     ranged::{self, Whole},
-    sight::veil,
+    sight::{foretold, veil},
     state::Web,
     step, timeouts,
     video::Video,
@@ -146,7 +146,7 @@ async fn job_view(web: &Web, who: &Identity, id: JobId) -> Result<job::JobView, 
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
     let reason = web.schedule.standing().reason(&job);
     let usual = usual(web, &job).await?;
-    let ahead = web.estimates.now().get(id);
+    let ahead = foretold(&web.estimates.now(), &job);
     let limited = timeouts::of_job(web, &job).await;
     Ok(job::JobView {
         moment: web.moment(),

@@ -18,7 +18,7 @@ use super::{
     guard::Asks,
     params::{NoParams, Params},
     records::{Summary, millis},
-    sight::veil,
+    sight::{foretold, veil},
     state::Web,
 };
 use crate::{
@@ -52,6 +52,9 @@ pub(super) fn ends(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
 
 /// When a waiting job usually starts.
 pub(super) fn starts(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
+    if let Some(after) = estimate.and_then(|estimate| estimate.after) {
+        return html! { span.hint { "after job " (after) } };
+    }
     let Some((estimate, Outlook { start, .. })) =
         estimate.and_then(|estimate| Some((estimate, estimate.outlook?)))
     else {
@@ -140,10 +143,11 @@ fn how_far(part: &PartProgress) -> Markup {
 /// What is expected of a job, as the API tells it.
 pub(super) fn expected(estimate: &Estimate) -> Value {
     let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
-    let Estimate { position, outlook, is_coarse, takes, .. } = estimate;
+    let Estimate { position, outlook, is_coarse, after, takes, .. } = estimate;
     let mut told = json!({
         "position": position,
         "coarse": is_coarse,
+        "after": after,
         "takes": { "usual_ms": millis(takes.usual), "long_ms": millis(takes.long) },
         "from": estimate.past.basis.name(),
         "runs": estimate.past.basis.runs(),
@@ -230,7 +234,7 @@ pub(super) async fn api(
     let all: Vec<_> = all.map(|job| (queue.reason(&job), veil(&who, job))).collect();
     let jobs = all.iter().map(|(reason, job)| {
         // Of one that can never run nothing is expected.
-        let estimate = estimates.get(job.id).filter(|estimate| estimate.outlook.is_some());
+        let estimate = foretold(&estimates, job).filter(|estimate| estimate.outlook.is_some());
         let expected = estimate.as_ref().map(expected);
         PlannedJob { job: Summary::new(job, reason.as_deref(), now), expected }
     });

@@ -9,6 +9,7 @@ use super::{
     history,
     layout::{self, Frame, Tab},
     plan,
+    sight::foretold,
 };
 use crate::{
     estimates::Snapshot,
@@ -122,7 +123,7 @@ fn welcome(view: &QueueView) -> Markup {
 
 fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
     let moment = &view.moment;
-    let ahead = view.ahead.get(job.id);
+    let ahead = foretold(&view.ahead, job);
     let last = run.steps().filter_map(|step| step.screens.last()).last();
     html! {
         article.card {
@@ -187,7 +188,7 @@ fn waiting(view: &QueueView) -> Markup {
                     td data-label="By" { bdi { (words::shorten(&job.submitter.name, 40)) } }
                     td.figure data-label="Priority" { (job.priority.0) }
                     td data-label="Since" { (view.moment.ago(job.submitted)) }
-                    td data-label="Expected to start" { (plan::starts(view.ahead.get(job.id).as_ref(), &view.moment)) }
+                    td data-label="Expected to start" { (plan::starts(foretold(&view.ahead, job).as_ref(), &view.moment)) }
                 } } }
             }
             @if hidden > 0 { p.more { "and " (words::count(hidden, "more job")) } }

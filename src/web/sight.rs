@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::{errors::WebError, params::number, state::Web};
 use crate::{
     decide::access::{Act, may, sees},
+    estimates::{Estimate, Past, Snapshot},
     model::{
         Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility,
         terms,
@@ -186,6 +187,20 @@ impl Web {
         Ok(!self.known_names(who, [name]).await?.is_empty())
     }
 
+    /// What is known of the times of jobs of a name. For whom may not know the name it is one that no
+    /// job has had.
+    pub(super) async fn past_of(
+        &self,
+        who: &Identity,
+        name: &str,
+        device_type: &str,
+    ) -> Result<Past, WebError> {
+        if self.knows(who, name).await? {
+            return Ok(Past::read(&self.store, name, device_type).await?);
+        }
+        Ok(Past::of_device(&self.store.device_times(device_type.to_owned()).await?))
+    }
+
     /// Those of `names` that `who` may know of.
     pub(super) async fn known_names<'a>(
         &self,
@@ -235,6 +250,12 @@ pub(super) fn veil(who: &Identity, job: Job) -> Job {
     }
 }
 
+/// What is expected of a job. Of a veiled one nothing is told: how long it takes is known from others of
+/// its name.
+pub(super) fn foretold(told: &Snapshot, job: &Job) -> Option<Estimate> {
+    if is_veiled(job) { None } else { told.get(job.id) }
+}
+
 /// Whether nothing of a job is shown: one that is shown has a name, for job files without one are
 /// refused.
 pub(super) fn is_veiled(job: &Job) -> bool {
@@ -263,6 +284,10 @@ mod tests {
             "store.history",
             "store.list(",
             "store.values(",
+            "Past::",
+            "estimates.now().get(",
+            "estimates.get(",
+            "ahead.get(",
         ];
         for entry in fs::read_dir(room).unwrap() {
             let file = entry.unwrap().path();

@@ -41,11 +41,14 @@ pub(in crate::cli) fn plan(plan: &PlanAnswer, zone: &TimeZone) -> String {
 /// What is expected of one job, in a line: `number 3 in the queue, starts 12:05 to 12:11, ends 12:15
 /// to 12:25 (from 12 runs)`.
 pub(in crate::cli) fn expected(expected: &Expected, now: Timestamp, zone: &TimeZone) -> String {
-    let Expected { position, start, end, words, .. } = expected;
+    let Expected { position, after, start, end, words } = expected;
     let place = position.map(|place| format!("number {place} in the queue"));
     let starts = start.as_ref().map(|start| format!("starts {}", between(start, now, zone)));
     let ends = end.as_ref().map(|end| format!("ends {}", between(end, now, zone)));
-    let unknown = start.is_none().then(|| "it is not known when it starts".to_owned());
+    let unknown = start.is_none().then(|| match after {
+        Some(job) => format!("starts after job {job}"),
+        None => "it is not known when it starts".to_owned(),
+    });
     let parts: Vec<_> = [place, starts, ends, unknown].into_iter().flatten().collect();
     format!("{} ({})", parts.join(", "), clean(words))
 }

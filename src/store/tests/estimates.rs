@@ -80,36 +80,6 @@ async fn parts_of_good_jobs_teach_their_device_type_and_waits_of_all() {
 }
 
 #[tokio::test]
-async fn a_file_of_layout_4_is_learned_from_anew() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("s");
-    let (store, writer) = open(&path);
-    let id = store.submit(job(1, 50)).await.unwrap().id;
-    start(&store, id, at(8)).await;
-    store.change(id, ended(48, Verdict::Passed)).await.unwrap();
-    let times = store.device_times("qemu-x86_64".into()).await.unwrap();
-    writer.close().await;
-    drop(store);
-
-    let older = redb::Database::open(&path).unwrap();
-    let txn = older.begin_write().unwrap();
-    for table in ["device-times-1", "estimates-accuracy-1"] {
-        let table = redb::TableDefinition::<(&str, &str), &[u8]>::new(table);
-        assert!(txn.delete_table(table).unwrap());
-    }
-    let meta = redb::TableDefinition::<&str, u64>::new("meta");
-    txn.open_table(meta).unwrap().insert("layout", 4).unwrap();
-    txn.commit().unwrap();
-    drop(older);
-
-    let (store, writer) = open(&path);
-    assert_eq!(store.device_times("qemu-x86_64".into()).await.unwrap(), times);
-    assert_eq!(times.whole.max(), Some(40e3));
-    store.check_consistent().unwrap();
-    writer.close().await;
-}
-
-#[tokio::test]
 async fn what_was_learned_stays_when_the_job_is_forgotten() {
     let folder = tempdir().unwrap();
     let (store, writer) = open(&folder.path().join("s"));

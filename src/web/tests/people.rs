@@ -468,6 +468,27 @@ async fn no_address_tells_a_stranger_of_a_private_job() {
         let open = site.ask(Access::Page, request.body(Body::empty()).unwrap()).await;
         assert_eq!(open.0.status() != 404, there, "{path}");
     }
+    // What is known of its name is told like that of a name that no job ever had.
+    let name = crate::proto::query::quoted(SECRET);
+    let foretold = format!("/api/estimates?job={name}");
+    let (own, other) = (member.get(&site, &foretold).await, stranger.get(&site, &foretold).await);
+    assert_eq!(own.json()["expected"]["from"], "job");
+    assert_ne!(own.json()["series"], serde_json::json!([]));
+    let (other, never) =
+        (other.json(), stranger.get(&site, "/api/estimates?job=never").await.json());
+    for key in ["takes", "from", "runs", "words"] {
+        assert_eq!(other["expected"][key], never["expected"][key], "{key}");
+    }
+    for key in ["parts", "series", "queue"] {
+        assert_eq!(other[key], never[key], "{key}");
+    }
+    let plan = member.get(&site, "/api/plan").await.json();
+    let own = plan["jobs"].as_array().unwrap();
+    assert!(own.iter().all(|job| job["expected"]["takes"].is_object()), "{plan}");
+    let plan = stranger.get(&site, "/api/plan").await.json();
+    let hidden = plan["jobs"].as_array().unwrap();
+    assert_eq!(hidden.len(), own.len());
+    assert!(hidden.iter().all(|job| job["hidden"] == true && job["expected"].is_null()), "{plan}");
     // It takes its place in the queue all the same.
     let queue = nobody.get(&site, "/").await;
     assert_eq!(queue.text().matches("not shown to you").count(), 2, "{}", queue.text());

@@ -13,8 +13,8 @@ use crate::{
     markup::words,
     model::{
         Candidate, Cause, Digest, HostLoad, ItemRun, Job, JobId, JobState, Kept, Limited, Lineage,
-        Outcome,
-        PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict, Visibility,
+        Outcome, PartDuration, Removal, Run, ScreenRun, SlowRun, StepRun, Submitter, Verdict,
+        Visibility,
     },
     store::Standing,
 };

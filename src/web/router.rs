@@ -13,8 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     account, actions, api, assets, audit, compose, devices, disk, doctor, estimates, events,
     failures, files, guard, handbook, history, known, list, login, metrics, openapi, pages, plan,
-    report, series,
-    state::Web, statistics, submit, thresholds, tokens, users, video,
+    report, series, state::Web, statistics, submit, thresholds, tokens, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
 

@@ -51,6 +51,7 @@ async fn every_answer_is_what_the_document_says() {
                 "?measure=job_time&job=debian%20installer%20asks%20the%20right%20questions"
             }
             "/jobs/{id}/report" => "?format=tap",
+            "/estimates" => "?job=x",
             _ => "",
         };
         for id in ["1", "2", "3", "4"] {

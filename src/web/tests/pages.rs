@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::{
     estimates::{Basis, Estimate, Snapshot},
     markup::{Tail, Usuals, samples::*},
-    model::{
-        Cursor, Foretold, Identity, Job, JobId, Outcome, Outlook, Part, Run, Verdict,
-    },
+    model::{Cursor, Foretold, Identity, Job, JobId, Outcome, Outlook, Part, Run, Verdict},
     store::Standing,
     web::{
         history::{self, HistoryView},

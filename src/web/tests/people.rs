@@ -570,7 +570,7 @@ async fn no_list_tells_a_stranger_of_a_private_job() {
         ("device_type=quetzal-board".into(), 1),
         ("team=lab".into(), 2),
         ("verdict=failed".into(), 1),
-        ("who=author&cause=no_match".into(), 1),
+        ("who=guest&cause=no_match".into(), 1),
         ("sort=-metadata.note".into(), 1),
         ("sort=setting.DISK".into(), 1),
         ("submitter=ada&verdict=failed".into(), 1),

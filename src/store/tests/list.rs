@@ -52,7 +52,7 @@ fn made() -> impl Strategy<Value = Made> {
 }
 
 impl Made {
-    fn new(&self, n: u64) -> NewJob {
+    fn as_new(&self, n: u64) -> NewJob {
         let pair = |key: &str, value: String| BTreeMap::from([(key.to_owned(), value)]);
         NewJob {
             name: ["a", "ab", "abc", "b", "b*", ""][usize::from(self.name)].into(),
@@ -65,7 +65,7 @@ impl Made {
     }
 
     async fn enter(&self, store: &Store, n: u64) {
-        let id = store.submit(self.new(n)).await.unwrap().id;
+        let id = store.submit(self.as_new(n)).await.unwrap().id;
         if let Some(device) = self.device {
             let device = Some(format!("bench-{device}"));
             let started = Change::Started { at: at(n), device, decision: None };
@@ -297,7 +297,7 @@ async fn what_a_job_is_found_by_has_a_price() {
         end: Some((n, if n.is_multiple_of(5) { Verdict::Failed } else { Verdict::Passed })),
         ..LIKE_OTHERS
     };
-    futures_util::future::join_all((1..=JOBS).map(|n| store.submit(each(n).new(n)))).await;
+    futures_util::future::join_all((1..=JOBS).map(|n| store.submit(each(n).as_new(n)))).await;
     let ends = (1..=JOBS).map(|n| {
         let (end, verdict) = each(n).end.unwrap();
         store.change(JobId(n), ended(end, verdict))

@@ -85,7 +85,19 @@ impl Measure {
 
 /// Where in a test something was measured. Names, not paths: they stay when steps are added before
 /// them. An empty name stands for the whole of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 pub struct Spot {
     /// Of the module, or of the part where the measure is of parts.
     #[serde(default, skip_serializing_if = "String::is_empty")]

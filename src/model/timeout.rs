@@ -17,7 +17,7 @@ pub struct Timeout {
 }
 
 /// Who has said how long something may take.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "from", rename_all = "snake_case")]
 pub enum TimeoutOrigin {
     /// An older version, which did not keep it.

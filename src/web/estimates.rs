@@ -10,14 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     errors::{Problem, WebError},
     guard::Asks,
     params::{NoParams, Params},
-    plan,
+    plan::{Ahead, Lasting},
     records::millis,
     state::Web,
 };
@@ -29,7 +29,7 @@ use crate::{
     insight::Held,
     job_file::DEVICE_TYPE,
     markup::{span, words},
-    model::{JobId, Measure, Needs, Priority, Stage},
+    model::{JobId, Measure, Needs, Part, Priority, Spot, Stage},
     store::{Accuracy, Misses},
 };
 
@@ -38,17 +38,52 @@ const ENOUGH: u64 = 3;
 /// Bytes of a name that is asked about; no job has a longer one.
 const LONGEST_NAME: usize = 1_000;
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// The name of the job.
     job: String,
+    /// Without one it is the usual one.
     device_type: Option<String>,
+    /// 0 to 100; medium, when nothing is said.
     priority: Option<u8>,
     memory_mib: Option<u32>,
     cores: Option<u32>,
+    /// Its timeout.
     at_most_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Foreseen {
+    job: String,
+    device_type: String,
+    expected: Ahead,
+    /// How long jobs of the device type have waited for their turn.
+    queue: Option<Lasting>,
+    parts: Vec<PartLasting>,
+    /// What its parts and steps took, and the timeouts that this suggests.
+    series: Vec<Suggested>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct PartLasting {
+    part: Part,
+    name: String,
+    usual_ms: Option<u64>,
+    long_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Suggested {
+    measure: Measure,
+    spot: Spot,
+    /// Good ones.
+    runs: u64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    /// None before there were enough runs.
+    suggested_ms: Option<u64>,
 }
 
 /// `GET /api/estimates`
@@ -57,7 +92,7 @@ pub(super) struct Asked {
     path = "/estimates",
     tag = "Box",
     params(Asked),
-    responses((status = 200, description = "What such a job would take, and when it would start", body = Value)),
+    responses((status = 200, description = "What such a job would take, and when it would start", body = Foreseen)),
 )]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
@@ -106,13 +141,11 @@ pub(super) async fn show(
     };
     let parts = past.parts().into_iter().map(|planned| {
         let of = |takes: Takes| (millis(takes.usual), millis(takes.long));
-        let (usual, long) = planned.takes.map(of).unzip();
-        json!({ "part": planned.part, "name": planned.name, "usual_ms": usual, "long_ms": long })
+        let (usual_ms, long_ms) = planned.takes.map(of).unzip();
+        PartLasting { part: planned.part, name: planned.name, usual_ms, long_ms }
     });
-    let parts: Vec<_> = parts.collect();
-    let queue = past
-        .queue()
-        .map(|takes| json!({ "usual_ms": millis(takes.usual), "long_ms": millis(takes.long) }));
+    let parts = parts.collect();
+    let queue = past.queue().map(Lasting::from);
     let estimate = Estimate {
         position: Some(position),
         outlook,
@@ -123,19 +156,13 @@ pub(super) async fn show(
         past: Arc::new(past),
         planned: Arc::from([]),
     };
-    Ok(Json(json!({
-        "job": job,
-        "device_type": device_type,
-        "expected": plan::expected(&estimate),
-        "queue": queue,
-        "parts": parts,
-        "series": held.iter().filter_map(series).collect::<Vec<_>>(),
-    }))
-    .into_response())
+    let expected = Ahead::from(&estimate);
+    let series = held.iter().filter_map(suggested).collect();
+    Ok(Json(Foreseen { job, device_type, expected, queue, parts, series }).into_response())
 }
 
 /// What a series suggests. Only times have timeouts.
-fn series(held: &Held) -> Option<Value> {
+fn suggested(held: &Held) -> Option<Suggested> {
     let measure = held.series.measure;
     match measure {
         Measure::JobTime | Measure::PartTime | Measure::ModuleTime | Measure::StepTime => {}
@@ -144,16 +171,40 @@ fn series(held: &Held) -> Option<Value> {
         }
     }
     let [p50, p99] = [0.5, 0.99].map(|share| held.good.quantile(share));
-    let suggested = p99.filter(|_| held.good.count() >= ENOUGH);
-    let suggested = suggested.and_then(|p99| Duration::try_from_secs_f64(p99 / 1e3).ok());
-    Some(json!({
-        "measure": measure,
-        "spot": held.series.spot,
-        "runs": held.good.count(),
-        "p50_ms": p50,
-        "p99_ms": p99,
-        "suggested_ms": suggested.map(suggest).map(millis),
-    }))
+    let enough = p99.filter(|_| held.good.count() >= ENOUGH);
+    let enough = enough.and_then(|p99| Duration::try_from_secs_f64(p99 / 1e3).ok());
+    Some(Suggested {
+        measure,
+        spot: held.series.spot.clone(),
+        runs: held.good.count(),
+        p50_ms: p50,
+        p99_ms: p99,
+        suggested_ms: enough.map(suggest).map(millis),
+    })
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Accuracies {
+    accuracy: Vec<AccuracyOf>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct AccuracyOf {
+    device_type: String,
+    foretold_when: Stage,
+    start: Missed,
+    end: Missed,
+}
+
+/// By how much moments were missed; below nothing is sooner than usual.
+#[derive(Debug, Serialize, ToSchema)]
+struct Missed {
+    jobs: u64,
+    /// How many came by the later moment that was foretold.
+    in_time: u64,
+    p5_ms: Option<f64>,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
 }
 
 /// `GET /api/estimates/accuracy`
@@ -161,32 +212,32 @@ fn series(held: &Held) -> Option<Value> {
     get,
     path = "/estimates/accuracy",
     tag = "Box",
-    responses((status = 200, description = "How right what was foretold has been", body = Value)),
+    responses((status = 200, description = "How right what was foretold has been", body = Accuracies)),
 )]
 pub(super) async fn accuracy(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let all = web.store.accuracies().await?;
-    let rows = all.iter().map(|(device_type, stage, accuracy)| {
-        json!({
-            "device_type": device_type,
-            "foretold_when": stage,
-            "start": misses(&accuracy.start),
-            "end": misses(&accuracy.end),
-        })
+    let accuracy = all.into_iter().map(|(device_type, foretold_when, accuracy)| AccuracyOf {
+        device_type,
+        foretold_when,
+        start: Missed::from(&accuracy.start),
+        end: Missed::from(&accuracy.end),
     });
-    Ok(Json(json!({ "accuracy": rows.collect::<Vec<_>>() })).into_response())
+    Ok(Json(Accuracies { accuracy: accuracy.collect() }).into_response())
 }
 
-fn misses(misses: &Misses) -> Value {
-    json!({
-        "jobs": misses.count(),
-        "in_time": misses.in_time,
-        "p5_ms": misses.quantile(0.05),
-        "p50_ms": misses.quantile(0.5),
-        "p95_ms": misses.quantile(0.95),
-    })
+impl From<&Misses> for Missed {
+    fn from(misses: &Misses) -> Self {
+        Self {
+            jobs: misses.count(),
+            in_time: misses.in_time,
+            p5_ms: misses.quantile(0.05),
+            p50_ms: misses.quantile(0.5),
+            p95_ms: misses.quantile(0.95),
+        }
+    }
 }
 
 /// How right what was foretold has been, for the page of statistics.

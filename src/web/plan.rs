@@ -10,7 +10,6 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
@@ -23,10 +22,13 @@ use super::{
 };
 use crate::{
     clock,
-    decide::progress::{PartProgress, Progress, Standing},
+    decide::{
+        outlook::Takes,
+        progress::{PartProgress, Progress, Standing},
+    },
     estimates::{Basis, Estimate},
     markup::{Moment, span},
-    model::{Foretold, JobState, Outlook},
+    model::{Foretold, JobId, JobState, Outlook, Part},
 };
 
 /// Waiting jobs that are listed.
@@ -140,61 +142,114 @@ fn how_far(part: &PartProgress) -> Markup {
     }
 }
 
-/// What is expected of a job, as the API tells it.
-pub(super) fn expected(estimate: &Estimate) -> Value {
-    let moment = |Foretold { usual, late }| json!({ "usual": usual, "late": late });
-    let Estimate { position, outlook, is_coarse, after, takes, .. } = estimate;
-    let mut told = json!({
-        "position": position,
-        "coarse": is_coarse,
-        "after": after,
-        "takes": { "usual_ms": millis(takes.usual), "long_ms": millis(takes.long) },
-        "from": estimate.past.basis.name(),
-        "runs": estimate.past.basis.runs(),
-        "words": estimate.basis(),
-        "start": null,
-        "end": null,
-    });
-    if let Some(outlook) = outlook {
-        told["start"] = moment(outlook.start);
-        told["end"] = moment(outlook.end);
-    }
-    told
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct Lasting {
+    /// Half of the runs stay within.
+    usual_ms: u64,
+    /// Nearly all do.
+    long_ms: u64,
 }
 
-/// How far a job is, as the API tells it.
-pub(super) fn progress(progress: &Progress) -> Value {
-    let parts = progress.parts.iter().map(|part| {
+impl From<Takes> for Lasting {
+    fn from(Takes { usual, long }: Takes) -> Self {
+        Self { usual_ms: millis(usual), long_ms: millis(long) }
+    }
+}
+
+/// What is expected of a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ahead {
+    /// Its place among those that wait, from 1.
+    position: Option<u64>,
+    /// It waits so far back that only the work before it was counted.
+    coarse: bool,
+    /// The job whose end it waits for, before it is its turn.
+    after: Option<JobId>,
+    takes: Lasting,
+    /// Whose runs tell: those of this `job`, of its name on an `other_device`, of all on its
+    /// `device_type`, or none, and then its time `limit` stands in.
+    from: &'static str,
+    /// How many those are.
+    runs: u64,
+    /// The same in words.
+    words: String,
+    /// None while nothing starts, and of one that waits for another or can never run here.
+    start: Option<Foretold>,
+    end: Option<Foretold>,
+}
+
+impl From<&Estimate> for Ahead {
+    fn from(estimate: &Estimate) -> Self {
+        Self {
+            position: estimate.position,
+            coarse: estimate.is_coarse,
+            after: estimate.after,
+            takes: estimate.takes.into(),
+            from: estimate.past.basis.name(),
+            runs: estimate.past.basis.runs(),
+            words: estimate.basis(),
+            start: estimate.outlook.map(|outlook| outlook.start),
+            end: estimate.outlook.map(|outlook| outlook.end),
+        }
+    }
+}
+
+/// How far a running job is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Underway {
+    /// Of what is expected; none where nothing is known of any of its parts.
+    percent: Option<u8>,
+    longer_than_usual: bool,
+    parts: Vec<PartUnderway>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PartUnderway {
+    part: Part,
+    name: String,
+    /// `to_come`, `runs` or `over`.
+    state: &'static str,
+    percent: Option<u8>,
+    took_ms: u64,
+    usual_ms: Option<u64>,
+    long_ms: Option<u64>,
+    longer_than_usual: bool,
+}
+
+impl From<&Progress> for Underway {
+    fn from(progress: &Progress) -> Self {
+        let parts = progress.parts.iter().map(PartUnderway::from).collect();
+        Self { percent: progress.percent, longer_than_usual: progress.is_long, parts }
+    }
+}
+
+impl From<&PartProgress> for PartUnderway {
+    fn from(part: &PartProgress) -> Self {
         let (state, percent) = match part.standing {
             Standing::ToCome => ("to_come", Some(0)),
             Standing::Runs { percent } => ("runs", percent),
             Standing::Over => ("over", Some(100)),
         };
-        json!({
-            "part": part.part,
-            "name": part.name,
-            "state": state,
-            "percent": percent,
-            "took_ms": millis(part.took),
-            "usual_ms": part.takes.map(|takes| millis(takes.usual)),
-            "long_ms": part.takes.map(|takes| millis(takes.long)),
-            "longer_than_usual": part.is_long(),
-        })
-    });
-    json!({
-        "percent": progress.percent,
-        "longer_than_usual": progress.is_long,
-        "parts": parts.collect::<Vec<_>>(),
-    })
+        Self {
+            part: part.part,
+            name: part.name.clone(),
+            state,
+            percent,
+            took_ms: millis(part.took),
+            usual_ms: part.takes.map(|takes| millis(takes.usual)),
+            long_ms: part.takes.map(|takes| millis(takes.long)),
+            longer_than_usual: part.is_long(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct PlannedJob<'a> {
     #[serde(flatten)]
     job: Summary<'a>,
-    /// None for one that cannot run here, and while nothing starts.
-    #[schema(value_type = Option<Object>)]
-    expected: Option<Value>,
+    /// None for one that cannot run here or may not be seen, and while nothing starts.
+    expected: Option<Ahead>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -235,7 +290,7 @@ pub(super) async fn api(
     let jobs = all.iter().map(|(reason, job)| {
         // Of one that can never run nothing is expected.
         let estimate = foretold(&estimates, job).filter(|estimate| estimate.outlook.is_some());
-        let expected = estimate.as_ref().map(expected);
+        let expected = estimate.as_ref().map(Ahead::from);
         PlannedJob { job: Summary::new(job, reason.as_deref(), now), expected }
     });
     let jobs = jobs.collect();

@@ -7,7 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{addresses::file_url, layout::job_url, plan, sight::is_veiled, timeouts};
+use super::{
+    addresses::file_url,
+    layout::job_url,
+    plan::{Ahead, Underway},
+    sight::is_veiled,
+    timeouts::{self, Told},
+};
 use crate::{
     estimates::Estimate,
     markup::words,
@@ -119,11 +125,11 @@ pub(super) struct Record<'a> {
     /// What retention has taken, when and by which rule.
     removed: &'a [Removal],
     /// How long it and its parts may take.
-    timeouts: Vec<Value>,
+    timeouts: Vec<Told>,
     /// When it will start and end; none of a job that has ended.
-    expected: Value,
+    expected: Option<Ahead>,
     /// How far it is; none of a job that does not run.
-    progress: Value,
+    progress: Option<Underway>,
     run: RunRecord<'a>,
 }
 
@@ -136,10 +142,8 @@ impl<'a> Record<'a> {
         (limited, estimate): (&[Limited], Option<&Estimate>),
         now: Timestamp,
     ) -> Self {
-        let expected = estimate.map_or(Value::Null, plan::expected);
         let progress = estimate.filter(|_| job.state.is_active());
-        let progress =
-            progress.map_or(Value::Null, |estimate| plan::progress(&estimate.progress(run, now)));
+        let progress = progress.map(|estimate| Underway::from(&estimate.progress(run, now)));
         Self {
             summary: Summary::new(job, reason, now),
             definition: &job.definition,
@@ -164,7 +168,7 @@ impl<'a> Record<'a> {
             results_bytes: job.holdings.results_bytes,
             removed: &job.holdings.removed,
             timeouts: timeouts::told(limited),
-            expected,
+            expected: estimate.map(Ahead::from),
             progress,
             run: RunRecord::new(job.id, run),
         }

@@ -12,7 +12,6 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,7 +21,7 @@ use super::{
     guard::{About, Asks},
     layout::job_url,
     params::Params,
-    plan,
+    plan::Ahead,
     state::{SubmitRefused, SubmitRequest, Web},
 };
 use crate::{
@@ -46,8 +45,7 @@ pub(super) struct Taken {
     /// The same was sent before, and this is what it was made of then.
     repeated: bool,
     /// When it is expected to start and end, where that was found out in a moment.
-    #[schema(value_type = Option<Object>)]
-    expected: Option<Value>,
+    expected: Option<Ahead>,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -125,7 +123,7 @@ pub(super) async fn create(
     let url = job_url(job.id);
     let estimate = web.estimates.soon(job.id, PATIENCE).await;
     let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
-    let expected = estimate.as_ref().map(plan::expected);
+    let expected = estimate.as_ref().map(Ahead::from);
     let taken = Taken { number, uuid, url: url.clone(), repeated, expected };
     // Sent again, it is what it was made of the first time.
     let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };

@@ -1,12 +1,13 @@
 //! How long a job and its parts may take, and who has said so: where it is found, and as the API
 //! tells it.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{records::millis, state::Web};
 use crate::{
     job_file::{Options, read},
-    model::{Job, JobState, Limited},
+    model::{Job, JobState, Limited, Measure, Spot, TimeoutOrigin},
     tasks,
 };
 
@@ -27,19 +28,34 @@ pub(super) async fn of_job(web: &Web, job: &Job) -> Vec<Limited> {
     tasks::blocking(read).await
 }
 
-/// As the API tells them.
-pub(super) fn told(limited: &[Limited]) -> Vec<Value> {
+/// How long something may take, as the API tells it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Told {
+    /// `job`, `action boot`, `step assert_screen installer-language`.
+    what: String,
+    /// Of a step, as events name it: `2/0`.
+    step: Option<String>,
+    /// What its history is kept as.
+    measure: Measure,
+    spot: Spot,
+    timeout_ms: u64,
+    /// Who has said it.
+    origin: TimeoutOrigin,
+    words: String,
+}
+
+pub(super) fn told(limited: &[Limited]) -> Vec<Told> {
     let told = |one: &Limited| {
         let Limited { what, path, measure, spot, timeout } = one;
-        json!({
-            "what": what,
-            "step": path,
-            "measure": measure,
-            "spot": spot,
-            "timeout_ms": millis(timeout.value),
-            "origin": timeout.origin,
-            "words": timeout.to_string(),
-        })
+        Told {
+            what: what.clone(),
+            step: path.clone(),
+            measure: *measure,
+            spot: spot.clone(),
+            timeout_ms: millis(timeout.value),
+            origin: timeout.origin.clone(),
+            words: timeout.to_string(),
+        }
     };
     limited.iter().map(told).collect()
 }

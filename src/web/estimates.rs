@@ -11,7 +11,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
     errors::{Problem, WebError},
@@ -38,7 +38,7 @@ const ENOUGH: u64 = 3;
 /// Bytes of a name that is asked about; no job has a longer one.
 const LONGEST_NAME: usize = 1_000;
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {

@@ -166,15 +166,13 @@ impl Keeper {
 
     async fn heard(&mut self, changed: Result<Changed, RecvError>) {
         match changed {
-            Ok(Changed { id, state: JobState::Ended, .. }) => {
-                self.forget(id, true);
-            }
+            Ok(Changed { id, state: JobState::Ended, .. }) => self.ended(id),
             // From where to where does not matter.
             Ok(Changed { id, state, .. }) if state.is_active() && self.active.contains_key(&id) => {
             }
             Ok(Changed { id, .. }) => match self.store.job(id).await {
                 Ok(Some(job)) => self.note(job).await,
-                Ok(None) => self.forget(id, false),
+                Ok(None) => drop(self.forget(id)),
                 Err(_) => self.stale = true,
             },
             Err(RecvError::Lagged(_)) => self.stale = true,
@@ -186,7 +184,7 @@ impl Keeper {
     /// Takes in a job as it is now.
     async fn note(&mut self, job: Job) {
         let is_kept = self.queue.jobs.get(&job.id).is_some_and(|waiting| waiting.is_kept);
-        self.forget(job.id, false);
+        self.forget(job.id);
         match job.state {
             JobState::Waiting => {
                 let queued = Queued::of(&job);
@@ -215,24 +213,36 @@ impl Keeper {
                 };
                 self.active.insert(id, active);
             }
-            JobState::Ended => {}
+            // It has ended before we looked.
+            JobState::Ended => self.learned(&job.name, &job.device_type),
         }
     }
 
-    /// A job that has ended has taught something.
-    fn forget(&mut self, id: JobId, has_ended: bool) {
-        self.queue.remove(id);
-        if let Some(active) = self.active.remove(&id)
-            && has_ended
-        {
-            let device_type = active.device_type;
-            self.devices.remove(&device_type);
-            // What has no past of its own is told by those of its device type.
-            self.pasts.retain(|(name, of), past| {
-                let has_own = matches!(past.basis, Basis::Job { .. });
-                *of != device_type || (*name != active.name && has_own)
-            });
+    fn ended(&mut self, id: JobId) {
+        if let Some(Active { name, device_type, .. }) = self.forget(id) {
+            self.learned(&name, &device_type);
         }
+    }
+
+    /// A job waits and runs no more. Returns what it was when it ran.
+    fn forget(&mut self, id: JobId) -> Option<Active> {
+        self.queue.remove(id);
+        self.active.remove(&id)
+    }
+
+    /// A job of that name has ended, and has taught something.
+    fn learned(&mut self, name: &str, device_type: &str) {
+        self.devices.remove(device_type);
+        self.pasts.retain(|(of_name, of_type), past| {
+            let (is_its, is_here) = (of_name == name, of_type == device_type);
+            match past.basis {
+                Basis::Job { .. } => !(is_its && is_here),
+                // Told by others of its name, or of its device type.
+                Basis::OtherDevice { .. } | Basis::DeviceType { .. } | Basis::Limit => {
+                    !(is_its || is_here)
+                }
+            }
+        });
     }
 
     async fn read_all(&mut self) -> Result<(), StoreError> {

@@ -468,6 +468,7 @@ async fn no_address_tells_a_stranger_of_a_private_job() {
         let open = site.ask(Access::Page, request.body(Body::empty()).unwrap()).await;
         assert_eq!(open.0.status() != 404, there, "{path}");
     }
+    site.add(&private(samples::ended(4, SECRET, Verdict::Passed, 9))).await;
     // What is known of its name is told like that of a name that no job ever had.
     let name = crate::proto::query::quoted(SECRET);
     let foretold = format!("/api/estimates?job={name}");

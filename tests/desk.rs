@@ -75,7 +75,7 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
         press(browser, ".controls form[action$='/cancel'] button").await;
         appliance.wait_ended(1);
         browser.refresh().await.unwrap();
-        says(browser, "Canceled").await;
+        says(browser, "Stopped because somebody asked").await;
 
         // Sent again with other steps, it passes, and what was changed can be seen.
         press(browser, ".controls a[href='/submit?from=1']").await;

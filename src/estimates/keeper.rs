@@ -302,7 +302,7 @@ impl Keeper {
         for name in names {
             self.learn(name).await?;
         }
-        for (device_type, _) in &behind {
+        for device_type in behind.keys() {
             self.learn_device(device_type).await?;
         }
         let past = |name: &str, device_type: &str| {
@@ -429,18 +429,21 @@ impl Queue {
 struct Line {
     /// Those that are played, best first.
     ahead: Vec<JobId>,
-    /// Those behind them by device type: place, number, time limit.
-    behind: BTreeMap<String, Vec<(u64, JobId, Duration)>>,
+    /// Those behind them by device type.
+    behind: BTreeMap<String, Vec<FarBehind>>,
     /// Those that wait for the end of another, and of which.
     blocked: Vec<(JobId, JobId)>,
 }
+
+/// A job that is too far behind to be played: its place, its number, its time limit.
+type FarBehind = (u64, JobId, Duration);
 
 /// What one play needs, taken away from the keeper to be played elsewhere.
 struct Turn {
     waiting: Vec<(Duration, Queued, Arc<Past>)>,
     active: Vec<(Underway, Duration, Arc<Past>, Vec<Planned>)>,
     /// By device type, each with its place.
-    behind: Vec<(Arc<Past>, Vec<(u64, JobId, Duration)>)>,
+    behind: Vec<(Arc<Past>, Vec<FarBehind>)>,
     /// With the job whose end each waits for.
     blocked: Vec<(JobId, JobId, Duration, Arc<Past>)>,
     scene: Scene,

@@ -72,8 +72,8 @@ fn the_installer_job_is_read_and_its_json_twin_is_the_same() {
     assert_eq!(definition.name, "debian installer asks the right questions");
     assert_eq!(definition.tags, ["uefi"]);
     assert_eq!(definition.visibility, Visibility::Public);
-    assert_eq!(definition.timeouts.job, said(900, "timeouts.job", 5));
-    assert_eq!(definition.timeouts.action, said(300, "timeouts.action", 5));
+    assert_eq!(definition.timeouts.job, said(900, "timeouts.job", 6));
+    assert_eq!(definition.timeouts.action, said(300, "timeouts.action", 6));
     assert_eq!(definition.metadata["build"], "20230607");
     assert_eq!(definition.stream.as_deref(), Some("/public/team/installer/"));
     let Work::Deploy(deploy) = &definition.actions[0].work else { panic!("no deploy") };

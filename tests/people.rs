@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use thirtyfour::{By, WebDriver};
+use thirtyfour::{By, WebDriver, prelude::ElementQueryable};
 
 use crate::support::{
     appliance::{Appliance, SUTLER},
@@ -190,7 +190,7 @@ async fn the_first_administrator_comes_in_by_invitation() {
         browser.goto(at("/account")).await.unwrap();
         type_into(browser, "token-name", "nightly").await;
         press(browser, "form[action='/account/tokens'] button").await;
-        let made = browser.find(By::Css(".made pre")).await.unwrap().text().await.unwrap();
+        let made = browser.query(By::Css(".made pre")).first().await.unwrap().text().await.unwrap();
         assert!(made.starts_with("sutler_"), "{made}");
         browser.goto(at("/account")).await.unwrap();
         let account = page(browser).await;

@@ -252,7 +252,7 @@ static NAMED_TIMEOUTS: Form = Form {
         Key::new("lava-test-retry", TIMEOUT, "LAVA's name of `test`."),
         Key::new("lava-test-shell", TIMEOUT, "LAVA's name of `test`."),
     ],
-    ..Form::new("timeouts.actions", Block::Lava, "{boot: 2m, test: 10m}")
+    ..Form::new("action-timeouts", Block::Lava, "{boot: 2m, test: 10m}")
 };
 
 /// How to read.

@@ -168,7 +168,7 @@ fn top_level(bad: Add<'_>) {
         "an action longer than its job",
         top("timeouts: {job: 5m, action: 10m}"),
         2,
-        "at most the job's timeout, 300 s",
+        "at most the job's timeout, 5 min",
     );
     bad("metadata as a list", top("metadata: [a]"), 2, "names and values");
     bad("a setting without a name", top("settings: {a-b: 1}"), 2, "a name of letters");

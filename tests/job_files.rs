@@ -31,7 +31,7 @@ fn said(seconds: u64, key: &str, line: usize) -> Timeout {
 }
 
 /// The same without where its times were said.
-fn placeless(what: &impl serde::Serialize) -> serde_json::Value {
+pub(crate) fn placeless(what: &impl serde::Serialize) -> serde_json::Value {
     fn strip(value: &mut serde_json::Value) {
         match value {
             serde_json::Value::Object(map) => {
@@ -90,7 +90,7 @@ fn the_installer_job_is_read_and_its_json_twin_is_the_same() {
     assert!(module.flags.fatal && !module.flags.ignore_failure);
     let tags = TagQuery::all_of("installer-language");
     let steps = steps(&definition);
-    let timeout = said(120, "actions[2].test.screen.steps[0].assert_screen.timeout", 23);
+    let timeout = said(120, "actions[2].test.screen.steps[0].assert_screen.timeout", 24);
     assert_eq!(steps[0], Step::AssertScreen { tags, timeout });
     assert_eq!(steps[1], Step::SendKey { keys: "ret".into() });
     assert!(matches!(&steps[3], Step::TypeString { text, .. } if text == "Norway\n"));

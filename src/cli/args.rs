@@ -79,7 +79,7 @@ pub(super) struct Common {
     pub config: Option<PathBuf>,
     /// Ask the appliance at this address, instead of through a socket of this box
     ///
-    /// As https://lab.example, or http://127.0.0.1:8470 at the end of an ssh -L. It is told who asks
+    /// As `https://lab.example`, or `http://127.0.0.1:8470` at the end of an ssh -L. It is told who asks
     /// by a token, which is taken from SUTLER_TOKEN or from ~/.config/sutler/token: sutler token new.
     /// SUTLER_SERVER says the same.
     #[arg(long, global = true, value_name = "URL", env = "SUTLER_SERVER", hide_env = true)]

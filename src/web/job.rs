@@ -70,6 +70,8 @@ pub(super) fn render(view: &JobView) -> Markup {
         }))
         div.run {
             header #head.head data-live { (head(view)) }
+            // By itself: it hardly ever changes, and somebody may be about to press a button.
+            div #controls data-live { (compose::controls(job, &view.who)) }
             div #outcome data-live {
                 (markup::removed(job, &view.moment))
                 @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }
@@ -117,7 +119,6 @@ fn head(view: &JobView) -> Markup {
             }
         }
         h1 { bdi { (words::shorten(&job.name, 500)) } }
-        (compose::controls(job, &view.who))
         @if let (None, Some((done, total))) = (&run.end, run.progress) {
             (markup::progress(done, total))
         }

@@ -3,7 +3,7 @@
 //!
 //! How a device is changes in the transaction of the job that shows it, so the two never disagree.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransact
 use super::{
     StoreError,
     error::disk,
-    record::{CONFIG, named},
+    record::{CONFIG, named, whole},
 };
 use crate::{
     decide::health::{Learned, after_job},
@@ -459,17 +459,6 @@ fn encode<R: Encode>(record: &R) -> Vec<u8> {
     bincode::encode_to_vec(record, CONFIG).expect("plain data always encodes")
 }
 
-fn decode<R: Decode<()>, T>(
-    what: impl Fn() -> String,
-    bytes: &[u8],
-    into: impl FnOnce(R) -> Option<T>,
-) -> Result<T, StoreError> {
-    let (record, read) = bincode::decode_from_slice::<R, _>(bytes, CONFIG)
-        .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
-    let whole = (read == bytes.len()).then_some(record).and_then(into);
-    whole.ok_or_else(|| StoreError::Damaged { what: what(), source: None })
-}
-
 impl TypeV1 {
     fn of(kind: &DeviceType, origin: DeviceOrigin) -> Self {
         Self {
@@ -486,9 +475,9 @@ impl TypeV1 {
 }
 
 fn decode_type(name: &str, bytes: &[u8]) -> Result<(DeviceType, DeviceOrigin), StoreError> {
-    decode(
-        || format!("device type {name}"),
+    whole(
         bytes,
+        || format!("device type {name}"),
         |record: TypeV1| {
             let health_check = record.check.map(|check| HealthCheck {
                 job: PathBuf::from(check.job),
@@ -521,9 +510,9 @@ impl DeviceV1 {
 }
 
 fn decode_device(name: &str, bytes: &[u8]) -> Result<(Device, DeviceOrigin), StoreError> {
-    decode(
-        || format!("device {name}"),
+    whole(
         bytes,
+        || format!("device {name}"),
         |record: DeviceV1| {
             let device = Device {
                 name: name.into(),
@@ -555,9 +544,9 @@ impl StateV1 {
 }
 
 fn decode_state(name: &str, bytes: &[u8]) -> Result<DeviceState, StoreError> {
-    decode(
-        || format!("the state of device {name}"),
+    whole(
         bytes,
+        || format!("the state of device {name}"),
         |record: StateV1| {
             let time =
                 |us: Option<i64>| us.map(|us| Timestamp::from_microsecond(us).unwrap_or_default());
@@ -576,9 +565,9 @@ fn decode_state(name: &str, bytes: &[u8]) -> Result<DeviceState, StoreError> {
 }
 
 fn decode_event(device: &str, at_us: i64, bytes: &[u8]) -> Result<DeviceEvent, StoreError> {
-    decode(
-        || format!("the log of device {device}"),
+    whole(
         bytes,
+        || format!("the log of device {device}"),
         |record: EventV1| {
             Some(DeviceEvent {
                 at: Timestamp::from_microsecond(at_us).ok()?,

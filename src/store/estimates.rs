@@ -15,7 +15,12 @@ use bincode::{Decode, Encode};
 use jiff::Timestamp;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::{StoreError, error::disk, record::CONFIG, sketch::Sketch};
+use super::{
+    StoreError,
+    error::disk,
+    record::{CONFIG, whole},
+    sketch::Sketch,
+};
 use crate::model::{Foresight, Foretold, Job, JobId, LONGEST_SPOT, Outlook, Part, Stage, Verdict};
 
 /// Job number to what was foretold of it (`ForesightV1`).
@@ -442,35 +447,25 @@ fn encode(record: impl Encode) -> Vec<u8> {
     bincode::encode_to_vec(record, CONFIG).expect("plain data always encodes")
 }
 
-fn decode<T: Decode<()>>(bytes: &[u8]) -> Option<T> {
-    bincode::decode_from_slice(bytes, CONFIG).ok().map(|(record, _)| record)
-}
-
 fn foresight(id: JobId, bytes: &[u8]) -> Result<Foresight, StoreError> {
-    let read = || {
-        let record: ForesightV1 = decode(bytes)?;
+    let what = || format!("what was foretold of job {id}");
+    whole(bytes, what, |record: ForesightV1| {
         let outlook = |one: Option<OutlookV1>| match one {
             Some(one) => one.outlook().map(Some),
             None => Some(None),
         };
         Some(Foresight { submitted: outlook(record.submitted)?, started: outlook(record.started)? })
-    };
-    read().ok_or_else(|| damaged(format!("what was foretold of job {id}")))
+    })
 }
 
 fn accuracy((device_type, stage): (&str, &str), bytes: &[u8]) -> Result<Accuracy, StoreError> {
-    let read = || {
-        let record: AccuracyV1 = decode(bytes)?;
+    let what = || format!("how right {stage} was on {device_type}");
+    whole(bytes, what, |record: AccuracyV1| {
         Some(Accuracy { start: record.start.misses()?, end: record.end.misses()? })
-    };
-    read().ok_or_else(|| damaged(format!("how right {stage} was on {device_type}")))
+    })
 }
 
 fn times_of((device_type, name): (&str, &str), bytes: &[u8]) -> Result<Sketch, StoreError> {
-    let read = || Sketch::decode(&decode::<TimesV1>(bytes)?.millis);
-    read().ok_or_else(|| damaged(format!("what {name} takes on {device_type}")))
-}
-
-fn damaged(what: String) -> StoreError {
-    StoreError::Damaged { what, source: None }
+    let what = || format!("what {name} takes on {device_type}");
+    whole(bytes, what, |record: TimesV1| Sketch::decode(&record.millis))
 }

@@ -3,14 +3,12 @@
 //!
 //! As in `record`, bincode's order of fields is the format: nothing in this file ever changes.
 
-use std::sync::Arc;
-
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
 use super::{
     StoreError,
-    record::{CONFIG, named},
+    record::{CONFIG, named, whole},
 };
 use crate::model::{DiskSample, Holdings, JobId, Keepsake, Kept, Removal, Rule};
 
@@ -73,9 +71,7 @@ pub(super) fn encode(holdings: &Holdings) -> Vec<u8> {
 /// # Errors
 /// [`StoreError::Damaged`] when these bytes are not one record.
 pub(super) fn decode(id: JobId, bytes: &[u8]) -> Result<Holdings, StoreError> {
-    let what = || format!("what job {id} holds");
-    let record: HoldingsV1 = read(bytes, what)?;
-    record.into_holdings().ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+    whole(bytes, || format!("what job {id} holds"), HoldingsV1::into_holdings)
 }
 
 pub(super) fn encode_sample(sample: &DiskSample) -> Vec<u8> {
@@ -87,15 +83,8 @@ pub(super) fn encode_sample(sample: &DiskSample) -> Vec<u8> {
 
 pub(super) fn decode_sample(at: Timestamp, bytes: &[u8]) -> Result<DiskSample, StoreError> {
     let SampleV1 { videos, results, bundles, store, free, added_videos, added_results } =
-        read(bytes, || format!("the disk's use at {at}"))?;
+        whole(bytes, || format!("the disk's use at {at}"), Some)?;
     Ok(DiskSample { at, videos, results, bundles, store, free, added_videos, added_results })
-}
-
-fn read<T: Decode<()>>(bytes: &[u8], what: impl Fn() -> String) -> Result<T, StoreError> {
-    let (record, read) = bincode::decode_from_slice::<T, _>(bytes, CONFIG)
-        .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
-    let whole = (read == bytes.len()).then_some(record);
-    whole.ok_or_else(|| StoreError::Damaged { what: what(), source: None })
 }
 
 impl HoldingsV1 {

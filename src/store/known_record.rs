@@ -2,14 +2,12 @@
 //!
 //! As in `record`, bincode's order of fields is the format: nothing in this file ever changes.
 
-use std::sync::Arc;
-
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
 use super::{
     StoreError,
-    record::{CONFIG, named},
+    record::{CONFIG, named, whole},
 };
 use crate::model::{
     Code, FailedStep, Failure, KnownRule, Part, Pattern, RuleRetry, Signature, Touch, Verdict, Who,
@@ -95,8 +93,7 @@ pub(super) fn encode_rule(rule: &KnownRule) -> Vec<u8> {
 /// [`StoreError::Damaged`] when these bytes are not one record.
 pub(super) fn decode_rule(name: &str, bytes: &[u8]) -> Result<KnownRule, StoreError> {
     let what = || format!("the known failure {name}");
-    let record: KnownRuleV1 = whole(bytes, what)?;
-    record.into_rule(name).ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+    whole(bytes, what, |record: KnownRuleV1| record.into_rule(name))
 }
 
 pub(super) fn encode_failure(signature: Signature, failure: &Failure) -> Vec<u8> {
@@ -129,18 +126,10 @@ pub(super) fn encode_failure(signature: Signature, failure: &Failure) -> Vec<u8>
 /// [`StoreError::Damaged`] when these bytes are not one record.
 pub(super) fn decode_failure(id: u64, bytes: &[u8]) -> Result<(Signature, Failure), StoreError> {
     let what = || format!("the failure of job {id}");
-    let record: FailureV1 = whole(bytes, what)?;
-    let signature = Signature(record.signature);
-    let failure = record.into_failure();
-    let failure = failure.ok_or_else(|| StoreError::Damaged { what: what(), source: None })?;
-    Ok((signature, failure))
-}
-
-fn whole<T: Decode<()>>(bytes: &[u8], what: impl Fn() -> String) -> Result<T, StoreError> {
-    let (record, read) = bincode::decode_from_slice::<T, _>(bytes, CONFIG)
-        .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
-    let whole = (read == bytes.len()).then_some(record);
-    whole.ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+    whole(bytes, what, |record: FailureV1| {
+        let signature = Signature(record.signature);
+        Some((signature, record.into_failure()?))
+    })
 }
 
 fn who(name: &str) -> Option<Who> {

@@ -8,7 +8,7 @@
 //!
 //! As in `record`, bincode's order of fields is the format: `SeriesV1` never changes.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
@@ -16,7 +16,12 @@ use redb::{
     ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
-use super::{StoreError, error::disk, record::CONFIG, sketch::Sketch};
+use super::{
+    StoreError,
+    error::disk,
+    record::{CONFIG, whole},
+    sketch::Sketch,
+};
 use crate::model::{Job, LONGEST_SPOT, MOST_SAMPLES, Measure, Sample, Series, Spot, Verdict};
 
 /// (job name, device type, measure, module, step): all of a job stand together.
@@ -224,10 +229,7 @@ const fn from<'a>(job: &'a str, device_type: Option<&'a str>) -> Key<'a> {
 }
 
 fn read(key: Key<'_>, bytes: &[u8]) -> Result<SeriesV1, StoreError> {
-    let decoded = bincode::decode_from_slice::<SeriesV1, _>(bytes, CONFIG);
-    let (record, length) = decoded
-        .map_err(|error| StoreError::Damaged { what: name(key), source: Some(Arc::new(error)) })?;
-    (length == bytes.len()).then_some(record).ok_or_else(|| damaged(&name(key)))
+    whole(bytes, || name(key), Some)
 }
 
 fn sketch(key: Key<'_>, record: &SeriesV1) -> Result<Sketch, StoreError> {

@@ -3,14 +3,12 @@
 //! As in `record`, bincode's order of fields is the format: nothing in this file ever changes. Times
 //! are microseconds since 1970. Of passwords there is an Argon2id hash, of keys a SHA-256.
 
-use std::sync::Arc;
-
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
 use super::{
     StoreError,
-    record::{CONFIG, named},
+    record::{CONFIG, named, whole},
 };
 use crate::model::{Deed, Door, Role, Session, Token, TokenScope, User};
 
@@ -224,17 +222,4 @@ fn bytes(record: impl Encode) -> Vec<u8> {
 
 fn time(us: i64) -> Option<Timestamp> {
     Timestamp::from_microsecond(us).ok()
-}
-
-/// # Errors
-/// [`StoreError::Damaged`] when these bytes are not one record.
-fn whole<R: Decode<()>, T>(
-    bytes: &[u8],
-    what: impl Fn() -> String,
-    make: impl FnOnce(R) -> Option<T>,
-) -> Result<T, StoreError> {
-    let (record, read) = bincode::decode_from_slice::<R, _>(bytes, CONFIG)
-        .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
-    let made = (read == bytes.len()).then_some(record).and_then(make);
-    made.ok_or_else(|| StoreError::Damaged { what: what(), source: None })
 }

@@ -168,7 +168,7 @@ pub(super) fn encode(stored: &Stored) -> Vec<u8> {
 /// # Errors
 /// [`StoreError::Damaged`] when these bytes are not one record.
 pub(super) fn decode(id: JobId, bytes: &[u8]) -> Result<Stored, StoreError> {
-    read(id, bytes, |record: JobV2| record.into_stored(id))
+    whole(bytes, || format!("job {id}"), |record: JobV2| record.into_stored(id))
 }
 
 /// The same of the first layout, with its definition.
@@ -176,19 +176,22 @@ pub(super) fn decode(id: JobId, bytes: &[u8]) -> Result<Stored, StoreError> {
 /// # Errors
 /// [`StoreError::Damaged`] when these bytes are not one record.
 pub(super) fn decode_first(id: JobId, bytes: &[u8]) -> Result<Stored, StoreError> {
-    read(id, bytes, |record: JobV1| record.into_stored(id))
+    whole(bytes, || format!("job {id}"), |record: JobV1| record.into_stored(id))
 }
 
-fn read<R: Decode<()>>(
-    id: JobId,
+/// What `make` makes of the record that these bytes are, all of them. `what` it is, in words.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when they are not one record, or nothing can be made of it.
+pub(super) fn whole<R: Decode<()>, T>(
     bytes: &[u8],
-    into_stored: impl FnOnce(R) -> Option<Stored>,
-) -> Result<Stored, StoreError> {
-    let what = || format!("job {id}");
+    what: impl Fn() -> String,
+    make: impl FnOnce(R) -> Option<T>,
+) -> Result<T, StoreError> {
     let (record, read) = bincode::decode_from_slice::<R, _>(bytes, CONFIG)
         .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
-    let whole = (read == bytes.len()).then_some(record);
-    whole.and_then(into_stored).ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+    let made = (read == bytes.len()).then_some(record).and_then(make);
+    made.ok_or_else(|| StoreError::Damaged { what: what(), source: None })
 }
 
 impl JobV2 {

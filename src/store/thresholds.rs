@@ -1,7 +1,5 @@
 //! Thresholds that somebody has set. `ThresholdV1` never changes, as nothing in `record` does.
 
-use std::sync::Arc;
-
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition};
@@ -9,7 +7,7 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition};
 use super::{
     StoreError,
     error::disk,
-    record::{CONFIG, named},
+    record::{CONFIG, named, whole},
 };
 use crate::model::{LimitMode, Measure, Scope, SetLimit, SetThreshold};
 
@@ -84,20 +82,20 @@ pub(super) fn all(txn: &ReadTransaction) -> Result<Vec<(Scope, SetThreshold)>, S
 }
 
 fn decode(bytes: &[u8]) -> Result<SetThreshold, StoreError> {
-    let what = || "a threshold".to_owned();
-    let (record, read) = bincode::decode_from_slice::<ThresholdV1, _>(bytes, CONFIG)
-        .map_err(|error| StoreError::Damaged { what: what(), source: Some(Arc::new(error)) })?;
-    let set = (read == bytes.len()).then_some(record).and_then(|record| {
-        let mode = match record.mode {
-            Some(mode) => Some(named(LimitMode::ALL, LimitMode::name, &mode)?),
-            None => None,
-        };
-        let limit = record.limit.map(|limit| match limit {
-            LimitV1::Value(value) => SetLimit::Value(value),
-            LimitV1::Factor(factor) => SetLimit::Factor(factor),
-        });
-        let at = Timestamp::from_microsecond(record.at_us).ok()?;
-        Some(SetThreshold { mode, limit, by: record.by, at })
-    });
-    set.ok_or_else(|| StoreError::Damaged { what: what(), source: None })
+    whole(
+        bytes,
+        || "a threshold".to_owned(),
+        |record: ThresholdV1| {
+            let mode = match record.mode {
+                Some(mode) => Some(named(LimitMode::ALL, LimitMode::name, &mode)?),
+                None => None,
+            };
+            let limit = record.limit.map(|limit| match limit {
+                LimitV1::Value(value) => SetLimit::Value(value),
+                LimitV1::Factor(factor) => SetLimit::Factor(factor),
+            });
+            let at = Timestamp::from_microsecond(record.at_us).ok()?;
+            Some(SetThreshold { mode, limit, by: record.by, at })
+        },
+    )
 }

@@ -108,5 +108,12 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
     let job = wait_for("job 2", || Some(appliance.json("/api/jobs/2")));
     assert_eq!((&job["submitter"]["name"], &job["way_in"]), (&"ann".into(), &"page".into()));
     assert_eq!(job["resubmitted_from"], 1);
+    // What was only looked at while it was written is no deed.
+    let audit = appliance.command(&["audit", "--who", "ann", "--json"]);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    let deeds = audit["deeds"].as_array().unwrap().iter();
+    let sent: Vec<_> = deeds.filter(|deed| deed["what"] == "submit job").collect();
+    let on: Vec<_> = sent.iter().map(|deed| deed["on"].as_str().unwrap()).collect();
+    assert_eq!(on, ["2", "1", ""], "the latest first, and one with a mistake: {audit}");
     appliance.stop();
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{args::JobName, client::Client, error::CliError, output};
+use crate::model::Priority;
 
 /// Move a waiting job in the queue
 #[derive(Debug, clap::Args)]
@@ -15,8 +16,7 @@ pub(super) struct Args {
     /// Its number or uuid
     job: JobName,
     /// low (0), medium (50), high (100), or points in between
-    #[arg(value_parser = points)]
-    priority: u8,
+    priority: Priority,
 }
 
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
@@ -26,17 +26,7 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     if json {
         output::print_json(&answer.raw)?;
     } else {
-        output::print(&format!("job {} has priority {} now\n", args.job, args.priority))?;
+        output::print(&format!("job {} has priority {} now\n", args.job, args.priority.0))?;
     }
     Ok(0)
-}
-
-pub(super) fn points(text: &str) -> Result<u8, &'static str> {
-    let points = match text {
-        "low" => Some(0),
-        "medium" => Some(50),
-        "high" => Some(100),
-        points => points.parse().ok().filter(|points| *points <= 100),
-    };
-    points.ok_or("a priority is low, medium, high or 0 to 100")
 }

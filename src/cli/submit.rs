@@ -11,7 +11,7 @@ use super::{
     error::CliError,
     local::{Local, examine, find, read},
     output::{self, say},
-    priority, render, wait,
+    render, wait,
 };
 use crate::{
     clock,
@@ -19,7 +19,7 @@ use crate::{
         Options,
         bundle::{Limits, pack},
     },
-    model::JobId,
+    model::{JobId, Priority},
     proto::query,
     tasks,
 };
@@ -48,8 +48,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBER")]
     after_end: Vec<JobId>,
     /// low, medium, high or 0 to 100, whatever the job file says
-    #[arg(long, value_name = "PRIORITY", value_parser = priority::points)]
-    priority: Option<u8>,
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<Priority>,
     /// Sent again with the same key within a day, it is the same job
     ///
     /// For programs that may have to send a job twice. Without one, each call makes a job.
@@ -93,7 +93,7 @@ impl Args {
             (!numbers.is_empty()).then(|| numbers.join(","))
         };
         let (after, ended) = (numbers(&self.after), numbers(&self.after_end));
-        let priority = self.priority.map(|points| points.to_string());
+        let priority = self.priority.map(|priority| priority.0.to_string());
         let strict = self.strict.to_string();
         query::address(
             "/api/jobs",

@@ -69,6 +69,30 @@ impl Priority {
     pub const HIGH: Self = Self(100);
 }
 
+impl Priority {
+    /// Points, if there are as many.
+    pub fn of_points(points: u8) -> Option<Self> {
+        (points <= Self::HIGH.0).then_some(Self(points))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a priority is low, medium, high or 0 to 100")]
+pub struct NotAPriority;
+
+impl std::str::FromStr for Priority {
+    type Err = NotAPriority;
+
+    fn from_str(text: &str) -> Result<Self, NotAPriority> {
+        match text {
+            "low" => Ok(Self::LOW),
+            "medium" => Ok(Self::MEDIUM),
+            "high" => Ok(Self::HIGH),
+            points => points.parse().ok().and_then(Self::of_points).ok_or(NotAPriority),
+        }
+    }
+}
+
 impl Default for Priority {
     fn default() -> Self {
         Self::MEDIUM

@@ -28,7 +28,7 @@ use crate::{
         MAX_TEXT,
         diff::{Line, diff as differ},
     },
-    model::{Identity, Job, JobId, JobState, Priority, WayIn},
+    model::{Identity, Job, JobId, JobState, NotAPriority, Priority, WayIn},
     store::Change,
 };
 
@@ -36,33 +36,20 @@ use crate::{
 const MOST: usize = 1_000;
 
 /// How a priority is written: a word or points.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub(super) enum AskedPriority {
+enum AskedPriority {
     Points(u8),
-    Word(PriorityWord),
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum PriorityWord {
-    Low,
-    Medium,
-    High,
+    Word(String),
 }
 
 impl AskedPriority {
-    pub(super) fn read(self) -> Result<Priority, WebError> {
-        match self {
-            Self::Word(PriorityWord::Low) => Ok(Priority::LOW),
-            Self::Word(PriorityWord::Medium) => Ok(Priority::MEDIUM),
-            Self::Word(PriorityWord::High) => Ok(Priority::HIGH),
-            Self::Points(points) if points <= Priority::HIGH.0 => Ok(Priority(points)),
-            Self::Points(_) => {
-                let words = "a priority is low, medium, high or 0 to 100".to_owned();
-                Err(WebError::BadRequest(words))
-            }
-        }
+    fn read(&self) -> Result<Priority, WebError> {
+        let read = match self {
+            Self::Points(points) => Priority::of_points(*points).ok_or(NotAPriority),
+            Self::Word(word) => word.parse(),
+        };
+        read.map_err(|wrong| WebError::BadRequest(wrong.to_string()))
     }
 }
 
@@ -155,7 +142,7 @@ pub(super) async fn resubmit(
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Action {
     Cancel,
@@ -195,7 +182,7 @@ pub(super) async fn bulk(
     }
     let mut results = Vec::new();
     for id in jobs {
-        let done = one(&web, &who, id, action, preview).await;
+        let done = one(&web, &who, id, &action, preview).await;
         results.push(match done {
             Ok(words) => json!({ "number": id, "done": !preview, "words": words }),
             Err(error) if error.status().is_server_error() => return Err(error.into()),
@@ -214,7 +201,7 @@ async fn one(
     web: &Web,
     who: &Identity,
     id: JobId,
-    action: Action,
+    action: &Action,
     preview: bool,
 ) -> Result<Value, WebError> {
     let job = web.decidable(who, &id.to_string()).await?;

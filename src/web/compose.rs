@@ -18,7 +18,7 @@ use super::{
     api::called,
     errors::{PageError, WebError},
     form::{Form, LongForm},
-    guard::{About, Asks, Failed},
+    guard::{About, Asks, Failed, Looked},
     layout::{self, Frame, Tab, form_key, job_url},
     params::{NoParams, Params, Path, number},
     state::{ComposeRequest, Composed, SubmitRefused, Web},
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     decide::access::{Act, Denied, may},
     job_file::SCHEMA_PATH,
-    model::{Identity, Job, Priority, WayIn},
+    model::{Identity, Job, NotAPriority, Priority, WayIn},
     store::Change,
 };
 
@@ -92,13 +92,14 @@ pub(super) async fn send(
     let submitter = who.submitter().ok_or(Denied::Unnamed)?;
     // A browser has its line ends; a job file has those of the box.
     let text = definition.replace("\r\n", "\n");
+    let only_check = action == "check";
     let request = ComposeRequest {
         from: from.clone(),
         text: text.clone(),
         submitter,
         rights: web.people.rights(who).await?,
         way_in: WayIn::Page,
-        only_check: action == "check",
+        only_check,
     };
     let found = match (web.compose)(request).await {
         Ok(Composed::Submitted(job)) => {
@@ -112,13 +113,17 @@ pub(super) async fn send(
         }
         Err(SubmitRefused::Unavailable { why }) => return Err(WebError::Unavailable(why).into()),
     };
-    let is_fine = matches!(found, Found::Fine { .. });
+    let status = match found {
+        Found::Problems(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Found::Fine { .. } | Found::Nothing => StatusCode::OK,
+    };
     let page = Html(render(&ComposeView { text, from, found }).into_string());
-    if is_fine {
-        return Ok(page.into_response());
+    let mut response = (status, page).into_response();
+    if only_check {
+        response.extensions_mut().insert(Looked);
+    } else {
+        response.extensions_mut().insert(Failed("the job has problems".into()));
     }
-    let mut response = (StatusCode::UNPROCESSABLE_ENTITY, page).into_response();
-    response.extensions_mut().insert(Failed("the job has problems".into()));
     Ok(response)
 }
 
@@ -262,10 +267,9 @@ pub(super) async fn priority(
     Form(NewPriority { priority }): Form<NewPriority>,
 ) -> Result<Redirect, PageError> {
     let job = web.decidable(&who, &name).await?;
-    if priority > Priority::HIGH.0 {
-        return Err(WebError::BadRequest("a priority is 0 to 100".into()).into());
-    }
-    let change = Change::Priority(Priority(priority));
+    let priority = Priority::of_points(priority).ok_or(NotAPriority);
+    let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
+    let change = Change::Priority(priority);
     web.store.change(job.id, change).await.map_err(super::errors::refused)?;
     Ok(Redirect::to(&job_url(job.id)))
 }

@@ -76,6 +76,10 @@ pub(super) struct About(pub String);
 #[derive(Debug, Clone)]
 pub(super) struct Failed(pub String);
 
+/// Only looked at, and nothing was done: there is nothing to note.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looked;
+
 /// Set on every answer that has none of its own. Everything a page needs comes from here, nothing
 /// in a page is a script or a style, and nobody may frame it.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
@@ -131,7 +135,8 @@ pub(super) async fn guard(
                 false => response,
             };
             let status = response.status();
-            if let Some(note) = note.filter(|note| note.is_worth_it(&who, status)) {
+            let looked = response.extensions().get::<Looked>().is_some();
+            if let Some(note) = note.filter(|note| !looked && note.is_worth_it(&who, status)) {
                 let (what, on, outcome) = note.told(&response);
                 web.people.did(&who, &what, &on, &outcome).await;
             }
@@ -283,6 +288,17 @@ const DEEDS: &[(Method, &str, &str)] = &[
     (Method::POST, "/api/jobs/{id}/keep", "keep job"),
     (Method::POST, "/api/jobs/{id}/release", "release job"),
     (Method::POST, "/api/jobs/{id}/retry", "retry job"),
+    (Method::POST, "/api/jobs/{id}/priority", "change priority"),
+    (Method::POST, "/api/jobs/{id}/resubmit", "resubmit job"),
+    (Method::POST, "/api/jobs/bulk", "change jobs"),
+    (Method::POST, "/jobs/{id}/cancel", "cancel job"),
+    (Method::POST, "/jobs/{id}/priority", "change priority"),
+    (Method::POST, "/jobs/{id}/resubmit", "resubmit job"),
+    (Method::POST, "/submit", "submit job"),
+    (Method::POST, "/api/devices", "set device"),
+    (Method::DELETE, "/api/devices/{name}", "remove device"),
+    (Method::POST, "/api/devices/{name}/health", "set health of device"),
+    (Method::POST, "/api/device-types", "set device type"),
     (Method::POST, "/api/known", "set known failure"),
     (Method::DELETE, "/api/known/{name}", "remove known failure"),
     (Method::POST, "/api/known/{name}/apply", "apply known failure"),

@@ -106,7 +106,8 @@ pub(super) async fn create(
         return Err(WebError::MediaType.into());
     }
     let after = asked.after()?;
-    let priority = asked.priority.as_deref().map(priority).transpose()?;
+    let priority = asked.priority.as_deref().map(str::parse::<Priority>).transpose();
+    let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
     let key = key(&headers)?;
     let upload = receive(&web, body).await?;
     let request = SubmitRequest {
@@ -150,18 +151,6 @@ impl Asked {
         }
         Ok(found)
     }
-}
-
-fn priority(text: &str) -> Result<Priority, WebError> {
-    let known = match text {
-        "low" => Some(Priority::LOW),
-        "medium" => Some(Priority::MEDIUM),
-        "high" => Some(Priority::HIGH),
-        points => points.parse().ok().filter(|points| *points <= Priority::HIGH.0).map(Priority),
-    };
-    known.ok_or_else(|| {
-        WebError::BadRequest("priority: it is low, medium, high or 0 to 100".to_owned())
-    })
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, WebError> {

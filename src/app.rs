@@ -519,7 +519,7 @@ impl Entrance {
             return Err(refused("device_type", reason.to_string(), "a device of this box", help));
         }
         for After { job, .. } in &job.conditions.after {
-            if self.store.job(*job).await.map_err(unavailable)?.is_none() {
+            if self.store.job(*job).await.map_err(|error| unavailable(&error))?.is_none() {
                 let help = "`sutler jobs` shows their numbers";
                 return Err(refused("after", format!("job {job}"), "a job of this box", help));
             }
@@ -534,13 +534,29 @@ impl Entrance {
             Err(error @ StoreError::NoBundle(_)) => {
                 Err(refused("", error.to_string(), "what it came with", "send it with its files"))
             }
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(unavailable(&error)),
         }
     }
 }
 
-fn unavailable(error: StoreError) -> SubmitRefused {
-    SubmitRefused::Unavailable { why: error.to_string() }
+/// A refusal that is ours, and may pass.
+fn unavailable(error: &dyn std::error::Error) -> SubmitRefused {
+    SubmitRefused::Unavailable { why: with_causes(error) }
+}
+
+/// What whoever submits is told of it.
+fn told(refusal: Refusal) -> SubmitRefused {
+    match refusal {
+        Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
+        Refusal::Bundle(error) => {
+            refused("", with_causes(&error), "a bundle this box can take", "pack it anew")
+        }
+        Refusal::Invalid(problems) => invalid(&problems),
+    }
+}
+
+fn invalid(problems: &Problems) -> SubmitRefused {
+    SubmitRefused::Invalid { problems: problems.to_json() }
 }
 
 /// A refusal that is no fault of the text.
@@ -550,8 +566,6 @@ fn refused(path: &str, found: String, expected: &str, help: &str) -> SubmitRefus
 }
 
 fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, SubmitRefused> {
-    let unavailable =
-        |error: &dyn std::error::Error| SubmitRefused::Unavailable { why: with_causes(error) };
     let tar = fs::File::open(&request.tar).map_err(|error| unavailable(&error))?;
     let arrival = Arrival {
         submitter: request.submitter,
@@ -564,13 +578,7 @@ fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, Su
     let rights = request.rights;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let job = admission.admit(source, "bundle", arrival, options, &may);
-    let mut job = job.map_err(|refusal| match refusal {
-        Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
-        Refusal::Bundle(error) => {
-            refused("", with_causes(&error), "a bundle this box can take", "pack it anew")
-        }
-        Refusal::Invalid(problems) => SubmitRefused::Invalid { problems: problems.to_json() },
-    })?;
+    let mut job = job.map_err(told)?;
     job.priority = request.priority.unwrap_or(job.priority);
     job.conditions.after.extend(request.after);
     job.idempotency = Some(idempotency(request.key, &job));
@@ -593,16 +601,15 @@ fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, 
     let ComposeRequest { from, text, submitter, rights, way_in, only_check } = request;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
-    let invalid = |problems: Box<Problems>| SubmitRefused::Invalid { problems: problems.to_json() };
     let options = admission.options(false);
     let Some(from) = from else {
         if only_check {
-            return admission.look(&text, arrival, options, &may).map_err(invalid);
+            return admission.look(&text, arrival, options, &may).map_err(|wrong| invalid(&wrong));
         }
         return admit_alone(admission, &text, arrival, &may);
     };
     let job = admission.admit_again(&text, from.bundle, arrival, options, &may);
-    let job = job.map_err(invalid)?;
+    let job = job.map_err(|wrong| invalid(&wrong))?;
     // What the other one waited for may be long gone.
     let after = if text == from.definition { Vec::new() } else { job.conditions.after };
     let conditions = Conditions { after, ..job.conditions };
@@ -624,14 +631,9 @@ fn admit_alone(
         io::Seek::rewind(&mut file)?;
         Ok(file)
     });
-    let unavailable =
-        |error: &dyn std::error::Error| SubmitRefused::Unavailable { why: with_causes(error) };
     let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
     let job = admission.admit(source, NAME, arrival, admission.options(false), may);
-    let job = job.map_err(|refusal| match refusal {
-        Refusal::Bundle(error) => unavailable(&error),
-        Refusal::Invalid(problems) => SubmitRefused::Invalid { problems: problems.to_json() },
-    })?;
+    let job = job.map_err(told)?;
     // Sent twice by a finger that was too quick, it is one job.
     Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
 }

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use super::{Demand, Shares};
 use crate::{
     config::Order,
-    model::{Job, JobId, Priority},
+    model::{Conditions, Job, JobId, Needs, NewJob, Priority},
 };
 
 /// A job that waits.
@@ -52,12 +52,21 @@ impl Queued {
 
 impl Demand {
     pub fn of(job: &Job) -> Self {
+        Self::new(&job.device_type, &job.tags, &job.conditions, job.needs)
+    }
+
+    /// Of a job that has no number yet.
+    pub fn of_new(job: &NewJob) -> Self {
+        Self::new(&job.device_type, &job.tags, &job.conditions, job.needs)
+    }
+
+    fn new(device_type: &str, tags: &[String], conditions: &Conditions, needs: Needs) -> Self {
         Self {
-            device_type: job.device_type.clone(),
-            tags: job.tags.iter().cloned().collect(),
-            device: job.conditions.device.clone(),
-            health_check: job.conditions.health_check,
-            needs: job.needs,
+            device_type: device_type.to_owned(),
+            tags: tags.iter().cloned().collect(),
+            device: conditions.device.clone(),
+            health_check: conditions.health_check,
+            needs,
         }
     }
 }

@@ -37,20 +37,15 @@ impl Retries {
         // What changes from here on is heard: the store is asked after the subscription.
         let mut changes = self.store.changes();
         loop {
-            let wait = match self.make_due(clock::now()).await {
-                Ok(next) => next.map(|at| until(at, clock::now())),
+            let next = match self.make_due(clock::now()).await {
+                Ok(next) => next,
                 Err(StoreError::Closed) => return,
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "no retries yet");
-                    Some(AGAIN)
+                    Some(clock::now() + AGAIN)
                 }
             };
-            let due = async move {
-                match wait {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let due = clock::until(next);
             tokio::pin!(due);
             loop {
                 tokio::select! {
@@ -97,10 +92,6 @@ impl Retries {
             Err(error) => Err(error),
         }
     }
-}
-
-fn until(at: Timestamp, now: Timestamp) -> Duration {
-    at.duration_since(now).try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Standing {
 
     /// Why no device there is could ever run such a job; none when one could, be it out of service now.
     pub fn never(&self, job: &NewJob) -> Option<Reason> {
-        decide::never(&self.lab, &demand(job))
+        decide::never(&self.lab, &Demand::of_new(job))
     }
 
     /// Why a job would wait if it came now.
@@ -72,7 +72,7 @@ impl Standing {
             return Some(Reason::After { job, must }.to_string());
         }
         // No job has this number.
-        let reason = self.decided.as_ref()?.reason(JobId(0), &demand(job));
+        let reason = self.decided.as_ref()?.reason(JobId(0), &Demand::of_new(job));
         reason.map(|reason| reason.to_string())
     }
 
@@ -92,15 +92,5 @@ impl Standing {
     pub fn scene(&self) -> Scene {
         let (lab, shares, order) = (self.lab.clone(), self.shares.clone(), self.order);
         Scene { lab, shares, order }
-    }
-}
-
-fn demand(job: &NewJob) -> Demand {
-    Demand {
-        device_type: job.device_type.clone(),
-        tags: job.tags.iter().cloned().collect(),
-        device: job.conditions.device.clone(),
-        health_check: job.conditions.health_check,
-        needs: job.needs,
     }
 }

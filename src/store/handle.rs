@@ -147,12 +147,7 @@ impl Store {
         by: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        match self.ask(Work::Devices { change, by, now }).await? {
-            Outcome::Set(changed) => Ok(changed),
-            Outcome::Job { .. } | Outcome::Done | Outcome::Part(_) | Outcome::Count(_) => {
-                unreachable!("a change of devices answers whether anything is otherwise")
-            }
-        }
+        Ok(self.ask(Work::Devices { change, by, now }).await?.set())
     }
 
     /// Every device, by name.
@@ -223,12 +218,7 @@ impl Store {
         scope: Scope,
         set: Option<SetThreshold>,
     ) -> Result<bool, StoreError> {
-        match self.ask(Work::SetThreshold(scope, set)).await? {
-            Outcome::Set(changed) => Ok(changed),
-            Outcome::Job { .. } | Outcome::Done | Outcome::Part(_) | Outcome::Count(_) => {
-                unreachable!("setting a threshold answers whether it was set")
-            }
-        }
+        Ok(self.ask(Work::SetThreshold(scope, set)).await?.set())
     }
 
     /// Forgets what was learned of the jobs of a name, on one device type or on all.

@@ -93,6 +93,16 @@ impl Outcome {
             }
         }
     }
+
+    /// Of a request that sets something: whether it was otherwise before.
+    pub(super) fn set(self) -> bool {
+        match self {
+            Self::Set(changed) => changed,
+            Self::Job { .. } | Self::Done | Self::Part(_) | Self::Count(_) => {
+                unreachable!("what sets something answers whether it was otherwise")
+            }
+        }
+    }
 }
 
 impl WriterThread {

@@ -311,6 +311,8 @@ fn carried_out(plan: &Plan, queue: &[Queued], mut out: Vec<Running>) -> Vec<Runn
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn never_more_is_out_than_there_is(queue in queues(), out in houses()) {
         let plan = decide(&queue, &out, lab());

@@ -180,9 +180,10 @@ install_schemathesis() {
     say "Fetching schemathesis $schemathesis_version with pip"
     note "It goes into target/schemathesis and asks our API in the tests; nothing of it is shipped."
     rm -rf "$folder"
-    /usr/bin/python3 -m venv "$folder" &&
-        "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis_version" ||
+    if ! { /usr/bin/python3 -m venv "$folder" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis_version"; }; then
         die "schemathesis could not be fetched" "What pip says above is the reason."
+    fi
     echo $schemathesis_version > "$folder/version"
 }
 

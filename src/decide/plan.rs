@@ -12,12 +12,7 @@
 //! waits is not part of it: a [`Standing`] says so when it is asked, so that a decision costs what it
 //! starts and not what waits.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -73,17 +68,9 @@ pub fn plan<'a>(
     let mut start = Vec::new();
     let mut shares = shares.of_now();
     // Without a device nobody can start, and nobody is waited for.
-    let mut heads = if house.idle.is_empty() { BinaryHeap::new() } else { waiting.heads(&shares) };
-    while let Some(Reverse(head)) = heads.pop() {
-        if house.idle.is_empty() || (house.free.machines == 0 && reserved.is_some()) {
-            break;
-        }
-        // What this one's submitter was given meanwhile has moved it back.
-        let moved = waiting.again(&head, &shares);
-        if moved > head {
-            heads.push(Reverse(moved));
-            continue;
-        }
+    let mut heads = waiting.heads(&shares);
+    while !house.idle.is_empty() && (house.free.machines > 0 || reserved.is_none()) {
+        let Some(head) = heads.next(&shares) else { break };
         let demand = head.demand();
         // What cannot start now cannot start later in this decision, nor can what stands behind it.
         let Some(device) = house.device_for(demand) else { continue };
@@ -97,7 +84,7 @@ pub fn plan<'a>(
         }
         start.push(house.take(device, &head, end, shares.of(head.submitter())));
         shares.charge(head.submitter(), now, cost(&demand.needs, demand.needs.at_most));
-        heads.extend(waiting.behind(&head, &shares).map(Reverse));
+        heads.step_up(&head, &shares);
     }
     let wake_at = reserved.map(|(_, at)| at).filter(|at| *at > now);
     Plan { start, wake_at, standing }

@@ -10,11 +10,14 @@
 //! ```
 //!
 //! Jobs of one submitter that ask for the same stand in one line. Whatever keeps the first of a line from
-//! starting keeps all behind it, so a decision looks at lines, of which there are few, and not at jobs.
+//! starting keeps all behind it, so a decision looks at the fronts of lines and not at jobs. The fronts of
+//! a submitter's lines are kept in their order, which nobody's share changes; a decision merges those of
+//! all submitters, and so costs as many steps as it looks at fronts, however many there are.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, HashMap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, hash_map::Entry},
+    ops::Bound::{Excluded, Unbounded},
     sync::Arc,
     time::Duration,
 };
@@ -43,6 +46,17 @@ impl Queued {
         Self {
             id: job.id,
             demand: Demand::of(job),
+            submitter: job.submitter.name.clone(),
+            submitted: job.submitted,
+            priority: job.priority,
+        }
+    }
+
+    /// Of a job as if it were submitted: it has a number that no job has.
+    pub fn of_new(job: &NewJob) -> Self {
+        Self {
+            id: JobId(u64::MAX),
+            demand: Demand::of_new(job),
             submitter: job.submitter.name.clone(),
             submitted: job.submitted,
             priority: job.priority,
@@ -86,12 +100,14 @@ struct LineName {
 pub struct Waiting {
     order: Order,
     lines: HashMap<LineName, BTreeSet<Place>>,
+    /// Of each submitter the first of every line, in the order of their places.
+    fronts: HashMap<Arc<str>, BTreeMap<Place, LineName>>,
     places: HashMap<JobId, (LineName, Place)>,
 }
 
 impl Waiting {
     pub fn new(order: Order) -> Self {
-        Self { order, lines: HashMap::new(), places: HashMap::new() }
+        Self { order, lines: HashMap::new(), fronts: HashMap::new(), places: HashMap::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -123,17 +139,42 @@ impl Waiting {
             Some((name, _)) => name.clone(),
             None => name,
         };
-        self.lines.entry(name.clone()).or_default().insert(place);
+        let line = self.lines.entry(name.clone()).or_default();
+        let front = line.first().copied();
+        line.insert(place);
+        if front.is_none_or(|front| place < front) {
+            self.move_front(&name, front, Some(place));
+        }
         self.places.insert(job.id, (name, place));
     }
 
     pub fn remove(&mut self, id: JobId) {
         let Some((name, place)) = self.places.remove(&id) else { return };
-        if let Some(line) = self.lines.get_mut(&name) {
-            line.remove(&place);
-            if line.is_empty() {
-                self.lines.remove(&name);
-            }
+        let Some(line) = self.lines.get_mut(&name) else { return };
+        let was_front = line.first() == Some(&place);
+        line.remove(&place);
+        let front = line.first().copied();
+        if front.is_none() {
+            self.lines.remove(&name);
+        }
+        if was_front {
+            self.move_front(&name, Some(place), front);
+        }
+    }
+
+    fn move_front(&mut self, name: &LineName, from: Option<Place>, to: Option<Place>) {
+        let mut fronts = match self.fronts.entry(name.submitter.clone()) {
+            Entry::Occupied(fronts) => fronts,
+            Entry::Vacant(none) => none.insert_entry(BTreeMap::new()),
+        };
+        if let Some(from) = from {
+            fronts.get_mut().remove(&from);
+        }
+        if let Some(to) = to {
+            fronts.get_mut().insert(to, name.clone());
+        }
+        if fronts.get().is_empty() {
+            fronts.remove();
         }
     }
 
@@ -141,10 +182,9 @@ impl Waiting {
     pub fn best<'a>(&'a self, shares: &'a Shares) -> impl Iterator<Item = JobId> + 'a {
         let mut heads = self.heads(shares);
         std::iter::from_fn(move || {
-            let head = heads.pop()?.0;
-            let id = head.id;
-            heads.extend(self.behind(&head, shares).map(Reverse));
-            Some(id)
+            let head = heads.next(shares)?;
+            heads.step_up(&head, shares);
+            Some(head.id)
         })
     }
 
@@ -156,27 +196,56 @@ impl Waiting {
         back
     }
 
-    /// The first of every line.
-    pub(super) fn heads<'a>(&'a self, shares: &Shares) -> BinaryHeap<Reverse<Head<'a>>> {
-        let mut backs: HashMap<&str, i64> = HashMap::new();
-        let heads = self.lines.iter().filter_map(|(name, line)| {
-            let submitter: &str = &name.submitter;
-            let back = *backs.entry(submitter).or_insert_with(|| self.back(submitter, shares));
-            line.first().map(|own| Head::of(name, line, *own, back))
-        });
-        heads.map(Reverse).collect()
+    /// All lines, the best front first.
+    pub(super) fn heads(&self, shares: &Shares) -> Heads<'_> {
+        let mut heads = Heads { waiting: self, heap: BinaryHeap::new() };
+        for fronts in self.fronts.values() {
+            heads.push(fronts.first_key_value(), true, shares);
+        }
+        heads
+    }
+}
+
+/// Walks the lines of all submitters, the best place first.
+pub(super) struct Heads<'a> {
+    waiting: &'a Waiting,
+    heap: BinaryHeap<Reverse<Head<'a>>>,
+}
+
+impl<'a> Heads<'a> {
+    /// The next one, as shares are now.
+    pub(super) fn next(&mut self, shares: &Shares) -> Option<Head<'a>> {
+        loop {
+            let Reverse(head) = self.heap.pop()?;
+            let place = self.place(head.own, head.name, shares);
+            // What its submitter was given meanwhile has moved it back.
+            if place > head.place {
+                self.heap.push(Reverse(Head { place, ..head }));
+                continue;
+            }
+            if head.is_front {
+                let fronts = &self.waiting.fronts[&head.name.submitter];
+                self.push(fronts.range((Excluded(head.own), Unbounded)).next(), true, shares);
+            }
+            return Some(head);
+        }
     }
 
-    /// The one behind this in its line.
-    pub(super) fn behind<'a>(&'a self, head: &Head<'a>, shares: &Shares) -> Option<Head<'a>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let next = head.line.range((Excluded(head.own), Unbounded)).next()?;
-        Some(Head::of(head.name, head.line, *next, self.back(&head.name.submitter, shares)))
+    /// This one has left its line; whoever is behind it comes into view.
+    pub(super) fn step_up(&mut self, head: &Head<'a>, shares: &Shares) {
+        let line = &self.waiting.lines[head.name];
+        let next = line.range((Excluded(head.own), Unbounded)).next();
+        self.push(next.map(|place| (place, head.name)), false, shares);
     }
 
-    /// The same job where its submitter's use has moved it to.
-    pub(super) fn again<'a>(&self, head: &Head<'a>, shares: &Shares) -> Head<'a> {
-        Head::of(head.name, head.line, head.own, self.back(&head.name.submitter, shares))
+    fn push(&mut self, next: Option<(&Place, &'a LineName)>, is_front: bool, shares: &Shares) {
+        let Some((own, name)) = next else { return };
+        let place = self.place(*own, name, shares);
+        self.heap.push(Reverse(Head { place, id: own.1, own: *own, name, is_front }));
+    }
+
+    fn place(&self, own: Place, name: &LineName, shares: &Shares) -> i64 {
+        own.0.saturating_add(self.waiting.back(&name.submitter, shares))
     }
 }
 
@@ -187,14 +256,11 @@ pub(super) struct Head<'a> {
     pub(super) id: JobId,
     own: Place,
     name: &'a LineName,
-    line: &'a BTreeSet<Place>,
+    /// The first of its line when the walk began.
+    is_front: bool,
 }
 
 impl<'a> Head<'a> {
-    fn of(name: &'a LineName, line: &'a BTreeSet<Place>, own: Place, back: i64) -> Self {
-        Self { place: own.0.saturating_add(back), id: own.1, own, name, line }
-    }
-
     pub(super) fn demand(&self) -> &'a Demand {
         &self.name.demand
     }

@@ -113,14 +113,20 @@ fn sees_stream(who: &Identity, stream: Stream<'_>) -> bool {
 /// For whom the name of a job is no secret. Where visibility and stream both say who may look, only
 /// the owner is named: nobody is let know more than [`sees`] does.
 pub fn audiences(job: Belongs<'_>) -> BTreeSet<Audience> {
-    let owner = match job.submitter.uid {
-        Some(uid) => Audience::Account(uid),
-        None => Audience::User(job.submitter.name.clone()),
-    };
-    let stream = job.stream.map(Stream::of).filter(|stream| stream.is_private);
-    let others: Vec<_> = match (job.visibility, stream) {
-        (Visibility::Personal, _) | (Visibility::Group(_), Some(_)) => Vec::new(),
-        (Visibility::Group(names), None) => names.iter().cloned().map(Audience::Group).collect(),
+    let is_private = job.stream.is_some_and(|stream| Stream::of(stream).is_private);
+    match job.visibility {
+        Visibility::Group(_) if is_private => BTreeSet::from([owner(job)]),
+        Visibility::Group(_) | Visibility::Personal | Visibility::Public => lookers(job),
+    }
+}
+
+/// Where to look for jobs that somebody may see: whoever [`sees`] a job is in one of these, or an
+/// administrator. Not everybody in them sees it.
+pub fn lookers(job: Belongs<'_>) -> BTreeSet<Audience> {
+    let private = job.stream.map(Stream::of).filter(|stream| stream.is_private);
+    let others: Vec<_> = match (job.visibility, private) {
+        (Visibility::Personal, _) => Vec::new(),
+        (Visibility::Group(names), _) => names.iter().cloned().map(Audience::Group).collect(),
         (Visibility::Public, None) => return BTreeSet::from([Audience::Everyone]),
         (Visibility::Public, Some(stream)) => match stream.owner {
             StreamOwner::User(name) => vec![Audience::User(name.to_owned())],
@@ -128,18 +134,24 @@ pub fn audiences(job: Belongs<'_>) -> BTreeSet<Audience> {
             StreamOwner::Nobody => Vec::new(),
         },
     };
-    others.into_iter().chain([owner]).collect()
+    others.into_iter().chain([owner(job)]).collect()
 }
 
-/// Whether they are of an audience.
-pub fn is_among(who: &Identity, audience: &Audience) -> bool {
-    who.role.is_some()
-        && match audience {
-            Audience::Everyone => true,
-            Audience::Account(uid) => who.uid() == Some(*uid),
-            Audience::User(name) => who.user_name() == Some(name),
-            Audience::Group(name) => who.groups.contains(name),
-        }
+fn owner(job: Belongs<'_>) -> Audience {
+    match job.submitter.uid {
+        Some(uid) => Audience::Account(uid),
+        None => Audience::User(job.submitter.name.clone()),
+    }
+}
+
+/// All audiences that somebody is of.
+pub fn memberships(who: &Identity) -> BTreeSet<Audience> {
+    if who.role.is_none() {
+        return BTreeSet::new();
+    }
+    let groups = who.groups.iter().cloned().map(Audience::Group);
+    let user = who.user_name().map(|name| Audience::User(name.to_owned()));
+    groups.chain(who.uid().map(Audience::Account)).chain(user).chain([Audience::Everyone]).collect()
 }
 
 /// # Errors

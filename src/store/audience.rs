@@ -11,7 +11,7 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransact
 
 use super::{Store, StoreError, error::disk};
 use crate::{
-    decide::access::{audiences, is_among},
+    decide::access::{audiences, memberships},
     model::{Audience, Identity, Job},
 };
 
@@ -81,9 +81,9 @@ impl Store {
             return Ok(names);
         }
         self.read(move |txn| {
-            let mut known = BTreeSet::new();
+            let (mut known, of) = (BTreeSet::new(), memberships(&who));
             for name in names {
-                if is_known(txn, &who, &name)? {
+                if is_known(txn, &of, &name)? {
                     known.insert(name);
                 }
             }
@@ -93,12 +93,16 @@ impl Store {
     }
 }
 
-fn is_known(txn: &ReadTransaction, who: &Identity, name: &str) -> Result<bool, StoreError> {
+fn is_known(
+    txn: &ReadTransaction,
+    of: &BTreeSet<Audience>,
+    name: &str,
+) -> Result<bool, StoreError> {
     let table = txn.open_table(AUDIENCES).map_err(disk("read"))?;
     for entry in table.range((name, 0, "")..(name, u8::MAX, "")).map_err(disk("read"))? {
         let (key, _) = entry.map_err(disk("read"))?;
         let (_, kind, whom) = key.value();
-        if audience(kind, whom).is_some_and(|audience| is_among(who, &audience)) {
+        if audience(kind, whom).is_some_and(|audience| of.contains(&audience)) {
             return Ok(true);
         }
     }

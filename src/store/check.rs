@@ -241,8 +241,7 @@ impl Walk {
 
     /// Is an ended job found by all that it has?
     fn terms(&mut self, job: &Job, (end, id): (i64, u64)) -> Result<(), Inconsistency> {
-        for term in crate::model::terms(job) {
-            let (field, key, value) = terms::name(term);
+        terms::each_name(job, |(field, key, value)| {
             self.lengths.by_term += 1;
             *self.by_terms.entry((field, key.to_owned(), value.to_owned())).or_default() += 1;
             let known = self.terms.get((field, key, value)).map_err(unreadable)?;
@@ -251,10 +250,11 @@ impl Walk {
                 None => None,
             };
             if entry.is_none() {
-                return Err(disagree("jobs-by-term", format!("job {id} is not in it as {term:?}")));
+                let what = format!("job {id} is not in it as {field} {key:?} {value:?}");
+                return Err(disagree("jobs-by-term", what));
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Is the number of jobs of each term what they come to?

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Accuracy, Change, Commits, Counts, DeviceChange, DeviceTimes, HistoryKey, HistoryPage,
-    Inconsistency, JobPage, JobsAsked, Leftover, MaySee, Measured, MeasuredJob, Occurrence, Saved,
+    Inconsistency, JobPage, JobsAsked, Leftover, Measured, MeasuredJob, Occurrence, Reader, Saved,
     StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
     devices, estimates,
@@ -389,8 +389,8 @@ impl Store {
     }
 
     /// Some of the jobs that are asked for and may be seen.
-    pub async fn list(&self, asked: JobsAsked, may_see: MaySee) -> Result<JobPage, StoreError> {
-        self.read(move |txn| list::list(txn, &asked, &may_see)).await
+    pub async fn list(&self, asked: JobsAsked, reader: Reader) -> Result<JobPage, StoreError> {
+        self.read(move |txn| list::list(txn, &asked, &reader)).await
     }
 
     /// At most `limit` values that ended jobs have of a field, each with how many have it.

@@ -10,6 +10,9 @@
 //! setting LANG=de   . 8 7 6 . 4 . 2 .
 //! ```
 //!
+//! Who may look is such a kind too, so what is hidden from somebody costs them nothing and no page of
+//! theirs ends at it.
+//!
 //! Some filters have no index: when a job was submitted, a pattern that too many names fit, and all
 //! there is to ask of jobs that have not ended. They are checked on the record. When [`STEPS`] are
 //! used up, the page says so, and its next one goes on from there.
@@ -24,9 +27,12 @@ use super::{
     tables::{BY_END, BY_STATE},
     terms::{self, BY_TERM, TERMS},
 };
-use crate::model::{
-    Cursor, Field, Job, JobFilter, JobId, JobState, Priority, Sort, SortBy, Term, Wanted,
-    fits_pattern,
+use crate::{
+    decide::access::{memberships, sees},
+    model::{
+        Cursor, Field, Identity, Job, JobFilter, JobId, JobState, Priority, Sort, SortBy, Term,
+        Wanted, fits_pattern,
+    },
 };
 
 /// What one page may cost, in looks into an index.
@@ -62,19 +68,24 @@ pub struct JobPage {
     pub in_all: Option<u64>,
 }
 
-/// Whether whoever asks may know of a job.
-pub type MaySee = Box<dyn Fn(&Job) -> bool + Send>;
+/// Whom a list is for.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pub who: Identity,
+    /// Jobs that have not ended are listed though they may not be seen: whoever shows them veils them.
+    pub live_too: bool,
+}
 
 pub(super) fn list(
     txn: &ReadTransaction,
     asked: &JobsAsked,
-    may_see: &dyn Fn(&Job) -> bool,
+    reader: &Reader,
 ) -> Result<JobPage, StoreError> {
     let index = Index::open(txn)?;
     let mut walk = Walk {
         index: &index,
         filter: &asked.filter,
-        may_see,
+        reader,
         checks_terms: false,
         left: STEPS,
         limit: asked.limit,
@@ -207,12 +218,39 @@ impl Source<'_> {
 struct Resolved<'a> {
     /// A kind no job has has no terms.
     sources: Vec<Source<'a>>,
+    /// Among these are all that the reader sees; none where that is every job.
+    seen: Option<Source<'a>>,
     /// Whether something is wanted that none of them stands for.
     checks_terms: bool,
 }
 
-fn resolve<'a>(index: &Index, filter: &'a JobFilter) -> Result<Resolved<'a>, StoreError> {
-    let mut resolved = Resolved { sources: Vec::new(), checks_terms: false };
+impl<'a> Resolved<'a> {
+    fn all(&self) -> impl Iterator<Item = &Source<'a>> {
+        self.sources.iter().chain(&self.seen)
+    }
+}
+
+fn seen_by(index: &Index, who: &Identity) -> Result<Option<Source<'static>>, StoreError> {
+    if who.is_administrator() {
+        return Ok(None);
+    }
+    let (mut numbers, mut jobs) = (Vec::new(), 0);
+    for audience in memberships(who) {
+        if let Some((number, its)) = terms::of_audience(&index.terms, &audience)? {
+            numbers.push(number);
+            jobs += its;
+        }
+    }
+    Ok(Some(Source::Terms { numbers, jobs }))
+}
+
+fn resolve<'a>(
+    index: &Index,
+    filter: &'a JobFilter,
+    who: &Identity,
+) -> Result<Resolved<'a>, StoreError> {
+    let seen = seen_by(index, who)?;
+    let mut resolved = Resolved { sources: Vec::new(), seen, checks_terms: false };
     for wanted in &filter.wanted {
         match numbers(index, wanted)? {
             Some(known) => {
@@ -273,11 +311,11 @@ fn matching(
 }
 
 /// Whoever has the fewest jobs says first where the next one may be.
-fn rarest_first<'a, 's>(
-    sources: &'a [Source<'s>],
-    one_more: Option<&'a Source<'s>>,
-) -> Vec<&'a Source<'s>> {
-    let mut sources: Vec<_> = sources.iter().chain(one_more).collect();
+fn rarest_first<'a, 's>(sources: impl IntoIterator<Item = &'a Source<'s>>) -> Vec<&'a Source<'s>>
+where
+    's: 'a,
+{
+    let mut sources: Vec<_> = sources.into_iter().collect();
     if sources.is_empty() {
         sources.push(&Source::All);
     }
@@ -307,7 +345,7 @@ fn behind((end, id): Place, down: bool) -> Option<Place> {
 struct Walk<'a> {
     index: &'a Index,
     filter: &'a JobFilter,
-    may_see: &'a dyn Fn(&Job) -> bool,
+    reader: &'a Reader,
     /// Whether an index has not ruled out all that is not wanted.
     checks_terms: bool,
     /// Steps.
@@ -368,7 +406,7 @@ impl Walk<'_> {
                 let priority = Priority(u8::MAX - rank);
                 let place = Cursor::Live { state, priority, id: JobId(id) };
                 let job = self.index.jobs.indexed(id)?;
-                let fits = filter.fits_live(&job) && (self.may_see)(&job);
+                let fits = filter.fits_live(&job) && self.shows(&job);
                 if fits {
                     if self.push(job, place) {
                         return Ok(Some(Stop::Full));
@@ -383,10 +421,9 @@ impl Walk<'_> {
 
     /// Those that have.
     fn ended(&mut self, sort: &Sort, cursor: Option<&Cursor>) -> Result<Option<Stop>, StoreError> {
-        let Resolved { sources, checks_terms } = resolve(self.index, self.filter)?;
-        self.checks_terms = checks_terms;
-        let is_empty = |source: &Source<'_>| source.cost() == 0;
-        if sources.iter().any(is_empty) {
+        let sought = resolve(self.index, self.filter, &self.reader.who)?;
+        self.checks_terms = sought.checks_terms;
+        if sought.all().any(|source| source.cost() == 0) {
             return Ok(None);
         }
         let (value, place) = match cursor {
@@ -397,10 +434,11 @@ impl Walk<'_> {
         };
         match &sort.by {
             SortBy::Ended => {
-                self.by_end(&rarest_first(&sources, None), None, place, sort.descending)
+                let sources = rarest_first(sought.all());
+                self.by_end(&sources, sought.seen.as_ref(), None, place, sort.descending)
             }
             SortBy::Field { field, key } => {
-                self.by_value((*field, key, sort.descending), &sources, value.zip(place))
+                self.by_value((*field, key, sort.descending), &sought, value.zip(place))
             }
         }
     }
@@ -409,7 +447,7 @@ impl Walk<'_> {
     fn by_value(
         &mut self,
         (field, key, descending): (Field, &str, bool),
-        sources: &[Source<'_>],
+        sought: &Resolved<'_>,
         after: Option<(&str, Place)>,
     ) -> Result<Option<Stop>, StoreError> {
         let field = field as u8;
@@ -434,8 +472,8 @@ impl Walk<'_> {
             let place = after.filter(|(begun, _)| *begun == value).map(|(_, place)| place);
             let (number, jobs) = known.value();
             let of_value = Source::Terms { numbers: vec![number], jobs };
-            let these = rarest_first(sources, Some(&of_value));
-            let stop = self.by_end(&these, Some(value), place, true)?;
+            let these = rarest_first(sought.all().chain([&of_value]));
+            let stop = self.by_end(&these, sought.seen.as_ref(), Some(value), place, true)?;
             if stop.is_some() {
                 return Ok(stop);
             }
@@ -443,10 +481,12 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// All that each of the sources has, behind a place. The rarest comes first.
+    /// All that each of the sources has, behind a place. The rarest comes first. One of them is `seen`:
+    /// where it ends early is told as a place of that one.
     fn by_end(
         &mut self,
         sources: &[&Source<'_>],
+        seen: Option<&Source<'_>>,
         value: Option<&str>,
         after: Option<Place>,
         down: bool,
@@ -468,7 +508,12 @@ impl Walk<'_> {
         for source in sources.iter().cycle() {
             if !self.has_left(source.cost()) {
                 // Everything before `at` is done, `at` itself is not.
-                return Ok(Some(Stop::Spent(cursor(behind(at, !down).unwrap_or(at)))));
+                let left = match seen {
+                    Some(seen) => seen.seek(self.index, at, down)?,
+                    None => Some(at),
+                };
+                let done = left.map(|at| behind(at, !down).unwrap_or(at));
+                return Ok(done.map(|place| Stop::Spent(cursor(place))));
             }
             let Some(next) = source.seek(self.index, at, down)? else { return Ok(None) };
             if if down { next < last } else { next > last } {
@@ -500,7 +545,11 @@ impl Walk<'_> {
     fn fits(&self, job: &Job) -> bool {
         self.filter.submitted.holds(job.submitted)
             && (!self.checks_terms || self.filter.fits_terms(job))
-            && (self.may_see)(job)
+            && self.shows(job)
+    }
+
+    fn shows(&self, job: &Job) -> bool {
+        self.reader.live_too && job.state != JobState::Ended || sees(&self.reader.who, job)
     }
 
     /// The first and the last place that can be meant; none when none can.

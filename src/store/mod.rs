@@ -71,7 +71,7 @@ pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
 pub use idempotency::LONGEST as LONGEST_IDEMPOTENCY;
 pub use known_read::{Made, Mark, RuleDays, Standing};
-pub use list::{JobPage, JobsAsked, MaySee};
+pub use list::{JobPage, JobsAsked, Reader};
 pub use measures::{Measured, MeasuredJob};
 pub use occurrences::Occurrence;
 pub use people::{PersonRefused, UserChange};

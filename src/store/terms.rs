@@ -1,15 +1,21 @@
 //! What ended jobs are found by: each term once, with a number, and for each number the jobs that
-//! have it in the order of their ends.
+//! have it in the order of their ends. Who may look is a term too, so a list for somebody costs what
+//! they see and not what is hidden from them.
 //!
 //! A term is entered when a job ends and left when it is forgotten, so submitting costs nothing. All
 //! terms have the same order, so jobs that have several are found by walking them side by side
 //! (`list`). A number is that of one term as long as a job has it; what is shown outside never has
 //! it.
 
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
 
-use super::{StoreError, error::disk, tables::end_key};
-use crate::model::{Field, Job, Term, terms};
+use super::{StoreError, audience, error::disk, tables::end_key};
+use crate::{
+    decide::access::lookers,
+    model::{Audience, Field, Job, Term, terms},
+};
 
 /// (field, key, value) to (number, ended jobs that have it).
 pub(super) const TERMS: TableDefinition<'_, Name<'_>, (u64, u64)> = TableDefinition::new("terms-1");
@@ -21,6 +27,31 @@ pub(super) type Name<'a> = (u8, &'a str, &'a str);
 
 pub(super) const fn name(term: Term<'_>) -> Name<'_> {
     (term.field as u8, term.key, term.value)
+}
+
+/// Audiences stand among the terms as fields of their own, one for each kind.
+const LOOKERS: u8 = 200;
+
+/// Calls `each` with the name of everything an ended job is found by.
+pub(super) fn each_name<E>(
+    job: &Job,
+    mut each: impl FnMut(Name<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    terms(job).into_iter().try_for_each(|term| each(name(term)))?;
+    lookers(job.into()).iter().try_for_each(|looker| {
+        let (kind, whom) = audience::key(looker);
+        each((LOOKERS + kind, "", &whom))
+    })
+}
+
+/// The number of an audience and of the ended jobs it may look at; none where there are none.
+pub(super) fn of_audience(
+    terms: &ReadOnlyTable<Name<'static>, (u64, u64)>,
+    looker: &Audience,
+) -> Result<Option<(u64, u64)>, StoreError> {
+    let (kind, whom) = audience::key(looker);
+    let known = terms.get((LOOKERS + kind, "", &*whom)).map_err(disk("read"))?;
+    Ok(known.map(|known| known.value()))
 }
 
 /// Both tables, open in one transaction.
@@ -40,34 +71,34 @@ impl<'txn> Terms<'txn> {
     /// Enters a job that has ended; of one that has not, nothing is known.
     pub(super) fn enter(&mut self, job: &Job) -> Result<(), StoreError> {
         let Some((end, id)) = end_key(job) else { return Ok(()) };
-        for term in terms(job) {
-            let (number, count) = match self.get(term)? {
+        each_name(job, |name| {
+            let (number, count) = match self.get(name)? {
                 Some(known) => known,
                 None => (self.next()?, 0),
             };
-            self.terms.insert(name(term), (number, count + 1)).map_err(disk("written"))?;
+            self.terms.insert(name, (number, count + 1)).map_err(disk("written"))?;
             self.jobs.insert((number, end, id), ()).map_err(disk("written"))?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Takes a job out again.
     pub(super) fn leave(&mut self, job: &Job) -> Result<(), StoreError> {
         let Some((end, id)) = end_key(job) else { return Ok(()) };
-        for term in terms(job) {
-            let Some((number, count)) = self.get(term)? else { continue };
+        each_name(job, |name| {
+            let Some((number, count)) = self.get(name)? else { return Ok(()) };
             self.jobs.remove((number, end, id)).map_err(disk("written"))?;
             if count > 1 {
-                self.terms.insert(name(term), (number, count - 1)).map_err(disk("written"))?;
+                self.terms.insert(name, (number, count - 1)).map_err(disk("written"))?;
             } else {
-                self.terms.remove(name(term)).map_err(disk("written"))?;
+                self.terms.remove(name).map_err(disk("written"))?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    fn get(&self, term: Term<'_>) -> Result<Option<(u64, u64)>, StoreError> {
-        Ok(self.terms.get(name(term)).map_err(disk("read"))?.map(|known| known.value()))
+    fn get(&self, name: Name<'_>) -> Result<Option<(u64, u64)>, StoreError> {
+        Ok(self.terms.get(name).map_err(disk("read"))?.map(|known| known.value()))
     }
 
     /// Every term there is has a job, so the highest number is that of the last entry.

@@ -14,7 +14,7 @@ use crate::{
         Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility,
         terms,
     },
-    store::{HistoryKey, HistoryPage, JobPage, JobsAsked, RuleDays, Standing},
+    store::{HistoryKey, HistoryPage, JobPage, JobsAsked, Reader, RuleDays, Standing},
 };
 
 impl Web {
@@ -112,10 +112,9 @@ impl Web {
         // Any other question would find out something of what is behind the veil.
         let is_plain = is_all && filter.submitted.is_always() && filter.ended.is_always();
         let veils = unseen == Unseen::Veiled && is_plain;
-        let (me, may_know) = (who.clone(), who.is_administrator());
-        let is_listed = move |job: &Job| sees(&me, job) || veils && job.state != JobState::Ended;
-        let mut page = self.store.list(asked, Box::new(is_listed)).await?;
-        if may_know {
+        let reader = Reader { who: who.clone(), live_too: veils };
+        let mut page = self.store.list(asked, reader).await?;
+        if who.is_administrator() {
             return Ok(page);
         }
         page.in_all = page.in_all.filter(|_| is_all);

@@ -229,8 +229,13 @@ proptest! {
             prop_assert!(is_open || is_member || owns(&who, &submitter) || who.is_administrator());
         }
         // What is told of a name is no more than what is seen of the job.
-        if audiences(job).iter().any(|audience| is_among(&who, audience)) {
+        let memberships = memberships(&who);
+        if !memberships.is_disjoint(&audiences(job)) {
             prop_assert!(seen);
+        }
+        // And whatever is seen is found among what may be.
+        if seen && !who.is_administrator() {
+            prop_assert!(!memberships.is_disjoint(&lookers(job)));
         }
     }
 

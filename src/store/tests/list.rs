@@ -1,6 +1,9 @@
 //! Lists against a walk over all jobs, and what a page may cost.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use proptest::prelude::*;
 use redb::ReadableTableMetadata as _;
@@ -11,12 +14,13 @@ use super::{
     sample::{at, job, open, wait},
 };
 use crate::{
+    decide::access::sees,
     model::{
-        Cause, Code, Cursor, Field, Job, JobFilter, JobId, JobState, Keepsake, NewJob, Rule, Sort,
-        SortBy, Submitter, Verdict, Who, terms,
+        Cause, Code, Cursor, Door, Field, Identity, Job, JobFilter, JobId, JobState, Keepsake,
+        NewJob, Role, Rule, Sort, SortBy, Submitter, Verdict, Visibility, Who, terms,
     },
     store::{
-        Change, JobPage, JobsAsked, Leftover, Store,
+        Change, JobPage, JobsAsked, Leftover, Reader, Store,
         terms::{BY_TERM, TERMS},
     },
 };
@@ -32,14 +36,31 @@ struct Made {
     /// In the order of their making jobs end, start or wait.
     end: Option<(u64, Verdict)>,
     device: Option<u8>,
+    /// Public, personal, of a group of the stranger, of that and in a private stream of another.
+    hidden: u8,
+}
+
+fn administrator() -> Identity {
+    Identity::account(0, "root".into(), Some(Role::Administrator), Door::Socket)
+}
+
+/// In the group `a`, and has sent nothing.
+fn stranger() -> Identity {
+    let mut who = Identity::account(77, "eve".into(), Some(Role::Submitter), Door::Socket);
+    who.groups = BTreeSet::from(["a".to_owned()]);
+    who
+}
+
+fn reader(who: &Identity) -> Reader {
+    Reader { who: who.clone(), live_too: false }
 }
 
 fn made() -> impl Strategy<Value = Made> {
     let verdict = prop::sample::select(vec![Verdict::Passed, Verdict::Failed, Verdict::TimedOut]);
     let build = prop::option::of(0..3_u8);
     let end = prop::option::weighted(0.8, (0..9_u64, verdict));
-    (0..6_u8, 0..2_u8, 0..4_u8, build, 0..3_u8, end, prop::option::of(0..2_u8)).prop_map(
-        |(name, submitter, tags, build, lang, end, device)| Made {
+    (0..6_u8, 0..2_u8, 0..4_u8, build, 0..3_u8, end, prop::option::of(0..2_u8), 0..4_u8).prop_map(
+        |(name, submitter, tags, build, lang, end, device, hidden)| Made {
             name,
             submitter,
             tags,
@@ -47,6 +68,7 @@ fn made() -> impl Strategy<Value = Made> {
             lang,
             end,
             device,
+            hidden,
         },
     )
 }
@@ -60,6 +82,12 @@ impl Made {
             tags: ["uefi", "big"].into_iter().take(self.tags.into()).map(Into::into).collect(),
             metadata: self.build.map(|build| pair("build", build.to_string())).unwrap_or_default(),
             settings: pair("LANG", format!("l{}", self.lang)),
+            visibility: match self.hidden {
+                0 => Visibility::Public,
+                1 => Visibility::Personal,
+                _ => Visibility::Group(vec!["a".into()]),
+            },
+            stream: (self.hidden == 3).then(|| "/private/team/b/x/".into()),
             ..job(n, 50)
         }
     }
@@ -111,7 +139,7 @@ const SORTS: [&str; 7] =
     ["-ended", "ended", "verdict", "-name", "metadata.build", "-setting.LANG", "tag"];
 
 /// By a look at every job there is.
-fn expected(jobs: &[Job], filter: &JobFilter, sort: &Sort) -> Vec<JobId> {
+fn expected(jobs: &[&Job], filter: &JobFilter, sort: &Sort) -> Vec<JobId> {
     let key = |job: &Job| (job.ended.unwrap(), job.id);
     let fits = |job: &&Job| match job.ended {
         None => filter.fits_live(job) && *sort == Sort::default(),
@@ -121,7 +149,7 @@ fn expected(jobs: &[Job], filter: &JobFilter, sort: &Sort) -> Vec<JobId> {
         }
     };
     let (mut live, mut over): (Vec<&Job>, Vec<&Job>) =
-        jobs.iter().filter(fits).partition(|job| job.ended.is_none());
+        jobs.iter().copied().filter(fits).partition(|job| job.ended.is_none());
     live.sort_by_key(|job| (job.state, job.id));
     over.sort_by_key(|job| Reverse(key(job)));
     let over: Vec<JobId> = match &sort.by {
@@ -156,12 +184,16 @@ fn filter(said: &[usize]) -> JobFilter {
 }
 
 /// All pages, each place written and read again.
-async fn all(store: &Store, filter: &JobFilter, sort: &Sort, limit: usize) -> Vec<JobId> {
+async fn all(
+    store: &Store,
+    who: &Identity,
+    (filter, sort, limit): (&JobFilter, &Sort, usize),
+) -> Vec<JobId> {
     let (mut found, mut cursor) = (Vec::new(), None);
     loop {
         let asked =
             JobsAsked { filter: filter.clone(), sort: sort.clone(), cursor: cursor.take(), limit };
-        let page = store.list(asked, Box::new(|_| true)).await.unwrap();
+        let page = store.list(asked, reader(who)).await.unwrap();
         assert!(page.jobs.len() <= limit && !page.is_cut);
         found.extend(page.jobs.iter().map(|job| job.id));
         let Some(next) = page.next else { return found };
@@ -191,8 +223,12 @@ proptest! {
             store.check_consistent().unwrap();
             for (said, sort, limit) in asked {
                 let (filter, sort) = (filter(&said), SORTS[sort].parse().unwrap());
-                let found = all(&store, &filter, &sort, limit).await;
-                assert_eq!(found, expected(&jobs, &filter, &sort), "{filter:?} {sort}");
+                for who in [&administrator(), &stranger()] {
+                    let found = all(&store, who, (&filter, &sort, limit)).await;
+                    let seen: Vec<_> = jobs.iter().filter(|job| sees(who, *job)).collect();
+                    let expected = expected(&seen, &filter, &sort);
+                    assert_eq!(found, expected, "{filter:?} {sort} {who:?}");
+                }
             }
             writer.close().await;
         });
@@ -202,7 +238,7 @@ proptest! {
 async fn page(store: &Store, said: &[(&str, &str)], limit: usize) -> JobPage {
     let filter = JobFilter::read(said.iter().copied(), at(0)).unwrap();
     let asked = JobsAsked { filter, limit, ..JobsAsked::default() };
-    store.list(asked, Box::new(|_| true)).await.unwrap()
+    store.list(asked, reader(&administrator())).await.unwrap()
 }
 
 const LIKE_OTHERS: Made = Made {
@@ -213,6 +249,7 @@ const LIKE_OTHERS: Made = Made {
     lang: 0,
     end: Some((5, Verdict::Passed)),
     device: None,
+    hidden: 0,
 };
 
 #[tokio::test]
@@ -253,11 +290,14 @@ async fn a_page_that_would_cost_too_much_says_so_and_goes_on() {
     for n in 1..=1_300 {
         LIKE_OTHERS.enter(&store, n).await;
     }
-    // Nothing knows which jobs somebody may see, so each is read.
+    // Nothing knows how long ago a job was submitted, so each is read.
+    let said = [("submitted_until", "1970-01-01T00:00:02Z")];
+    let filter = JobFilter::read(said, at(0)).unwrap();
     let (mut pages, mut found, mut cursor) = (0, Vec::new(), None);
     loop {
-        let asked = JobsAsked { cursor, limit: 50, ..JobsAsked::default() };
-        let page = store.list(asked, Box::new(|job| job.id.0 % 1_000 == 1)).await.unwrap();
+        let filter = filter.clone();
+        let asked = JobsAsked { filter, cursor, limit: 50, ..JobsAsked::default() };
+        let page = store.list(asked, reader(&administrator())).await.unwrap();
         pages += 1;
         found.extend(page.jobs.iter().map(|job| job.id.0));
         assert_eq!(page.is_cut, page.next.is_some());
@@ -266,7 +306,25 @@ async fn a_page_that_would_cost_too_much_says_so_and_goes_on() {
             break;
         }
     }
-    assert_eq!((pages, found), (3, vec![1_001, 1]));
+    assert_eq!((pages, found), (3, vec![1]));
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn what_is_hidden_costs_a_stranger_nothing_and_tells_them_nothing() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    let hidden = Made { hidden: 1, ..LIKE_OTHERS };
+    for n in 1..=1_500 {
+        let made = if n == 7 { LIKE_OTHERS } else { hidden.clone() };
+        made.enter(&store, n).await;
+    }
+    for sort in ["-ended", "ended", "name"] {
+        let asked = JobsAsked { sort: sort.parse().unwrap(), limit: 5, ..JobsAsked::default() };
+        let page = store.list(asked, reader(&stranger())).await.unwrap();
+        let found: Vec<_> = page.jobs.iter().map(|job| job.id.0).collect();
+        assert_eq!((found, page.next, page.is_cut), (vec![7], None, false), "{sort}");
+    }
     writer.close().await;
 }
 
@@ -312,8 +370,8 @@ async fn what_a_job_is_found_by_has_a_price() {
         Ok(of(by_term) + of(terms))
     });
     let each = bytes.await.unwrap() / JOBS;
-    // Six things and in one of five two more, of 24 bytes, in pages that are at least half full.
-    assert!((144..=420).contains(&each), "{each} bytes a job");
+    // Seven things and in one of five two more, of 24 bytes, in pages that are at least half full.
+    assert!((168..=480).contains(&each), "{each} bytes a job");
     println!("{each} bytes a job");
     writer.close().await;
 }

@@ -2,6 +2,22 @@
 
 use crate::model::{After, Cause, Code, JobId, JobState, Must, Verdict, Who};
 
+/// How a job stands that others wait for, or the last of its retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stands {
+    pub job: JobId,
+    pub state: JobState,
+    pub verdict: Option<Verdict>,
+    /// It has failed, and it has been decided to retry it.
+    pub is_retried: bool,
+}
+
+impl Stands {
+    pub const fn has_passed(&self) -> bool {
+        matches!(self.verdict, Some(Verdict::Passed | Verdict::Softfailed))
+    }
+}
+
 /// How a job stands to those it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dependency {
@@ -34,31 +50,27 @@ impl Broken {
     }
 }
 
-/// `found` says of a job what state it is in and how it has ended.
-pub fn dependency(
-    after: &[After],
-    found: impl Fn(JobId) -> Option<(JobState, Option<Verdict>)>,
-) -> Dependency {
+/// `found` says of a job how it stands; of one that must pass the last of its retries counts.
+pub fn dependency(after: &[After], found: impl Fn(&After) -> Option<Stands>) -> Dependency {
     let mut waits = None;
     for one in after {
-        match (found(one.job), one.must) {
-            (None, _) => return Dependency::Broken(Broken { job: one.job, verdict: None }),
-            (Some((JobState::Ended, verdict)), Must::Pass) => {
-                if !verdict.is_some_and(has_passed) {
-                    return Dependency::Broken(Broken { job: one.job, verdict });
-                }
+        let Some(stands) = found(one) else {
+            return Dependency::Broken(Broken { job: one.job, verdict: None });
+        };
+        let Stands { job, state, verdict, is_retried } = stands;
+        let is_over = state == JobState::Ended;
+        match one.must {
+            Must::End if is_over => {}
+            Must::Pass if is_over && stands.has_passed() => {}
+            Must::Pass if is_over && !is_retried => {
+                return Dependency::Broken(Broken { job, verdict });
             }
-            (Some((JobState::Ended, _)), Must::End) => {}
-            (Some(_), _) => {
-                waits.get_or_insert(*one);
+            Must::Pass | Must::End => {
+                waits.get_or_insert(After { job, must: one.must });
             }
         }
     }
     waits.map_or(Dependency::Met, Dependency::Waits)
-}
-
-const fn has_passed(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Passed | Verdict::Softfailed)
 }
 
 #[cfg(test)]
@@ -67,12 +79,18 @@ mod tests {
 
     #[test]
     fn a_job_waits_until_all_have_ended_as_they_must() {
-        let ended = |verdict| Some((JobState::Ended, Some(verdict)));
-        let found = |id: JobId| match id.0 {
-            1 => ended(Verdict::Passed),
-            2 => ended(Verdict::Softfailed),
-            3 => ended(Verdict::Failed),
-            4 => Some((JobState::Running, None)),
+        let stands = |job, state, verdict| {
+            Some(Stands { job: JobId(job), state, verdict, is_retried: job == 5 })
+        };
+        let ended = |job, verdict| stands(job, JobState::Ended, Some(verdict));
+        let found = |after: &After| match after.job.0 {
+            1 => ended(1, Verdict::Passed),
+            2 => ended(2, Verdict::Softfailed),
+            3 => ended(3, Verdict::Failed),
+            4 => stands(4, JobState::Running, None),
+            5 => ended(5, Verdict::Failed),
+            // It has been retried, and the retry waits.
+            6 => stands(7, JobState::Waiting, None),
             _ => None,
         };
         let pass = |job| After { job: JobId(job), must: Must::Pass };
@@ -85,6 +103,9 @@ mod tests {
             // What can never be met is said at once, though another one still runs.
             (vec![pass(4), pass(3)], broken(3, Some(Verdict::Failed))),
             (vec![end(9)], broken(9, None)),
+            (vec![pass(5)], Dependency::Waits(pass(5))),
+            (vec![end(5)], Dependency::Met),
+            (vec![pass(6)], Dependency::Waits(pass(7))),
         ] {
             assert_eq!(dependency(&after, found), expected, "{after:?}");
         }

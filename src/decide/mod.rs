@@ -24,7 +24,7 @@ pub mod timeouts;
 mod waiting;
 pub mod watch;
 
-pub use dependency::{Broken, Dependency, dependency};
+pub use dependency::{Broken, Dependency, Stands, dependency};
 pub use lab::{Demand, Device, Lab, Open};
 pub use plan::{Plan, Running, Standing, Start, cost, never, plan};
 pub use reason::{Chosen, Reason, Resource};

@@ -28,7 +28,7 @@ use crate::{
     config::Order,
     decide::{Dependency, Lab, Start, dependency},
     gauges,
-    model::{After, Cause, Code, Job, JobId, JobState, Verdict, Who},
+    model::{After, Cause, Code, Job, JobId, JobState, Must, Verdict, Who},
     store::{Change, Changed, Store, StoreError},
     supervise::Wish,
 };
@@ -310,6 +310,12 @@ impl Owner {
                 if self.note(&job).await.is_err() {
                     self.stale = true;
                 }
+                // Whoever waited for a job waits for its retry now.
+                if let (JobState::Waiting, Some(from)) = (job.state, job.lineage.retried_from) {
+                    for waiting in self.queue.waits_for(from) {
+                        Box::pin(self.read(waiting)).await;
+                    }
+                }
             }
             Ok(None) => self.queue.forget(id, clock::now()),
             Err(_) => self.stale = true,
@@ -328,12 +334,13 @@ impl Owner {
 
     /// One whose dependency has broken ends here.
     async fn note_waiting(&mut self, job: &Job) -> Result<(), StoreError> {
-        let mut found = BTreeMap::new();
-        for After { job, .. } in &job.conditions.after {
-            let stands = self.store.job(*job).await?.map(|job| (job.state, job.verdict));
-            found.insert(*job, stands);
+        let mut found = Vec::new();
+        for after in &job.conditions.after {
+            let stands = self.store.stands(after.job, after.must == Must::Pass).await?;
+            found.push((*after, stands));
         }
-        match dependency(&job.conditions.after, |id| found.get(&id).copied().flatten()) {
+        let found = |after: &After| found.iter().find(|(one, _)| one == after)?.1;
+        match dependency(&job.conditions.after, found) {
             Dependency::Met => self.queue.wait(job, None),
             Dependency::Waits(after) => self.queue.wait(job, Some(after)),
             Dependency::Broken(broken) => {

@@ -153,7 +153,8 @@ fn run_again(tables: &mut Tables<'_>, again: &Again) -> Result<Outcome, StoreErr
             tables.drop_retry(&from)?;
             let why = format!("rule {name} was switched off before it was due");
             tables.known.tell_not_retried(id, &why)?;
-            return Ok(Outcome::Done);
+            // That is news to whoever waits for it to pass.
+            return Ok(Outcome::Job { job: from, new: true });
         }
     }
     let rule = match (by, &awaited) {

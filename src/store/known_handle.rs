@@ -13,7 +13,10 @@ use super::{
 use crate::{
     clock,
     config::Retry,
-    decide::known::{Matcher, matching},
+    decide::{
+        Stands,
+        known::{Matcher, matching},
+    },
     model::{Failure, FailureGroup, Job, JobId, KnownRule, Pattern, PendingRetry, Signature},
 };
 
@@ -82,11 +85,13 @@ impl Store {
     async fn again(&self, again: Again) -> Result<Job, StoreError> {
         let id = again.job;
         match self.ask_known(KnownWork::Retry(again)).await? {
-            Outcome::Job { job, .. } => Ok(job),
+            Outcome::Job { job, .. } if job.id != id => Ok(job),
             // Nobody wants it any more.
-            Outcome::Done | Outcome::Part(_) | Outcome::Count(_) | Outcome::Set(_) => {
-                Err(StoreError::NotDue(id))
-            }
+            Outcome::Job { .. }
+            | Outcome::Done
+            | Outcome::Part(_)
+            | Outcome::Count(_)
+            | Outcome::Set(_) => Err(StoreError::NotDue(id)),
         }
     }
 
@@ -254,6 +259,11 @@ impl Store {
     /// Where a job stands among failures and retries.
     pub async fn standing(&self, job: JobId) -> Result<Standing, StoreError> {
         self.read(move |txn| read::standing(txn, job)).await
+    }
+
+    /// How a job stands; where `last_retry`, that of its retries that was made last.
+    pub async fn stands(&self, job: JobId, last_retry: bool) -> Result<Option<Stands>, StoreError> {
+        self.read(move |txn| read::stands(txn, job, last_retry)).await
     }
 
     /// The retries of a job, oldest first.

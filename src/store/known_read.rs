@@ -15,7 +15,7 @@ use super::{
     read, tables,
 };
 use crate::{
-    decide::retry::day,
+    decide::{Stands, retry::day},
     model::{Failure, FailureGroup, JobId, KnownRule, PendingRetry, Signature},
 };
 
@@ -220,6 +220,27 @@ pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, Sto
     let not_retried = not_retried.get(id.0).map_err(disk("read"))?;
     let not_retried = not_retried.map(|why| why.value().to_owned());
     Ok(Standing { marks, group, made, retried_as: retried_as(txn, id)?, pending, not_retried })
+}
+
+/// How a job stands; where `last_retry`, that of its retries that was made last.
+pub(super) fn stands(
+    txn: &ReadTransaction,
+    id: JobId,
+    last_retry: bool,
+) -> Result<Option<Stands>, StoreError> {
+    let mut id = id;
+    if last_retry {
+        while let Some(retry) = retried_as(txn, id)?.pop() {
+            id = retry;
+        }
+    }
+    let Some(job) = read::job(txn, id)? else { return Ok(None) };
+    let mut stands = Stands { job: id, state: job.state, verdict: job.verdict, is_retried: false };
+    if job.verdict.is_some() && !stands.has_passed() {
+        let pending = pending(txn, usize::MAX)?;
+        stands.is_retried = pending.iter().any(|pending| pending.job == id);
+    }
+    Ok(Some(stands))
 }
 
 /// The retries of a job, oldest first.

@@ -307,6 +307,27 @@ async fn a_job_waits_for_another_and_is_skipped_when_that_fails() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_job_to_pass_waits_for_its_retry() {
+    let mut lab = House::open(None).await;
+    let first = lab.submit(512).await;
+    lab.next_start().await;
+    lab.end_as(first, Verdict::Failed).await;
+    let retry = lab.store.retry(first, Uuid::now_v7(), "ada".into()).await.unwrap().id;
+    assert_eq!(lab.next_start().await, retry);
+    let after = |must| vec![After { job: first, must }];
+    let submit = async |must| {
+        let conditions = Conditions { after: after(must), ..Conditions::default() };
+        lab.store.submit(NewJob { conditions, ..job(512) }).await.unwrap().id
+    };
+    let (passes, ends) = (submit(Must::Pass).await, submit(Must::End).await);
+    assert_eq!(lab.next_start().await, ends, "the first one has ended");
+    lab.says(passes, "waits for job 2 to pass").await;
+    lab.end_as(retry, Verdict::Passed).await;
+    assert_eq!(lab.next_start().await, passes);
+    lab.close().await;
+}
+
+#[tokio::test]
 async fn a_job_that_has_waited_for_as_long_as_it_may_ends() {
     let mut lab = House::open(None).await;
     let blocker = lab.submit(4096).await;

@@ -139,6 +139,8 @@ async fn a_job_is_retried_as_often_as_its_rule_says_and_every_retry_knows_where_
         assert_ne!(retry.uuid, original.uuid);
     }
     lab.fail(JobId(3), AT_ONCE).await;
+    let stands = lab.store.stands(first, true).await.unwrap().unwrap();
+    assert_eq!((stands.job, stands.is_retried), (JobId(3), false));
     assert_eq!(lab.store.pending_retries(9).await.unwrap(), [], "no fourth");
     assert_eq!(lab.store.last_job().await.unwrap(), JobId(3));
     assert_eq!(lab.store.retries_today().await.unwrap(), 2);
@@ -178,6 +180,8 @@ async fn a_retry_that_was_due_while_nobody_ran_is_made_once_at_the_next_start() 
         lab.store.submit(job()).await.unwrap();
         lab.fail(JobId(1), AT_ONCE).await;
         assert_eq!(lab.store.pending_retries(9).await.unwrap().len(), 1);
+        let stands = lab.store.stands(JobId(1), true).await.unwrap().unwrap();
+        assert!(stands.is_retried && stands.verdict == Some(Verdict::Failed), "{stands:?}");
         lab.close().await;
     }
     for _ in 0..3 {

@@ -40,8 +40,8 @@ use crate::{
     job_file::{self, Admission, Arrival, Options, Problems, Refusal, bundle},
     model::{
         Acceleration, After, Cause, Code, Command, Conditions, Device, DeviceStatus, Door,
-        EngineLog, EngineOrder, Idempotency, Job, JobState, Limit, Lineage, NewJob, Submitter,
-        WayIn, Who,
+        EngineLog, EngineOrder, Idempotency, Identity, Job, JobId, JobState, Limit, Lineage,
+        NewJob, Submitter, WayIn, Who,
         problem::{Place, Problem},
         with_causes,
     },
@@ -499,7 +499,7 @@ fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Compose
             }
             entrance.look(&job).await?;
             let waits = entrance.queue.standing().would_wait(&job);
-            Ok(Composed::Fine { name: job.name, waits })
+            Ok(Composed::Fine { job: Box::new(job), waits })
         })
     })
 }
@@ -648,14 +648,16 @@ struct Gate {
 impl Gate {
     /// Who the owner of a file is, and what they may submit. Blocks.
     fn rights(&self, owner: &Submitter) -> Result<Rights, StoreError> {
-        tokio::runtime::Handle::current().block_on(async {
-            let Submitter { uid, name } = owner.clone();
-            let who = match uid {
-                Some(uid) => self.people.account(uid, name, Door::Inbox).await?,
-                None => self.people.nobody(),
-            };
-            self.people.rights(who).await
-        })
+        tokio::runtime::Handle::current()
+            .block_on(async { self.people.rights(self.who(owner).await?).await })
+    }
+
+    async fn who(&self, owner: &Submitter) -> Result<Identity, StoreError> {
+        let Submitter { uid, name } = owner.clone();
+        match uid {
+            Some(uid) => self.people.account(uid, name, Door::Inbox).await,
+            None => Ok(self.people.nobody()),
+        }
     }
 }
 
@@ -686,6 +688,12 @@ impl Examine for Gate {
         match self.queue.standing().never(&job) {
             Some(reason) => Err(Explanation::Refused(format!("{reason}\n"))),
             None => Ok(job),
+        }
+    }
+
+    async fn taken(&self, job: JobId, from: Submitter) {
+        if let Ok(who) = self.who(&from).await {
+            self.people.did(&who, "submit job", &job.to_string(), "done").await;
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use thirtyfour::{By, WebDriver, prelude::ElementQueryable};
 
 use crate::support::{
-    appliance::{Appliance, SUTLER},
+    appliance::{Appliance, SUTLER, wait_for},
     browser::with_browser,
 };
 
@@ -152,6 +152,15 @@ fn a_team_takes_jobs_from_its_members_by_command_and_by_inbox() {
     refused(&remote(home, &appliance, Some(&ben), &["submit", "job.yaml"]), "ben is not in it");
     assert!(remote(home, &appliance, Some(&ann), &["submit", "job.yaml"]).status.success());
     assert_eq!(remote(home, &appliance, Some(&ben), &["show", "1"]).status.code(), Some(66));
+    let inbox = appliance.data.join("inbox");
+    fs::copy(home.join("job.yaml"), inbox.join(".job.yaml")).unwrap();
+    fs::rename(inbox.join(".job.yaml"), inbox.join("job.yaml")).unwrap();
+    let deed = wait_for("the inbox to take it, and to note it", || {
+        let audit = json(&appliance.command(&["audit", "--json"]));
+        let deeds = audit["deeds"].as_array().unwrap().iter();
+        deeds.into_iter().find(|deed| deed["door"] == "inbox").cloned()
+    });
+    assert_eq!((&deed["what"], &deed["on"]), (&"submit job".into(), &"2".into()), "{deed}");
     appliance.stop();
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::PathBuf};
 
-use crate::model::{IntakeKey, NewJob, Submitter};
+use crate::model::{IntakeKey, JobId, NewJob, Submitter};
 
 /// Reads what was found and copies what the job needs.
 pub trait Examine: Send + Sync + 'static {
@@ -12,6 +12,9 @@ pub trait Examine: Send + Sync + 'static {
     /// # Errors
     /// Why it does not become a job, or not yet.
     fn examine(&self, found: Found) -> Result<NewJob, Explanation>;
+
+    /// What was examined has become a job.
+    fn taken(&self, job: JobId, from: Submitter) -> impl Future<Output = ()> + Send;
 }
 
 /// Something in the inbox that looks whole.

@@ -90,9 +90,13 @@ impl<E: Examine> Taker<E> {
         };
         self.faults.here(Point::Examined)?;
         let inode = new.intake_key.map_or(0, |key| key.inode);
+        let submitter = new.submitter.clone();
         match self.store.submit(new).await {
             Ok(submitted) => {
                 tracing::info!(name = %name.display(), job = %submitted.id, submitted.fresh, "taken");
+                if submitted.fresh {
+                    self.examine.taken(submitted.id, submitter).await;
+                }
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;

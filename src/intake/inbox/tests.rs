@@ -28,6 +28,8 @@ struct Names {
 }
 
 impl Examine for Names {
+    async fn taken(&self, _: JobId, _: Submitter) {}
+
     fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
         let mut text = String::new();
         let read = match found.content {

@@ -25,6 +25,13 @@ pub const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// To this it is known when a key was last used: not each request is worth a commit.
 const TO_ABOUT: SignedDuration = SignedDuration::from_mins(5);
 
+/// What somebody over TCP has shown.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    Session(Key),
+    Token(Key),
+}
+
 /// Tells who somebody is, and notes what they did. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct People {
@@ -62,31 +69,49 @@ impl People {
         Identity::nobody(self.settings.anonymous)
     }
 
-    /// Whom a session belongs to, while it goes on.
-    pub async fn by_session(&self, key: &Key) -> Result<Option<Identity>, StoreError> {
-        let (hash, now) = (key.hash(), clock::now());
-        let Some((session, user)) = self.store.session(hash).await? else { return Ok(None) };
-        if now >= session.expires || now.duration_since(session.seen) >= IDLE || user.disabled {
-            return Ok(None);
+    /// Whom a proof belongs to, while it is good. That it was used is noted.
+    pub async fn by(&self, proof: &Proof) -> Result<Option<Identity>, StoreError> {
+        let now = clock::now();
+        let Some((who, used)) = self.known(proof, now).await? else { return Ok(None) };
+        if used.is_none_or(|used| now.duration_since(used) >= TO_ABOUT) {
+            match proof {
+                Proof::Session(key) => self.store.session_seen(key.hash(), now).await?,
+                Proof::Token(key) => self.store.token_used(key.hash(), now).await?,
+            }
         }
-        if now.duration_since(session.seen) >= TO_ABOUT {
-            self.store.session_seen(hash, now).await?;
-        }
-        Ok(Some(Identity::user(user, Door::Browser)))
+        Ok(Some(who))
     }
 
-    /// Whom a token belongs to, with no more than it gives.
-    pub async fn by_token(&self, key: &Key) -> Result<Option<Identity>, StoreError> {
-        let (hash, now) = (key.hash(), clock::now());
-        let Some((token, user)) = self.store.token(hash).await? else { return Ok(None) };
-        if now >= token.expires || user.disabled {
-            return Ok(None);
-        }
-        let is_new = |at: Timestamp| now.duration_since(at) < TO_ABOUT;
-        if !token.last_used.is_some_and(is_new) {
-            self.store.token_used(hash, now).await?;
-        }
-        Ok(Some(Identity::user(user, Door::Token).capped(token.scope)))
+    /// Whether a proof still says that somebody is who they were and may do what they could.
+    pub async fn is_still(&self, who: &Identity, proof: &Proof) -> Result<bool, StoreError> {
+        let known = self.known(proof, clock::now()).await?;
+        Ok(known.is_some_and(|(now, _)| now == *who))
+    }
+
+    /// Whose it is, with no more than it gives, and when it was last used.
+    async fn known(
+        &self,
+        proof: &Proof,
+        now: Timestamp,
+    ) -> Result<Option<(Identity, Option<Timestamp>)>, StoreError> {
+        Ok(match proof {
+            Proof::Session(key) => {
+                let found = self.store.session(key.hash()).await?.filter(|(session, user)| {
+                    let is_used = now.duration_since(session.seen) < IDLE;
+                    now < session.expires && is_used && !user.disabled
+                });
+                found.map(|(session, user)| {
+                    (Identity::user(user, Door::Browser), Some(session.seen))
+                })
+            }
+            Proof::Token(key) => {
+                let found = self.store.token(key.hash()).await?;
+                let found = found.filter(|(token, user)| now < token.expires && !user.disabled);
+                found.map(|(token, user)| {
+                    (Identity::user(user, Door::Token).capped(token.scope), token.last_used)
+                })
+            }
+        })
     }
 
     /// What somebody may submit.
@@ -208,14 +233,14 @@ mod tests {
             let key = Key::new();
             let session = Session { user: "ann".into(), created: seen, seen, expires };
             place.store.begin_session(key.hash(), session).await.unwrap();
-            let who = place.people.by_session(&key).await.unwrap();
+            let who = place.people.by(&Proof::Session(key.clone())).await.unwrap();
             assert_eq!(who.is_some(), is_good, "{case}");
             if is_good {
                 let seen = place.store.session(key.hash()).await.unwrap().unwrap().0.seen;
                 assert!(now.duration_since(seen) < TO_ABOUT, "{case}: it was noted");
             }
         }
-        assert!(place.people.by_session(&Key::new()).await.unwrap().is_none());
+        assert!(place.people.by(&Proof::Session(Key::new())).await.unwrap().is_none());
         place.store.check_consistent().unwrap();
         place.writer.close().await;
     }
@@ -242,7 +267,7 @@ mod tests {
                 last_used: None,
             };
             place.store.new_token(key.hash(), token).await.unwrap();
-            let who = place.people.by_token(&key).await.unwrap();
+            let who = place.people.by(&Proof::Token(key.clone())).await.unwrap();
             assert_eq!(who.map(|who| who.role), want, "{scope}");
             let (token, _) = place.store.token(key.hash()).await.unwrap().unwrap();
             assert_eq!(token.last_used.is_some(), want.is_some());

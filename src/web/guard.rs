@@ -5,19 +5,24 @@
 //! Access (by which door) -> Identity (who asks) -> may they look at all -> handler -> deed
 //! ```
 //!
+//! A stream goes on after its request: it ends when whoever asked for it has logged out, or may do
+//! something else than they could.
+//!
 //! A browser sends its cookie with whatever another page makes it send. So what a session changes
 //! must come from a page of ours: the browser says so (`Sec-Fetch-Site`, or `Origin`), and the
 //! request carries the session's form key, which no other page can read. A token is sent only by
 //! whoever has it and needs neither.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    body::Body,
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use futures_util::StreamExt;
 
 use super::{
     errors::{PageError, Problem, WebError},
@@ -29,6 +34,7 @@ use super::{
 use crate::{
     decide::access::{Act, Denied, may},
     model::{Door, Identity, Role},
+    people::Proof,
     secrets::Key,
 };
 
@@ -115,7 +121,11 @@ pub(super) async fn guard(
     let (headers, target) = (request.headers().clone(), request.uri().clone());
     let mut response = match identify(&web, &access, &headers, target.host()).await {
         Err(error) => layout::framed(guests, None, async { refused(error) }).await,
-        Ok((who, session)) => {
+        Ok((who, proof)) => {
+            let session = match &proof {
+                Some(Proof::Session(key)) => Some(key.clone()),
+                Some(Proof::Token(_)) | None => None,
+            };
             let viewer = Viewer::of(&who, session.as_ref().map(form_key));
             let note = Note::of(&request);
             request.extensions_mut().insert(Asks(who.clone()));
@@ -140,7 +150,10 @@ pub(super) async fn guard(
                 let (what, on, outcome) = note.told(&response);
                 web.people.did(&who, &what, &on, &outcome).await;
             }
-            response
+            match proof {
+                Some(proof) if is_stream(&response) => while_known(&web, who, proof, response),
+                Some(_) | None => response,
+            }
         }
     };
     for (name, value) in HEADERS {
@@ -151,13 +164,13 @@ pub(super) async fn guard(
     response
 }
 
-/// Who asks, and the session that says so.
+/// Who asks, and what says so.
 async fn identify(
     web: &Web,
     access: &Access,
     headers: &HeaderMap,
     in_target: Option<&str>,
-) -> Result<(Identity, Option<Key>), WebError> {
+) -> Result<(Identity, Option<Proof>), WebError> {
     if let Access::Socket { uid, name } = access {
         // Whoever may open the socket is no browser that another page has sent here.
         return Ok((web.people.account(*uid, name.clone(), Door::Socket).await?, None));
@@ -165,16 +178,41 @@ async fn identify(
     check_host(headers, in_target, &web.hosts, &web.about.listen)?;
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         let key = given.to_str().ok().and_then(token_in).ok_or(WebError::BadKey)?;
-        let who = web.people.by_token(&key).await?.ok_or(WebError::BadKey)?;
-        return Ok((who, None));
+        let proof = Proof::Token(key);
+        let who = web.people.by(&proof).await?.ok_or(WebError::BadKey)?;
+        return Ok((who, Some(proof)));
     }
-    let key = login::cookie(headers);
-    if let Some(key) = key
-        && let Some(who) = web.people.by_session(&key).await?
+    if let Some(proof) = login::cookie(headers).map(Proof::Session)
+        && let Some(who) = web.people.by(&proof).await?
     {
-        return Ok((who, Some(key)));
+        return Ok((who, Some(proof)));
     }
     Ok((web.people.nobody(), None))
+}
+
+/// How long a stream may go on that nobody may follow any more.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Whether an answer goes on for as long as there is something to tell.
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    ["text/event-stream", "application/x-ndjson"]
+        .iter()
+        .any(|stream| kind.is_some_and(|kind| kind.starts_with(stream.as_bytes())))
+}
+
+/// The answer, cut off when `proof` does not say any more that somebody is who they were.
+fn while_known(web: &Arc<Web>, who: Identity, proof: Proof, response: Response) -> Response {
+    let web = web.clone();
+    let over = async move {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if !web.people.is_still(&who, &proof).await.unwrap_or(false) {
+                return;
+            }
+        }
+    };
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(over))))
 }
 
 fn token_in(header: &str) -> Option<Key> {

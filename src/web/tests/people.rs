@@ -181,6 +181,31 @@ async fn an_invitation_makes_a_password_once_and_the_password_a_session() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_whoever_follows_it_may_no_longer() {
+    let site = Site::new();
+    let ann = logged_in(&site, "ann", "guest", &[]).await;
+    let token = token(&site, "ann", "read").await;
+    let get = || Request::get("/events").header("host", "localhost");
+    let mut streams = Vec::new();
+    for request in [
+        get().header("cookie", ann.cookie.unwrap()),
+        get().header("authorization", format!("Bearer {token}")),
+    ] {
+        let answer = site.ask(Access::Page, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.0.status(), 200);
+        streams.push(answer);
+    }
+    tokio::time::pause();
+    let disabled = json!({ "disabled": true });
+    let answer = site.on_socket(ROOT, Method::POST, "/api/users/ann", disabled).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    for mut stream in streams {
+        while stream.piece().await.is_some() {}
+    }
+    site.close().await;
+}
+
+#[tokio::test]
 async fn wrong_passwords_make_a_name_wait() {
     let site = Site::new();
     logged_in(&site, "ann", "guest", &[]).await;

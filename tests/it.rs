@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
 mod access;
+mod acknowledged;
 mod api;
 mod backups;
 mod commands;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::support::{
     appliance::{Appliance, pause, processes_in, wait_for},
+    dice::{Dice, setting},
     job::JobFolder,
 };
 
@@ -17,23 +18,6 @@ const STEPS: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
                      - send_key: b\n\
                      - assert_screen: { tags: page-b, timeout: 60s }\n\
                      - wait_serial: page B\n";
-
-/// Numbers that look random and can be had again: Vigna's splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-}
-
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
-}
 
 #[test]
 fn nothing_is_lost_doubled_or_left_whatever_is_killed() {

@@ -17,15 +17,22 @@ use serde_json::Value;
 use super::{
     api::called,
     errors::{PageError, WebError},
+    estimates,
     form::{Form, LongForm},
     guard::{About, Asks, Failed, Looked},
     layout::{self, Frame, Tab, form_key, job_url},
     params::{NoParams, Params, Path, number},
+    plan,
     state::{ComposeRequest, Composed, SubmitRefused, Web},
 };
 use crate::{
-    decide::access::{Act, Denied, may},
+    decide::{
+        Queued,
+        access::{Act, Denied, may},
+    },
+    estimates::Estimate,
     job_file::SCHEMA_PATH,
+    markup::Moment,
     model::{Identity, Job, NotAPriority, Priority, WayIn},
     store::Change,
 };
@@ -43,12 +50,18 @@ struct ComposeView {
 enum Found {
     /// Nobody has looked.
     Nothing,
-    Fine {
-        name: String,
-        /// What it would wait for now; none when it would start at once.
-        waits: Option<String>,
-    },
+    Fine(Box<Fine>),
     Problems(Vec<Value>),
+}
+
+/// A job that could be submitted.
+struct Fine {
+    name: String,
+    /// What it would wait for now; none when it would start at once.
+    waits: Option<String>,
+    /// None where it is to wait for the end of another job: when that is nobody knows.
+    estimate: Option<Estimate>,
+    moment: Moment,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,7 +110,7 @@ pub(super) async fn send(
         from: from.clone(),
         text: text.clone(),
         submitter,
-        rights: web.people.rights(who).await?,
+        rights: web.people.rights(who.clone()).await?,
         way_in: WayIn::Page,
         only_check,
     };
@@ -107,7 +120,16 @@ pub(super) async fn send(
             response.extensions_mut().insert(About(job.id.to_string()));
             return Ok(response);
         }
-        Ok(Composed::Fine { name, waits }) => Found::Fine { name, waits },
+        Ok(Composed::Fine { job, waits }) => {
+            let estimate = match job.conditions.after.is_empty() {
+                true => {
+                    let queued = Queued::of_new(&job);
+                    Some(estimates::foresee(&web, &who, &job.name, queued).await?)
+                }
+                false => None,
+            };
+            Found::Fine(Box::new(Fine { name: job.name, waits, estimate, moment: web.moment() }))
+        }
         Err(SubmitRefused::Invalid { problems }) => {
             Found::Problems(problems.as_array().cloned().unwrap_or_default())
         }
@@ -115,7 +137,7 @@ pub(super) async fn send(
     };
     let status = match found {
         Found::Problems(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Found::Fine { .. } | Found::Nothing => StatusCode::OK,
+        Found::Fine(_) | Found::Nothing => StatusCode::OK,
     };
     let page = Html(render(&ComposeView { text, from, found }).into_string());
     let mut response = (status, page).into_response();
@@ -173,14 +195,7 @@ fn findings(found: &Found) -> Markup {
     html! {
         @match found {
             Found::Nothing => {},
-            Found::Fine { name, waits } => {
-                p.fine { "Nothing is wrong with " bdi { (name) } ". "
-                    @match waits {
-                        Some(why) => { "It would wait now: " bdi { (why) } "." },
-                        None => "It would start at once.",
-                    }
-                }
-            },
+            Found::Fine(fine) => (expected(fine)),
             Found::Problems(problems) => {
                 p { strong { (crate::markup::words::count(problems.len() as u64, "problem")) } }
                 ol.problems { @for problem in problems {
@@ -195,6 +210,31 @@ fn findings(found: &Found) -> Markup {
                     }
                 } }
             },
+        }
+    }
+}
+
+fn expected(Fine { name, waits, estimate, moment }: &Fine) -> Markup {
+    html! {
+        p.fine { "Nothing is wrong with " bdi { (name) } ". "
+            @match waits {
+                Some(why) => { "It would wait now: " bdi { (why) } "." },
+                None => "It would start at once.",
+            }
+        }
+        @if let Some(estimate) = estimate {
+            dl.facts {
+                @if waits.is_some() {
+                    @if let Some(position) = estimate.position {
+                        div { dt { "Place in the queue" } dd { (position) } }
+                    }
+                    div { dt { "Starts" } dd { (plan::starts(Some(estimate), moment)) } }
+                }
+                @if estimate.outlook.is_some() {
+                    div { dt { "End" } dd { (plan::ends(Some(estimate), moment)) } }
+                }
+                div { dt { "Known from" } dd { (estimate.basis()) } }
+            }
         }
     }
 }

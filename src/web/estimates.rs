@@ -29,7 +29,7 @@ use crate::{
     insight::Held,
     job_file::DEVICE_TYPE,
     markup::{span, words},
-    model::{JobId, Measure, Needs, Part, Priority, Spot, Stage},
+    model::{Identity, JobId, Measure, Needs, Part, Priority, Spot, Stage},
     store::{Accuracy, Misses},
 };
 
@@ -110,15 +110,11 @@ pub(super) async fn show(
     let device_type = device_type.unwrap_or_else(|| DEVICE_TYPE.into());
     let usual = web.timeouts.job.unwrap_or(Timeouts::JOB);
     let at_most = at_most_ms.map_or(usual, Duration::from_millis).min(web.timeouts.most);
-    let past = web.past_of(&who, &job, &device_type).await?;
     let needs = Needs {
         memory_mib: memory_mib.unwrap_or_default(),
         cores: cores.unwrap_or_default(),
         at_most,
     };
-    let takes = past.takes(at_most);
-    // A number that no job has.
-    let id = JobId(u64::MAX);
     let demand = Demand {
         device_type: device_type.clone(),
         tags: [].into(),
@@ -127,14 +123,15 @@ pub(super) async fn show(
         needs,
     };
     let queued = Queued {
-        id,
+        // A number that no job has.
+        id: JobId(u64::MAX),
         demand,
         submitter: who.name().unwrap_or_default().to_owned(),
         submitted: clock::now(),
         priority: priority.map_or(Priority::MEDIUM, Priority),
     };
-    let wanted = Wanted { queued, takes };
-    let (position, outlook) = web.estimates.if_submitted(wanted).await;
+    let estimate = foresee(&web, &who, &job, queued).await?;
+    let past = &estimate.past;
     let held = match web.knows(&who, &job).await? {
         true => web.insight.of_job(&job, Some(&device_type)).await?,
         false => Vec::new(),
@@ -146,7 +143,24 @@ pub(super) async fn show(
     });
     let parts = parts.collect();
     let queue = past.queue().map(Lasting::from);
-    let estimate = Estimate {
+    let expected = Ahead::from(&estimate);
+    let series = held.iter().filter_map(suggested).collect();
+    Ok(Json(Foreseen { job, device_type, expected, queue, parts, series }).into_response())
+}
+
+/// What would come of a job of that name, were it submitted now.
+pub(super) async fn foresee(
+    web: &Web,
+    who: &Identity,
+    name: &str,
+    queued: Queued,
+) -> Result<Estimate, WebError> {
+    let Demand { device_type, needs, .. } = &queued.demand;
+    let at_most = needs.at_most;
+    let past = web.past_of(who, name, device_type).await?;
+    let takes = past.takes(at_most);
+    let (position, outlook) = web.estimates.if_submitted(Wanted { queued, takes }).await;
+    Ok(Estimate {
         position: Some(position),
         outlook,
         is_coarse: false,
@@ -155,10 +169,7 @@ pub(super) async fn show(
         at_most,
         past: Arc::new(past),
         planned: Arc::from([]),
-    };
-    let expected = Ahead::from(&estimate);
-    let series = held.iter().filter_map(suggested).collect();
-    Ok(Json(Foreseen { job, device_type, expected, queue, parts, series }).into_response())
+    })
 }
 
 /// What a series suggests. Only times have timeouts.

@@ -24,7 +24,7 @@ use crate::{
     handbook::Handbook,
     insight::Insight,
     markup::Moment,
-    model::{Acceleration, After, Job, JobId, Priority, Run, Submitter, WayIn},
+    model::{Acceleration, After, Job, JobId, NewJob, Priority, Run, Submitter, WayIn},
     people::People,
     schedule::{self, Refused, Standing},
     store::Store,
@@ -117,7 +117,7 @@ pub struct ComposeRequest {
 pub enum Composed {
     /// It could be submitted.
     Fine {
-        name: String,
+        job: Box<NewJob>,
         /// Why it would wait now.
         waits: Option<String>,
     },

@@ -17,10 +17,12 @@ const live = {
       const answer = await fetch(location.href.split("#")[0], { headers: { accept: "text/html" } });
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const picked = picks.now();
         document.querySelectorAll("[data-live]").forEach((old) => {
           const fresh = page.getElementById(old.id);
           if (fresh) live.replace(old, fresh);
         });
+        picks.again(picked);
       }
     } catch {
       // The appliance is away; the stream connects again by itself.
@@ -39,7 +41,7 @@ const live = {
     if (old.innerHTML === fresh.innerHTML) return;
     if (old.contains(document.activeElement) && document.activeElement !== old) {
       // Somebody is here with the keyboard; the next change comes soon enough.
-      if (document.activeElement.matches("a, summary, pre, ol")) live.keep = live.path(old);
+      if (document.activeElement.matches("a, summary, pre, ol, input")) live.keep = live.path(old);
     }
     old.querySelectorAll("details[id]").forEach((details) => {
       const same = fresh.querySelector("#" + CSS.escape(details.id));
@@ -100,6 +102,37 @@ const live = {
   },
 };
 
+// Jobs that are picked, for the form beside their lists. A job that starts moves from one part of the
+// page into another, and stays picked.
+const picks = {
+  form: document.getElementById("many"),
+  boxes: () => [...document.querySelectorAll(".pick input[type=checkbox]")],
+  now: () => new Set(picks.boxes().filter((box) => box.checked).map((box) => box.value)),
+
+  again(picked) {
+    picks.boxes().forEach((box) => { box.checked = picked.has(box.value); });
+    picks.tell();
+  },
+
+  tell() {
+    if (!picks.form) return;
+    const [all, count] = [picks.boxes().length, picks.now().size];
+    const box = picks.form.elements.all;
+    box.checked = count > 0 && count === all;
+    box.indeterminate = count > 0 && count < all;
+    const words = count ? `${count} picked` : "";
+    const told = picks.form.querySelector("[role=status]");
+    if (told.textContent !== words) told.textContent = words;
+  },
+};
+document.addEventListener("change", ({ target }) => {
+  if (target === picks.form?.elements.all) {
+    picks.boxes().forEach((box) => { box.checked = target.checked; });
+  }
+  if (target.form === picks.form) picks.tell();
+});
+addEventListener("pageshow", picks.tell);
+
 // One table: what a key does, and what is said of it. Every one has a link or a control that does
 // the same.
 const go = (selector) => {
@@ -123,6 +156,9 @@ const keys = {
       document.querySelector(".steps > .running .what");
     step?.focus();
     step?.scrollIntoView({ block: "center" });
+  }],
+  x: ["Pick the job, or not", () => {
+    document.activeElement.closest(".jobs tr, .card")?.querySelector(".pick input")?.click();
   }],
   p: ["Play or pause the video", () => { if (video?.paused) video.play(); else video?.pause(); }],
   u: ["Up: from a step to its job", () => go(".crumbs a:last-of-type")],

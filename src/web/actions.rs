@@ -1,6 +1,6 @@
-//! What may be asked for of jobs, one or many: another priority, the same once more, an end.
+//! What may be asked for of a job: another priority, the same once more, and how it differs from that.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{
     Json,
@@ -11,12 +11,11 @@ use axum::{
 };
 use maud::html;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    api::called,
     errors::{PageError, Problem, WebError, refused},
-    guard::{About, Asks},
+    guard::Asks,
     known::read,
     layout::{self, Frame, Tab, job_url},
     params::{NoParams, Params, Path, number},
@@ -28,28 +27,34 @@ use crate::{
         MAX_TEXT,
         diff::{Line, diff as differ},
     },
-    model::{Identity, Job, JobId, JobState, NotAPriority, Priority, WayIn},
+    model::{Job, NotAPriority, Priority, WayIn},
     store::Change,
 };
-
-/// Jobs that one request may be about.
-const MOST: usize = 1_000;
 
 /// How a priority is written: a word or points.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum AskedPriority {
+pub(super) enum AskedPriority {
     Points(u8),
     Word(String),
 }
 
 impl AskedPriority {
-    fn read(&self) -> Result<Priority, WebError> {
+    pub(super) fn read(&self) -> Result<Priority, WebError> {
         let read = match self {
             Self::Points(points) => Priority::of_points(*points).ok_or(NotAPriority),
             Self::Word(word) => word.parse(),
         };
         read.map_err(|wrong| WebError::BadRequest(wrong.to_string()))
+    }
+}
+
+impl fmt::Display for AskedPriority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Points(points) => points.fmt(f),
+            Self::Word(word) => word.fmt(f),
+        }
     }
 }
 
@@ -84,7 +89,7 @@ pub(super) async fn priority(
     Ok(Json(answer).into_response())
 }
 
-async fn prioritise(web: &Web, job: &Job, priority: Priority) -> Result<Job, WebError> {
+pub(super) async fn prioritise(web: &Web, job: &Job, priority: Priority) -> Result<Job, WebError> {
     web.store.change(job.id, Change::Priority(priority)).await.map_err(refused)
 }
 
@@ -140,98 +145,6 @@ pub(super) async fn resubmit(
     let url = job_url(job.id);
     let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "resubmitted_from": id });
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Action {
-    Cancel,
-    Priority(AskedPriority),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bulk {
-    action: Action,
-    jobs: Vec<JobId>,
-    /// Only say what would be done.
-    #[serde(default)]
-    preview: bool,
-}
-
-/// `POST /api/jobs/bulk`: the same for many jobs. Each one is done or says why not; one that cannot be
-/// does not keep the others from it.
-#[utoipa::path(
-    post,
-    path = "/jobs/bulk",
-    tag = "Jobs",
-    request_body(content = serde_json::Value),
-    responses((status = 200, description = "What came of each", body = serde_json::Value)),
-)]
-pub(super) async fn bulk(
-    State(web): State<Arc<Web>>,
-    Asks(who): Asks,
-    Params(NoParams {}): Params<NoParams>,
-    body: Body,
-) -> Result<Response, Problem> {
-    may(&who, Act::Submit)?;
-    let Bulk { action, jobs, preview } = read(body).await?;
-    if jobs.len() > MOST {
-        let words = format!("{} jobs at once, at most {MOST}", jobs.len());
-        return Err(WebError::BadRequest(words).into());
-    }
-    let mut results = Vec::new();
-    for id in jobs {
-        let done = one(&web, &who, id, &action, preview).await;
-        results.push(match done {
-            Ok(words) => json!({ "number": id, "done": !preview, "words": words }),
-            Err(error) if error.status().is_server_error() => return Err(error.into()),
-            Err(error) => {
-                json!({ "number": id, "done": false, "words": error.to_string(), "refused": true })
-            }
-        });
-    }
-    let about = About(format!("{} jobs", results.len()));
-    let mut response = Json(json!({ "preview": preview, "results": results })).into_response();
-    response.extensions_mut().insert(about);
-    Ok(response)
-}
-
-async fn one(
-    web: &Web,
-    who: &Identity,
-    id: JobId,
-    action: &Action,
-    preview: bool,
-) -> Result<Value, WebError> {
-    let job = web.decidable(who, &id.to_string()).await?;
-    if job.state == JobState::Ended {
-        return Err(WebError::Conflict(format!("job {id} has ended already")));
-    }
-    Ok(match action {
-        Action::Cancel => {
-            if !preview {
-                web.schedule.cancel(id, called(who)).await?;
-            }
-            match job.state {
-                JobState::Waiting => "ends before it has started".into(),
-                JobState::Preparing
-                | JobState::Running
-                | JobState::Collecting
-                | JobState::Ended => "is stopped while it runs".into(),
-            }
-        }
-        Action::Priority(asked) => {
-            let priority = asked.read()?;
-            if job.state != JobState::Waiting {
-                return Err(WebError::Conflict(format!("job {id} does not wait any more")));
-            }
-            if !preview {
-                prioritise(web, &job, priority).await?;
-            }
-            format!("{} becomes {}", job.priority.0, priority.0).into()
-        }
-    })
 }
 
 #[derive(Debug, Deserialize)]

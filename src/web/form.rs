@@ -20,7 +20,7 @@ const MOST_LONG: usize = 3 * MAX_TEXT + MOST;
 /// What a form says, once it has shown that it is of the session it came with.
 pub(super) struct Form<T>(pub T);
 
-/// The same of a form that holds a job's definition.
+/// The same of a form that holds a job's definition, or names many jobs.
 pub(super) struct LongForm<T>(pub T);
 
 #[derive(Deserialize)]

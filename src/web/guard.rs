@@ -329,6 +329,7 @@ const DEEDS: &[(Method, &str, &str)] = &[
     (Method::POST, "/api/jobs/{id}/priority", "change priority"),
     (Method::POST, "/api/jobs/{id}/resubmit", "resubmit job"),
     (Method::POST, "/api/jobs/bulk", "change jobs"),
+    (Method::POST, "/jobs/bulk", "change jobs"),
     (Method::POST, "/jobs/{id}/cancel", "cancel job"),
     (Method::POST, "/jobs/{id}/priority", "change priority"),
     (Method::POST, "/jobs/{id}/resubmit", "resubmit job"),

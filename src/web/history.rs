@@ -9,6 +9,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
+    bulk_pages,
     errors::PageError,
     guard::Asks,
     layout::{self, Frame, Tab},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     markup::{self, Moment, span, words},
-    model::{Cursor, Field, Job, JobState, Sort, SortBy, TERM_BYTES},
+    model::{Cursor, Field, Identity, Job, JobState, Sort, SortBy, TERM_BYTES},
 };
 
 const PATH: &str = "/history";
@@ -32,6 +33,7 @@ const OFFERED: usize = 100;
 /// All the page shows.
 pub(super) struct HistoryView {
     pub moment: Moment,
+    pub who: Identity,
     pub listing: Listing,
     pub jobs: Vec<Job>,
     /// How many there are on all pages, where that is counted.
@@ -63,6 +65,7 @@ pub(super) async fn page(
     let device_types = web.device_types(&who, OFFERED).await?;
     let view = HistoryView {
         moment: web.moment(),
+        who,
         whose: is_known.then(|| listing.whose().unwrap_or(usually)),
         listing,
         jobs: page.jobs,
@@ -85,7 +88,8 @@ pub(super) enum Ended {
 }
 
 pub(super) fn render(view: &HistoryView) -> Markup {
-    let HistoryView { moment, listing, .. } = view;
+    let HistoryView { moment, listing, who, .. } = view;
+    let list = List { listing, who };
     let day = |job: &Job| job.ended.map(|at| moment.day(at)).unwrap_or_default();
     let by_day = listing.sort().by == SortBy::Ended;
     let content = html! {
@@ -103,18 +107,19 @@ pub(super) fn render(view: &HistoryView) -> Markup {
                         @if jobs[0].ended.is_some() { (day(&jobs[0])) } @else { "Not ended" }
                         span.tally { (jobs.len()) }
                     }
-                    (table(jobs, moment, Ended::Clock, Some(listing)))
+                    (table(jobs, moment, Ended::Clock, Some(list)))
                 }
             }
         } @else if !view.jobs.is_empty() {
             section.day {
                 h2 { "By " (listing.sort().to_string().trim_start_matches('-')) }
-                (table(&view.jobs, moment, Ended::Moment, Some(listing)))
+                (table(&view.jobs, moment, Ended::Moment, Some(list)))
             }
         }
         @if view.is_cut {
             p.hint { "Few jobs are like that, so this page ends before it is full." }
         }
+        (bulk_pages::form_of(&view.jobs, who, &listing.here(PATH)))
         nav.paging aria-label="Pages" {
             @if !listing.is_first() { a rel="first" href=(listing.address(PATH)) { "← First page" } }
             @if let Some(older) = &view.older {
@@ -275,13 +280,17 @@ fn sorted(listing: Option<&Listing>, by: &SortBy) -> Option<&'static str> {
     (sort.by == *by).then_some(if sort.descending { "descending" } else { "ascending" })
 }
 
-/// Ended jobs, a line each. In a list that can be sorted its headings do that.
-pub(super) fn table(
-    jobs: &[Job],
-    moment: &Moment,
-    ended: Ended,
-    listing: Option<&Listing>,
-) -> Markup {
+/// A list that is a page of its own: its headings sort it, and whoever looks picks jobs of it.
+#[derive(Clone, Copy)]
+pub(super) struct List<'a> {
+    listing: &'a Listing,
+    who: &'a Identity,
+}
+
+/// Ended jobs, a line each.
+pub(super) fn table(jobs: &[Job], moment: &Moment, ended: Ended, list: Option<List<'_>>) -> Markup {
+    let listing = list.map(|list| list.listing);
+    let picker = list.map(|list| list.who).filter(|who| bulk_pages::may_pick(who));
     let by = |field| SortBy::Field { field, key: String::new() };
     let [verdict, name] = [Field::Verdict, Field::Name].map(by);
     let [device_type, submitter] = [Field::DeviceType, Field::Submitter].map(by);
@@ -290,6 +299,7 @@ pub(super) fn table(
     html! {
         table.jobs {
             thead { tr {
+                @if picker.is_some() { (bulk_pages::heading()) }
                 th scope="col" aria-sort=[how(&verdict)] { (th("Verdict", &verdict)) }
                 th scope="col" aria-sort=[how(&name)] { (th("Job", &name)) }
                 th scope="col" data-label="Device type" aria-sort=[how(&device_type)] {
@@ -300,6 +310,7 @@ pub(super) fn table(
                 th scope="col" aria-sort=[how(&SortBy::Ended)] { (th("Ended", &SortBy::Ended)) }
             } }
             tbody { @for job in jobs { tr {
+                @if let Some(who) = picker { td.box { (bulk_pages::pick(job, who)) } }
                 td { (markup::badge(job)) }
                 td.main {
                     (layout::job_link(job))

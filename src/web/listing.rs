@@ -166,6 +166,11 @@ impl Listing {
         self.written(path, None, Some(&self.sort), None)
     }
 
+    /// Of this very page.
+    pub(super) fn here(&self, path: &str) -> String {
+        self.written(path, None, Some(&self.sort), self.cursor.as_ref())
+    }
+
     /// Of the list that goes on at `cursor`.
     pub(super) fn next(&self, path: &str, cursor: &Cursor) -> String {
         self.written(path, None, Some(&self.sort), Some(cursor))

@@ -88,7 +88,7 @@ pub(super) fn address(path: &str) -> String {
 }
 
 /// A place of ours to go on to. Another's would be a way to lead people astray.
-fn place(to: Option<&str>) -> &str {
+pub(super) fn place(to: Option<&str>) -> &str {
     let is_ours = |to: &&str| {
         to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\r', '\n'])
     };

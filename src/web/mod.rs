@@ -14,6 +14,8 @@ mod addresses;
 mod api;
 mod assets;
 mod audit;
+mod bulk;
+mod bulk_pages;
 mod compose;
 mod csv;
 mod device_pages;

@@ -75,6 +75,7 @@ pub(super) async fn queue(
         ended: web.history_of(&who, None, ENDED).await?.jobs,
         hold: web.about.hold.borrow().clone(),
         inbox: web.inbox.display().to_string(),
+        who,
     };
     Ok(Html(queue::render(&view).into_string()))
 }

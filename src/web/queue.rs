@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{
     addresses::Addresses,
-    history,
+    bulk_pages, history,
     layout::{self, Frame, Tab},
     plan,
     sight::foretold,
@@ -14,12 +14,13 @@ use super::{
 use crate::{
     estimates::Snapshot,
     markup::{self, Moment, Scale, span, words},
-    model::{Job, JobState, Run, Verdict},
+    model::{Identity, Job, JobState, Run, Verdict},
 };
 
 /// All the page shows.
 pub(super) struct QueueView {
     pub moment: Moment,
+    pub who: Identity,
     /// With their runs so far.
     pub active: Vec<(Job, Arc<Run>)>,
     /// Best first, with the reason each waits.
@@ -69,6 +70,7 @@ pub(super) fn render(view: &QueueView) -> Markup {
                 (waiting(view))
             }
         }
+        (bulk_pages::form_of_queue(&view.who))
         section #ended data-live {
             @if !view.ended.is_empty() {
                 div.titled {
@@ -136,7 +138,7 @@ fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
                 }
             }
             div.what {
-                p { (layout::job_link(job)) }
+                p { (bulk_pages::pick(job, &view.who)) (layout::job_link(job)) }
                 p.status {
                     (markup::state_badge(job.state))
                     @if let Some(took) = job.running_time(moment.now) { span { (span(took)) } }
@@ -167,12 +169,14 @@ fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
 
 fn waiting(view: &QueueView) -> Markup {
     let hidden = view.waiting_in_all.saturating_sub(view.waiting.len() as u64);
+    let may_pick = bulk_pages::may_pick(&view.who);
     html! {
         @if view.waiting.is_empty() {
             p.empty { "Nothing waits." }
         } @else {
             table.jobs {
                 thead { tr {
+                    @if may_pick { (bulk_pages::heading()) }
                     th scope="col" { "Job" } th scope="col" { "Why it waits" }
                     th scope="col" data-label="Device type" { "Device type" }
                     th scope="col" data-label="By" { "By" }
@@ -180,6 +184,7 @@ fn waiting(view: &QueueView) -> Markup {
                     th scope="col" { "Expected to start" }
                 } }
                 tbody { @for (job, reason) in &view.waiting { tr {
+                    @if may_pick { td.box { (bulk_pages::pick(job, &view.who)) } }
                     td.main { (markup::state_badge(JobState::Waiting)) (layout::job_link(job)) }
                     td.why data-label="Why" {
                         bdi { (reason.as_deref().unwrap_or("not looked at yet")) }

@@ -11,9 +11,10 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, actions, api, assets, audit, compose, devices, disk, doctor, estimates, events,
-    failures, files, guard, handbook, history, known, list, login, metrics, openapi, pages, plan,
-    report, series, state::Web, statistics, submit, thresholds, tokens, users, video,
+    account, actions, api, assets, audit, bulk, bulk_pages, compose, devices, disk, doctor,
+    estimates, events, failures, files, guard, handbook, history, known, list, login, metrics,
+    openapi, pages, plan, report, series, state::Web, statistics, submit, thresholds, tokens,
+    users, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -40,7 +41,7 @@ fn api() -> (Router<Arc<Web>>, utoipa::openapi::OpenApi) {
         .routes(routes!(estimates::accuracy))
         .routes(routes!(actions::priority))
         .routes(routes!(actions::resubmit))
-        .routes(routes!(actions::bulk))
+        .routes(routes!(bulk::api))
         .routes(routes!(devices::list, devices::put))
         .routes(routes!(devices::show, devices::remove))
         .routes(routes!(devices::set_health))
@@ -80,6 +81,7 @@ pub fn router(web: Web) -> Router {
         .route("/history", get(history::page))
         .route("/devices", get(devices::page))
         .route("/devices/{name}", get(devices::one))
+        .route("/jobs/bulk", post(bulk_pages::send))
         .route("/jobs/{id}/diff", get(actions::diff))
         .route("/jobs/{id}/cancel", post(compose::cancel))
         .route("/jobs/{id}/priority", post(compose::priority))

@@ -1,6 +1,7 @@
 //! The web as its readers see it: whole pages rendered from fixed data, and the router as a browser
 //! or a program on the socket would use it.
 
+mod bulk;
 mod demo;
 mod estimates;
 mod failures;

@@ -74,6 +74,7 @@ fn the_queue_shows_what_runs_waits_and_has_ended() {
     let view = QueueView {
         hold: None,
         moment: moment(),
+        who: Identity::nobody(None),
         active: vec![(running(3, NAME), Arc::new(Run::of(story(None))))],
         waiting: vec![(waiting(4, "memtest86+", 2), Some("needs 4096 MiB".into()))],
         ahead: Arc::new(
@@ -93,6 +94,7 @@ fn a_new_box_says_how_to_begin() {
     let view = QueueView {
         hold: None,
         moment: moment(),
+        who: Identity::nobody(None),
         active: vec![],
         waiting: vec![],
         ahead: Arc::default(),
@@ -108,6 +110,7 @@ fn a_new_box_says_how_to_begin() {
 fn the_history_is_told_by_days() {
     let view = HistoryView {
         moment: moment(),
+        who: Identity::nobody(None),
         jobs: vec![ended(2, NAME, Verdict::Canceled, 20), ended(1, NAME, Verdict::Passed, 2_000)],
         listing: Listing::read(vec![("cursor".into(), "-ended:1800000000000000-9".into())], 50)
             .unwrap(),
@@ -204,6 +207,7 @@ fn hostile_words_stay_words() {
         let queue = QueueView {
             hold: None,
             moment: moment(),
+            who: Identity::nobody(None),
             active: vec![(job.clone(), Arc::new(run.clone()))],
             waiting: vec![(job.clone(), Some(words.into()))],
             ahead: Arc::default(),

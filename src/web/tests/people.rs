@@ -20,12 +20,12 @@ const SECRET: &str = "quetzal boots from a private disk";
 
 /// A browser: it keeps a cookie, and says where its requests come from.
 #[derive(Default)]
-struct Browser {
+pub(super) struct Browser {
     cookie: Option<String>,
 }
 
 impl Browser {
-    async fn get(&self, site: &Site, path: &str) -> Answer {
+    pub(super) async fn get(&self, site: &Site, path: &str) -> Answer {
         let mut request = Request::get(path).header("host", "localhost");
         if let Some(cookie) = &self.cookie {
             request = request.header("cookie", cookie);
@@ -39,7 +39,7 @@ impl Browser {
         self.post(site, &action, page, fields).await
     }
 
-    async fn post(
+    pub(super) async fn post(
         &mut self,
         site: &Site,
         path: &str,
@@ -58,7 +58,7 @@ impl Browser {
         answer
     }
 
-    async fn raw(&self, site: &Site, path: &str, from: &str, body: &str) -> Answer {
+    pub(super) async fn raw(&self, site: &Site, path: &str, from: &str, body: &str) -> Answer {
         let mut request = Request::post(path)
             .header("host", "localhost")
             .header("sec-fetch-site", from)
@@ -86,7 +86,7 @@ async fn invited(site: &Site, name: &str, role: &str, groups: &[&str]) -> String
 }
 
 /// A browser in which a new user is logged in.
-async fn logged_in(site: &Site, name: &str, role: &str, groups: &[&str]) -> Browser {
+pub(super) async fn logged_in(site: &Site, name: &str, role: &str, groups: &[&str]) -> Browser {
     let path = invited(site, name, role, groups).await;
     let mut browser = Browser::default();
     let page = browser.get(site, &path).await;
@@ -117,7 +117,7 @@ async fn with_token(site: &Site, token: &str, method: Method, path: &str, body: 
     site.ask(Access::Page, request.body(body).unwrap()).await.read().await
 }
 
-async fn deeds(site: &Site) -> Vec<Value> {
+pub(super) async fn deeds(site: &Site) -> Vec<Value> {
     let answer = site.on_socket(ROOT, Method::GET, "/api/audit", Value::Null).await;
     answer.json()["deeds"].as_array().unwrap().clone()
 }

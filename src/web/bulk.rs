@@ -1,0 +1,277 @@
+//! The same for many jobs: says what would be done with each or why not, and does it. One that cannot
+//! be does not keep the others from it.
+//!
+//! The API is answered here; what a browser sends and is shown is in `bulk_pages`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    actions::{AskedPriority, prioritise},
+    api::called,
+    errors::{Problem, WebError, refused},
+    guard::{About, Asks, Failed, Looked},
+    known::read,
+    params::{NoParams, Params},
+    state::{ComposeRequest, Composed, SubmitRefused, Web},
+};
+use crate::{
+    clock,
+    decide::access::{Act, Denied, may},
+    model::{Door, Identity, Job, JobId, JobState, Kept, WayIn},
+    store::Change,
+};
+
+/// Jobs that one request may be about.
+pub(super) const MOST: usize = 1_000;
+
+/// What is done with each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Action {
+    Cancel,
+    /// Of one that waits.
+    Priority(AskedPriority),
+    /// Once more, for whoever asks.
+    Resubmit,
+    /// Retention leaves it alone.
+    Keep,
+    /// Retention may take it again.
+    Release,
+}
+
+impl Action {
+    /// As a form or the log of deeds has it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Priority(_) => "priority",
+            Self::Resubmit => "resubmit",
+            Self::Keep => "keep",
+            Self::Release => "release",
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bulk {
+    action: Action,
+    jobs: Vec<JobId>,
+    /// Only say what would be done.
+    #[serde(default)]
+    preview: bool,
+}
+
+/// What comes of one of the jobs.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    pub number: JobId,
+    pub done: bool,
+    /// What is done with it, or why not.
+    pub words: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+    /// The job that runs it once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resubmitted_as: Option<JobId>,
+    /// As it was before. None is not there for whoever asks.
+    #[serde(skip)]
+    pub job: Option<Job>,
+}
+
+/// `POST /api/jobs/bulk`: the same for many jobs. Each one is done or says why not; one that cannot be
+/// does not keep the others from it.
+#[utoipa::path(
+    post,
+    path = "/jobs/bulk",
+    tag = "Jobs",
+    request_body(content = serde_json::Value),
+    responses((status = 200, description = "What came of each", body = serde_json::Value)),
+)]
+pub(super) async fn api(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Params(NoParams {}): Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    may(&who, Act::Submit)?;
+    let Bulk { action, jobs, preview } = read(body).await?;
+    let results = each(&web, &who, &action, jobs, preview).await?;
+    let mut response = Json(json!({ "preview": preview, "results": results })).into_response();
+    noted(&mut response, &action, &results, preview);
+    Ok(response)
+}
+
+/// Says for the log of deeds what was done to which of them; to have looked is no deed.
+pub(super) fn noted(response: &mut Response, action: &Action, told: &[Told], is_preview: bool) {
+    let extensions = response.extensions_mut();
+    if is_preview {
+        extensions.insert(Looked);
+        return;
+    }
+    let done = told.iter().filter(|one| one.done).map(|one| one.number.to_string());
+    let done: Vec<_> = done.collect();
+    if done.is_empty() {
+        extensions.insert(Failed("every job was left alone".into()));
+    }
+    extensions.insert(About(format!("{}: {}", action.name(), done.join(" "))));
+}
+
+/// What comes of each of the jobs, in their order; of a preview, what would.
+///
+/// # Errors
+/// When they are too many, or the appliance itself fails.
+pub(super) async fn each(
+    web: &Web,
+    who: &Identity,
+    action: &Action,
+    jobs: Vec<JobId>,
+    is_preview: bool,
+) -> Result<Vec<Told>, WebError> {
+    if jobs.len() > MOST {
+        let words = format!("{} jobs at once, at most {MOST}", jobs.len());
+        return Err(WebError::BadRequest(words));
+    }
+    let mut told = Vec::with_capacity(jobs.len());
+    for number in jobs {
+        let (job, done) = match web.seen(who, number).await {
+            Ok(job) => {
+                let done = one(web, who, &job, action, is_preview).await;
+                (Some(job), done)
+            }
+            Err(error) => (None, Err(error)),
+        };
+        told.push(match done {
+            Ok(Done { words, resubmitted_as }) => {
+                Told { number, done: !is_preview, words, refused: false, resubmitted_as, job }
+            }
+            Err(error) if error.status().is_server_error() => return Err(error),
+            Err(error) => {
+                let (words, resubmitted_as) = (error.to_string(), None);
+                Told { number, done: false, words, refused: true, resubmitted_as, job }
+            }
+        });
+    }
+    Ok(told)
+}
+
+struct Done {
+    words: String,
+    resubmitted_as: Option<JobId>,
+}
+
+impl Done {
+    fn said(words: impl Into<String>) -> Self {
+        Self { words: words.into(), resubmitted_as: None }
+    }
+}
+
+async fn one(
+    web: &Web,
+    who: &Identity,
+    job: &Job,
+    action: &Action,
+    is_preview: bool,
+) -> Result<Done, WebError> {
+    let (id, state) = (job.id, job.state);
+    let may_decide = || may(who, Act::Decide(&job.submitter));
+    let is_live = || match state {
+        JobState::Ended => Err(WebError::Conflict(format!("job {id} has ended already"))),
+        JobState::Waiting | JobState::Preparing | JobState::Running | JobState::Collecting => {
+            Ok(())
+        }
+    };
+    match action {
+        Action::Cancel => {
+            may_decide()?;
+            is_live()?;
+            if !is_preview {
+                web.schedule.cancel(id, called(who)).await?;
+            }
+            Ok(Done::said(match (state == JobState::Waiting, job.cancel_asked) {
+                (true, _) => "ends before it has started",
+                (false, false) => "is stopped while it runs",
+                (false, true) => "is stopped at once, for it was asked before",
+            }))
+        }
+        Action::Priority(asked) => {
+            may_decide()?;
+            is_live()?;
+            let priority = asked.read()?;
+            if state != JobState::Waiting {
+                return Err(WebError::Conflict(format!("job {id} does not wait any more")));
+            }
+            if !is_preview {
+                prioritise(web, job, priority).await?;
+            }
+            Ok(Done::said(format!("{} becomes {}", job.priority.0, priority.0)))
+        }
+        Action::Resubmit => {
+            if state != JobState::Ended {
+                return Err(WebError::Conflict(format!("job {id} has not ended")));
+            }
+            resubmit(web, who, job, is_preview).await
+        }
+        Action::Keep => {
+            may_decide()?;
+            if let Some(Kept { by, .. }) = &job.holdings.kept {
+                return Err(WebError::Conflict(format!("job {id} is kept already, by {by}")));
+            }
+            if !is_preview {
+                let kept = Kept { by: called(who), at: clock::now() };
+                web.store.change(id, Change::Kept(Some(kept))).await.map_err(refused)?;
+            }
+            Ok(Done::said("is kept"))
+        }
+        Action::Release => {
+            may_decide()?;
+            if job.holdings.kept.is_none() {
+                return Err(WebError::Conflict(format!("job {id} is kept by nobody")));
+            }
+            if !is_preview {
+                web.store.change(id, Change::Kept(None)).await.map_err(refused)?;
+            }
+            Ok(Done::said("is kept no longer"))
+        }
+    }
+}
+
+async fn resubmit(
+    web: &Web,
+    who: &Identity,
+    job: &Job,
+    only_check: bool,
+) -> Result<Done, WebError> {
+    let request = ComposeRequest {
+        text: job.definition.clone(),
+        from: Some(job.clone()),
+        submitter: who.submitter().ok_or(Denied::Unnamed)?,
+        rights: web.people.rights(who.clone()).await?,
+        way_in: if who.door == Door::Browser { WayIn::Page } else { WayIn::Command },
+        only_check,
+    };
+    match (web.compose)(request).await {
+        Ok(Composed::Fine { .. }) => Ok(Done::said("runs once more")),
+        Ok(Composed::Submitted(new)) => {
+            Ok(Done { words: "runs once more".into(), resubmitted_as: Some(new.id) })
+        }
+        Err(SubmitRefused::Invalid { problems }) => Err(WebError::Conflict(first(&problems))),
+        // The others may be taken in.
+        Err(SubmitRefused::Unavailable { why }) => Err(WebError::Conflict(why)),
+    }
+}
+
+/// What is wrong first with a definition that was fine once.
+fn first(problems: &Value) -> String {
+    let text = |key: &str| problems[0][key].as_str().unwrap_or_default().to_owned();
+    format!("would not be accepted now: found {}, expected {}", text("found"), text("expected"))
+}

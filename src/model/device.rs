@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::JobId;
 
 /// What processor guests have. This version runs one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum Architecture {
     #[default]
     #[serde(rename = "x86_64")]
@@ -53,7 +53,7 @@ pub struct HealthCheck {
 }
 
 /// A place where guests run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Device {
     pub name: String,
     pub device_type: String,
@@ -67,7 +67,7 @@ pub struct Device {
 }
 
 /// Where a device or a type comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceOrigin {
     /// The devices file, which alone can change it.
@@ -89,7 +89,7 @@ impl DeviceOrigin {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceHealth {
     Good,
@@ -128,7 +128,7 @@ impl fmt::Display for DeviceHealth {
 }
 
 /// How a device is, and since when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeviceState {
     pub health: DeviceHealth,
     /// In words.
@@ -170,7 +170,7 @@ pub struct DeviceStatus {
 }
 
 /// A line of the log of a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DeviceEvent {
     pub at: Timestamp,
     pub device: String,

@@ -1,6 +1,6 @@
 //! What may be asked for of a job: another priority, the same once more, and how it differs from that.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Json,
@@ -10,8 +10,9 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use maud::html;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
+use uuid::Uuid;
 
 use super::{
     errors::{PageError, Problem, WebError, refused},
@@ -27,41 +28,65 @@ use crate::{
         MAX_TEXT,
         diff::{Line, diff as differ},
     },
-    model::{Job, NotAPriority, Priority, WayIn},
+    model::{Job, JobId, NotAPriority, Priority, WayIn},
     store::Change,
 };
 
-/// How a priority is written: a word or points.
-#[derive(Debug, Clone, Deserialize)]
+/// A priority, written as a word or in points.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "Written")]
+pub(super) struct AskedPriority(pub Priority);
+
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum AskedPriority {
-    Points(u8),
+enum Written {
+    Points(i64),
     Word(String),
 }
 
-impl AskedPriority {
-    pub(super) fn read(&self) -> Result<Priority, WebError> {
-        let read = match self {
-            Self::Points(points) => Priority::of_points(*points).ok_or(NotAPriority),
-            Self::Word(word) => word.parse(),
+impl TryFrom<Written> for AskedPriority {
+    type Error = NotAPriority;
+
+    fn try_from(written: Written) -> Result<Self, NotAPriority> {
+        let read = match written {
+            Written::Points(points) => {
+                u8::try_from(points).ok().and_then(Priority::of_points).ok_or(NotAPriority)
+            }
+            Written::Word(word) => word.parse(),
         };
-        read.map_err(|wrong| WebError::BadRequest(wrong.to_string()))
+        read.map(Self)
     }
 }
 
-impl fmt::Display for AskedPriority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Points(points) => points.fmt(f),
-            Self::Word(word) => word.fmt(f),
-        }
+impl utoipa::ToSchema for AskedPriority {
+    fn name() -> Cow<'static, str> {
+        "AskedPriority".into()
     }
 }
 
-#[derive(Debug, Deserialize)]
+impl utoipa::PartialSchema for AskedPriority {
+    fn schema() -> RefOr<Schema> {
+        let points = ObjectBuilder::new().schema_type(Type::Integer);
+        let points = points.minimum(Some(Priority::LOW.0)).maximum(Some(Priority::HIGH.0));
+        let word = ObjectBuilder::new().schema_type(Type::String);
+        let word = word.enum_values(Some(["low", "medium", "high"]));
+        OneOfBuilder::new().item(points).item(word).into()
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SetPriority {
+pub(super) struct SetPriority {
     priority: AskedPriority,
+}
+
+/// A job with its priority.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Prioritised {
+    number: JobId,
+    uuid: Uuid,
+    #[schema(value_type = u8, maximum = 100)]
+    priority: Priority,
 }
 
 /// `POST /api/jobs/{id|uuid}/priority`: moves a waiting job in the queue.
@@ -69,11 +94,11 @@ struct SetPriority {
     post,
     path = "/jobs/{id}/priority",
     tag = "Jobs",
-    request_body(content = serde_json::Value),
+    request_body(content = SetPriority),
     params(
         ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
     ),
-    responses((status = 200, description = "Its priority now", body = serde_json::Value)),
+    responses((status = 200, description = "Its priority now", body = Prioritised)),
 )]
 pub(super) async fn priority(
     State(web): State<Arc<Web>>,
@@ -83,9 +108,9 @@ pub(super) async fn priority(
     body: Body,
 ) -> Result<Response, Problem> {
     let job = web.decidable(&who, &name).await?;
-    let SetPriority { priority } = read(body).await?;
-    let job = prioritise(&web, &job, priority.read()?).await?;
-    let answer = json!({ "number": job.id, "uuid": job.uuid, "priority": job.priority });
+    let SetPriority { priority: AskedPriority(priority) } = read(body).await?;
+    let job = prioritise(&web, &job, priority).await?;
+    let answer = Prioritised { number: job.id, uuid: job.uuid, priority: job.priority };
     Ok(Json(answer).into_response())
 }
 
@@ -93,11 +118,20 @@ pub(super) async fn prioritise(web: &Web, job: &Job, priority: Priority) -> Resu
     web.store.change(job.id, Change::Priority(priority)).await.map_err(refused)
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AskedAgain {
+pub(super) struct AskedAgain {
     /// Another definition, for what the job came with.
     definition: Option<String>,
+}
+
+/// The job that runs another once more.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Resubmitted {
+    number: JobId,
+    uuid: Uuid,
+    url: String,
+    resubmitted_from: JobId,
 }
 
 /// `POST /api/jobs/{id|uuid}/resubmit`: the same job once more for whoever asks, with its own definition
@@ -106,11 +140,11 @@ struct AskedAgain {
     post,
     path = "/jobs/{id}/resubmit",
     tag = "Jobs",
-    request_body(content = serde_json::Value),
+    request_body(content = Option<AskedAgain>),
     params(
         ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
     ),
-    responses((status = 201, description = "The same once more", body = serde_json::Value)),
+    responses((status = 201, description = "The same once more", body = Resubmitted)),
 )]
 pub(super) async fn resubmit(
     State(web): State<Arc<Web>>,
@@ -127,10 +161,11 @@ pub(super) async fn resubmit(
     let bytes = bytes.map_err(|_| WebError::BadRequest("the definition is too long".into()))?;
     let AskedAgain { definition } = match bytes.is_empty() {
         true => AskedAgain::default(),
-        false => serde_json::from_slice(&bytes)
-            .map_err(|error| WebError::BadRequest(error.to_string()))?,
+        false => serde_json::from_slice::<Option<_>>(&bytes)
+            .map_err(|error| WebError::BadRequest(error.to_string()))?
+            .unwrap_or_default(),
     };
-    let id = from.id;
+    let resubmitted_from = from.id;
     let request = ComposeRequest {
         text: definition.unwrap_or_else(|| from.definition.clone()),
         from: Some(from),
@@ -143,7 +178,7 @@ pub(super) async fn resubmit(
         unreachable!("it was not only to be checked");
     };
     let url = job_url(job.id);
-    let answer = json!({ "number": job.id, "uuid": job.uuid, "url": url, "resubmitted_from": id });
+    let answer = Resubmitted { number: job.id, uuid: job.uuid, url: url.clone(), resubmitted_from };
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
 }
 

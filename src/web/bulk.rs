@@ -12,7 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{
     actions::{AskedPriority, prioritise},
@@ -34,8 +35,9 @@ use crate::{
 pub(super) const MOST: usize = 1_000;
 
 /// What is done with each.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = BulkAction)]
 pub(super) enum Action {
     Cancel,
     /// Of one that waits.
@@ -61,10 +63,11 @@ impl Action {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Bulk {
+pub(super) struct Bulk {
     action: Action,
+    #[schema(max_items = 1000)]
     jobs: Vec<JobId>,
     /// Only say what would be done.
     #[serde(default)]
@@ -72,7 +75,8 @@ struct Bulk {
 }
 
 /// What comes of one of the jobs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BulkResult)]
 pub(super) struct Told {
     pub number: JobId,
     pub done: bool,
@@ -88,14 +92,22 @@ pub(super) struct Told {
     pub job: Option<Job>,
 }
 
+/// What comes of them, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BulkResults)]
+pub(super) struct Results<'a> {
+    preview: bool,
+    results: &'a [Told],
+}
+
 /// `POST /api/jobs/bulk`: the same for many jobs. Each one is done or says why not; one that cannot be
 /// does not keep the others from it.
 #[utoipa::path(
     post,
     path = "/jobs/bulk",
     tag = "Jobs",
-    request_body(content = serde_json::Value),
-    responses((status = 200, description = "What came of each", body = serde_json::Value)),
+    request_body(content = Bulk),
+    responses((status = 200, description = "What came of each", body = Results)),
 )]
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
@@ -106,7 +118,7 @@ pub(super) async fn api(
     may(&who, Act::Submit)?;
     let Bulk { action, jobs, preview } = read(body).await?;
     let results = each(&web, &who, &action, jobs, preview).await?;
-    let mut response = Json(json!({ "preview": preview, "results": results })).into_response();
+    let mut response = Json(Results { preview, results: &results }).into_response();
     noted(&mut response, &action, &results, preview);
     Ok(response)
 }
@@ -203,15 +215,14 @@ async fn one(
                 (false, true) => "is stopped at once, for it was asked before",
             }))
         }
-        Action::Priority(asked) => {
+        Action::Priority(AskedPriority(priority)) => {
             may_decide()?;
             is_live()?;
-            let priority = asked.read()?;
             if state != JobState::Waiting {
                 return Err(WebError::Conflict(format!("job {id} does not wait any more")));
             }
             if !is_preview {
-                prioritise(web, job, priority).await?;
+                prioritise(web, job, *priority).await?;
             }
             Ok(Done::said(format!("{} becomes {}", job.priority.0, priority.0)))
         }

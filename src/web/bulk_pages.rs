@@ -28,7 +28,7 @@ use super::{
 use crate::{
     decide::access::{Act, may},
     markup::{self, words},
-    model::{Identity, Job, JobId, JobState, Priority},
+    model::{Identity, Job, JobId, JobState, NotAPriority, Priority},
 };
 
 const PATH: &str = "/jobs/bulk";
@@ -137,6 +137,7 @@ struct Picked {
 
 impl Picked {
     fn read(said: Said) -> Result<Self, WebError> {
+        let bad = WebError::BadRequest;
         let (mut picked, mut shown) = (Vec::new(), Vec::new());
         let (mut action, mut priority, mut back) = (String::new(), String::new(), None);
         let (mut is_all, mut is_sure) = (false, false);
@@ -151,16 +152,18 @@ impl Picked {
                 "sure" => is_sure = true,
                 // The key of the form itself.
                 "form" => {}
-                _ => return Err(WebError::BadRequest(format!("a form has no {name:?}"))),
+                _ => return Err(bad(format!("a form has no {name:?}"))),
             }
         }
         let action = match action.as_str() {
             "cancel" => Action::Cancel,
-            "priority" => Action::Priority(AskedPriority::Word(priority)),
+            "priority" => Action::Priority(AskedPriority(
+                priority.parse().map_err(|wrong: NotAPriority| bad(wrong.to_string()))?,
+            )),
             "resubmit" => Action::Resubmit,
             "keep" => Action::Keep,
             "release" => Action::Release,
-            _ => return Err(WebError::BadRequest(format!("nobody can {action:?} many jobs"))),
+            _ => return Err(bad(format!("nobody can {action:?} many jobs"))),
         };
         let mut jobs = if is_all { shown } else { picked };
         let mut seen = BTreeSet::new();
@@ -221,7 +224,7 @@ fn render(picked: &Picked, told: &[Told]) -> Markup {
     let jobs = words::count(meant as u64, "job");
     let (wish, deed) = verbs(action);
     let to = match action {
-        Action::Priority(asked) => format!(" to {asked}"),
+        Action::Priority(asked) => format!(" to {}", asked.0.0),
         Action::Cancel | Action::Resubmit | Action::Keep | Action::Release => String::new(),
     };
     let title = match (meant, is_sure) {
@@ -246,7 +249,7 @@ fn render(picked: &Picked, told: &[Told]) -> Markup {
                 (form_key())
                 input type="hidden" name="do" value=(action.name());
                 @if let Action::Priority(asked) = action {
-                    input type="hidden" name="priority" value=(asked);
+                    input type="hidden" name="priority" value=(asked.0.0);
                 }
                 input type="hidden" name="back" value=(back);
                 @for one in told.iter().filter(|one| !one.refused) {

@@ -11,14 +11,14 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     api::called,
     device_pages::{DeviceView, DevicesView, device_page, devices_page},
     errors::{PageError, Problem, WebError, refused},
     guard::Asks,
-    known::read,
+    known::{Removed, read},
     params::{NoParams, Params, Path},
     state::Web,
 };
@@ -27,8 +27,8 @@ use crate::{
     config::is_device_name,
     decide::access::{Act, may},
     model::{
-        Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceStatus, DeviceType,
-        HealthCheck, Identity, JobId, JobState,
+        Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceState, DeviceStatus,
+        DeviceType, HealthCheck, Identity, JobId, JobState,
     },
     store::DeviceChange,
 };
@@ -39,14 +39,15 @@ pub(super) const LINES: usize = 200;
 const WORDS: usize = 500;
 
 /// A device, for programs.
-#[derive(Debug, Serialize)]
-struct Record<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeviceRecord)]
+pub(super) struct Record<'a> {
     #[serde(flatten)]
     device: &'a Device,
     origin: DeviceOrigin,
-    architecture: &'static str,
+    architecture: Architecture,
     #[serde(flatten)]
-    state: &'a crate::model::DeviceState,
+    state: &'a DeviceState,
     /// Jobs that run on it now.
     running: &'a [JobId],
 }
@@ -54,8 +55,58 @@ struct Record<'a> {
 impl<'a> Record<'a> {
     fn new(status: &'a DeviceStatus, running: &'a [JobId]) -> Self {
         let DeviceStatus { device, origin, kind, state } = status;
-        Self { device, origin: *origin, architecture: kind.architecture.name(), state, running }
+        Self { device, origin: *origin, architecture: kind.architecture, state, running }
     }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Devices<'a> {
+    devices: Vec<Record<'a>>,
+}
+
+/// What happened to a device, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceLog {
+    log: Vec<DeviceEvent>,
+    /// `before` of the next lines; none when these were the last.
+    next: Option<Timestamp>,
+}
+
+/// A device type, for programs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeviceTypeRecord)]
+pub(super) struct TypeRecord<'a> {
+    name: &'a str,
+    architecture: Architecture,
+    origin: DeviceOrigin,
+    description: &'a str,
+    health_check: Option<CheckRecord<'a>>,
+}
+
+/// The job that finds out whether a device is well, and when it is run of itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthCheckRecord)]
+struct CheckRecord<'a> {
+    #[schema(value_type = String)]
+    job: &'a std::path::Path,
+    every_s: Option<u64>,
+    after_jobs: Option<u32>,
+}
+
+impl<'a> TypeRecord<'a> {
+    fn new(kind: &'a DeviceType, origin: DeviceOrigin) -> Self {
+        let DeviceType { name, architecture, description, health_check } = kind;
+        let health_check = health_check.as_ref().map(|HealthCheck { job, every, after_jobs }| {
+            let every_s = every.map(|every| every.as_secs());
+            CheckRecord { job, every_s, after_jobs: *after_jobs }
+        });
+        Self { name, architecture: *architecture, origin, description, health_check }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceTypes<'a> {
+    device_types: Vec<TypeRecord<'a>>,
 }
 
 /// The jobs that run, by device.
@@ -80,7 +131,7 @@ async fn find(web: &Web, name: &str) -> Result<DeviceStatus, WebError> {
     get,
     path = "/devices",
     tag = "Box",
-    responses((status = 200, description = "All devices", body = serde_json::Value)),
+    responses((status = 200, description = "All devices", body = Devices)),
 )]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
@@ -88,11 +139,11 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let (devices, running) = (web.store.devices().await?, running(&web).await?);
     let none = Vec::new();
-    let devices: Vec<_> = devices
+    let devices = devices
         .iter()
         .map(|one| Record::new(one, running.get(&one.device.name).unwrap_or(&none)))
         .collect();
-    Ok(Json(json!({ "devices": devices })).into_response())
+    Ok(Json(Devices { devices }).into_response())
 }
 
 /// `GET /api/devices/{name}`
@@ -103,7 +154,7 @@ pub(super) async fn list(
     params(
         ("name" = String, Path, description = "Name of the device", example = "bench-1"),
     ),
-    responses((status = 200, description = "One device", body = serde_json::Value)),
+    responses((status = 200, description = "One device", body = Record)),
 )]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
@@ -116,15 +167,21 @@ pub(super) async fn show(
 }
 
 /// What is said of a device that is added or changed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SentDevice)]
 #[serde(deny_unknown_fields)]
-struct Put {
+pub(super) struct Put {
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
     name: String,
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
     device_type: String,
     #[serde(default)]
     tags: std::collections::BTreeSet<String>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
     memory_mib: Option<std::num::NonZeroU32>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
     cores: Option<std::num::NonZeroU32>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
     at_once: Option<std::num::NonZeroU32>,
     #[serde(default)]
     description: String,
@@ -135,8 +192,8 @@ struct Put {
     post,
     path = "/devices",
     tag = "Box",
-    request_body(content = serde_json::Value),
-    responses((status = 201, description = "The device as it is now", body = serde_json::Value)),
+    request_body(content = Put),
+    responses((status = 201, description = "The device as it is now", body = Record)),
 )]
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
@@ -172,7 +229,7 @@ pub(super) async fn put(
     params(
         ("name" = String, Path, description = "Name of the device", example = "bench-1"),
     ),
-    responses((status = 200, description = "It is gone", body = serde_json::Value)),
+    responses((status = 200, description = "It is gone", body = Removed)),
 )]
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
@@ -182,13 +239,14 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     let by = operator(&who)?;
     change(&web, DeviceChange::Remove { name: name.clone() }, by).await?;
-    Ok(Json(json!({ "removed": name })).into_response())
+    Ok(Json(Removed { removed: name }).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SetHealth {
+pub(super) struct SetHealth {
     health: DeviceHealth,
+    #[schema(min_length = 1)]
     why: String,
 }
 
@@ -197,11 +255,11 @@ struct SetHealth {
     post,
     path = "/devices/{name}/health",
     tag = "Box",
-    request_body(content = serde_json::Value),
+    request_body(content = SetHealth),
     params(
         ("name" = String, Path, description = "Name of the device", example = "bench-1"),
     ),
-    responses((status = 200, description = "The device as it is now", body = serde_json::Value)),
+    responses((status = 200, description = "The device as it is now", body = Record)),
 )]
 pub(super) async fn set_health(
     State(web): State<Arc<Web>>,
@@ -239,7 +297,7 @@ pub(super) struct LogAsked {
         ("name" = String, Path, description = "Name of the device", example = "bench-1"),
         LogAsked,
     ),
-    responses((status = 200, description = "What happened to it, newest first", body = serde_json::Value)),
+    responses((status = 200, description = "What happened to it, newest first", body = DeviceLog)),
 )]
 pub(super) async fn log(
     State(web): State<Arc<Web>>,
@@ -251,7 +309,7 @@ pub(super) async fn log(
         find(&web, &name).await?;
     }
     let next = lines.last().filter(|_| lines.len() == LINES).map(|line| line.at);
-    Ok(Json(json!({ "log": lines, "next": next })).into_response())
+    Ok(Json(DeviceLog { log: lines, next }).into_response())
 }
 
 /// `GET /api/device-types`
@@ -259,31 +317,22 @@ pub(super) async fn log(
     get,
     path = "/device-types",
     tag = "Box",
-    responses((status = 200, description = "All device types", body = serde_json::Value)),
+    responses((status = 200, description = "All device types", body = DeviceTypes)),
 )]
 pub(super) async fn types(
     State(web): State<Arc<Web>>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let types = web.store.device_types().await?;
-    let types: Vec<_> = types.iter().map(|(kind, origin)| type_record(kind, *origin)).collect();
-    Ok(Json(json!({ "device_types": types })).into_response())
+    let device_types = types.iter().map(|(kind, origin)| TypeRecord::new(kind, *origin)).collect();
+    Ok(Json(DeviceTypes { device_types }).into_response())
 }
 
-fn type_record(kind: &DeviceType, origin: DeviceOrigin) -> Value {
-    let check = kind.health_check.as_ref().map(|check| {
-        let every = check.every.map(|every| every.as_secs());
-        json!({ "job": check.job, "every_s": every, "after_jobs": check.after_jobs })
-    });
-    json!({
-        "name": kind.name, "architecture": kind.architecture.name(), "origin": origin,
-        "description": kind.description, "health_check": check,
-    })
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SentDeviceType)]
 #[serde(deny_unknown_fields)]
-struct PutType {
+pub(super) struct PutType {
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
     name: String,
     #[serde(default)]
     architecture: Architecture,
@@ -292,11 +341,15 @@ struct PutType {
     health_check: Option<PutCheck>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SentHealthCheck)]
 #[serde(deny_unknown_fields)]
 struct PutCheck {
+    #[schema(value_type = String, pattern = "^/")]
     job: std::path::PathBuf,
+    #[schema(value_type = Option<u32>, minimum = 1)]
     every_s: Option<std::num::NonZeroU32>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
     after_jobs: Option<std::num::NonZeroU32>,
 }
 
@@ -305,8 +358,8 @@ struct PutCheck {
     post,
     path = "/device-types",
     tag = "Box",
-    request_body(content = serde_json::Value),
-    responses((status = 201, description = "The device type as it is now", body = serde_json::Value)),
+    request_body(content = PutType),
+    responses((status = 201, description = "The device type as it is now", body = TypeRecord)),
 )]
 pub(super) async fn put_type(
     State(web): State<Arc<Web>>,
@@ -332,7 +385,7 @@ pub(super) async fn put_type(
     let description = fine_words(description)?;
     let kind = DeviceType { name, architecture, description, health_check };
     change(&web, DeviceChange::Type { kind: kind.clone() }, by).await?;
-    let record = type_record(&kind, DeviceOrigin::Command);
+    let record = TypeRecord::new(&kind, DeviceOrigin::Command);
     Ok((StatusCode::CREATED, Json(record)).into_response())
 }
 

@@ -122,7 +122,7 @@ pub(super) struct Tried {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Removed {
-    removed: String,
+    pub removed: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -164,3 +164,61 @@ async fn whatever_goes_wrong_is_a_problem() {
     assert_eq!(other.header("allow"), "POST");
     site.close().await;
 }
+
+#[tokio::test]
+async fn what_is_sent_and_answered_is_what_the_document_says() {
+    let site = Site::furnished().await;
+    let document = document(&site).await;
+    let device = json!({ "name": "bench-1", "device_type": "board", "tags": ["uefi"], "cores": 2 });
+    let every = json!({ "job": "/srv/check.yaml", "every_s": 3600 });
+    let board = json!({ "name": "board", "architecture": "x86_64", "health_check": every });
+    let many = |action: Value| json!({ "action": action, "jobs": [1, 4, 99], "preview": true });
+    let (priority, bulk) = ("/jobs/{id}/priority", "/jobs/bulk");
+    for (path, body, status) in [
+        (priority, json!({ "priority": 70 }), 200),
+        (priority, json!({ "priority": "high" }), 200),
+        (priority, json!({ "priority": 101 }), 400),
+        (priority, json!({ "priority": "huge" }), 400),
+        (bulk, many(json!("cancel")), 200),
+        (bulk, many(json!({ "priority": "low" })), 200),
+        (bulk, many(json!("resubmit")), 200),
+        (bulk, many(json!("keep")), 200),
+        (bulk, many(json!("burn")), 400),
+        (bulk, many(json!({ "priority": -1 })), 400),
+        (bulk, json!({ "action": "cancel", "jobs": vec![1; 1_001] }), 400),
+        (bulk, json!({ "action": "cancel", "jobs": [], "colour": "red" }), 400),
+        ("/device-types", board, 201),
+        ("/device-types", json!({ "name": "board", "health_check": { "job": "here" } }), 400),
+        ("/devices", device, 201),
+        ("/devices", json!({ "name": "bench-2", "device_type": "board", "cores": 0 }), 400),
+        ("/devices", json!({ "name": ".x", "device_type": "board" }), 400),
+        ("/devices", json!({ "name": "x".repeat(61), "device_type": "board" }), 400),
+        ("/devices/{name}/health", json!({ "health": "maintenance", "why": "a new disk" }), 200),
+        ("/devices/{name}/health", json!({ "health": "fine", "why": "a new disk" }), 400),
+        ("/devices/{name}/health", json!({ "health": "good", "why": "" }), 400),
+    ] {
+        let of = format!("{path} {body}");
+        let operation = &document["paths"][path]["post"];
+        let sent = validator(
+            &document,
+            operation["requestBody"]["content"]["application/json"]["schema"].clone(),
+        );
+        assert_eq!(sent.is_valid(&body), status < 400, "{of}");
+        let name = path.replace("{id}", "4").replace("{name}", "bench-1");
+        let answer = site.on_socket((0, "root"), Method::POST, &format!("/api{name}"), body).await;
+        assert_eq!(answer.status, status, "{of}: {}", answer.text());
+        let said = &operation["responses"][answer.status.as_str()]["content"];
+        let kind = answer.header("content-type");
+        check(&document, &said[kind]["schema"], &answer.json(), &of);
+    }
+    for path in ["/devices", "/devices/{name}", "/devices/{name}/log", "/device-types"] {
+        let name = format!("/api{}", path.replace("{name}", "bench-1"));
+        let answer = site.get(&name).await;
+        let said = &document["paths"][path]["get"]["responses"]["200"]["content"];
+        check(&document, &said["application/json"]["schema"], &answer.json(), path);
+    }
+    // Its own definition is asked for with no body at all.
+    let again = &document["paths"]["/jobs/{id}/resubmit"]["post"]["requestBody"];
+    assert!(again["required"] != true, "{again}");
+    site.close().await;
+}

@@ -40,7 +40,7 @@ use crate::{
         progress::Planned,
     },
     job_file::{Options, read},
-    model::{Definition, Foretold, Job, JobId, JobState, Outlook, Stage},
+    model::{After, Definition, Foretold, Job, JobId, JobState, Must, Outlook, Stage},
     store::{Changed, Store, StoreError},
     tasks,
 };
@@ -81,6 +81,8 @@ pub struct Keeper {
 struct Queue {
     jobs: BTreeMap<JobId, Waiting>,
     line: decide::Waiting,
+    /// Jobs that are the retries of others, by whose.
+    retries: HashMap<JobId, JobId>,
 }
 
 /// A job that waits.
@@ -90,7 +92,7 @@ struct Waiting {
     at_most: Duration,
     queued: Queued,
     /// The jobs whose ends it waits for, before it is anybody's turn.
-    after: Vec<JobId>,
+    after: Vec<After>,
     /// The store has what was first said of it.
     is_kept: bool,
 }
@@ -185,12 +187,15 @@ impl Keeper {
     async fn note(&mut self, job: Job) {
         let is_kept = self.queue.jobs.get(&job.id).is_some_and(|waiting| waiting.is_kept);
         self.forget(job.id);
+        if let (Some(from), false) = (job.lineage.retried_from, job.state == JobState::Ended) {
+            self.queue.retries.insert(from, job.id);
+        }
         match job.state {
             JobState::Waiting => {
                 let queued = Queued::of(&job);
                 let (id, at_most) = (job.id, job.needs.at_most);
                 let Job { name, device_type, conditions, .. } = job;
-                let after = conditions.after.iter().map(|after| after.job).collect();
+                let after = conditions.after;
                 let waiting = Waiting { name, device_type, at_most, queued, after, is_kept };
                 self.queue.insert(id, waiting);
             }
@@ -272,6 +277,9 @@ impl Keeper {
         }
         if self.pasts.len() > MOST_PASTS {
             self.pasts.clear();
+        }
+        if self.queue.retries.len() > MOST_PASTS {
+            self.queue.retries.clear();
         }
         let hold = self.hold.borrow_and_update().clone();
         let turn = self.turn(hold.is_some()).await?;
@@ -385,7 +393,7 @@ impl Keeper {
 
 impl Queue {
     fn new(order: Order) -> Self {
-        Self { jobs: BTreeMap::new(), line: decide::Waiting::new(order) }
+        Self { jobs: BTreeMap::new(), line: decide::Waiting::new(order), retries: HashMap::new() }
     }
 
     fn insert(&mut self, id: JobId, job: Waiting) {
@@ -399,15 +407,25 @@ impl Queue {
         }
     }
 
+    /// The job that is waited for: where it must pass, the last of its retries.
+    fn awaited(&self, after: &After) -> JobId {
+        let mut job = after.job;
+        while let (Must::Pass, Some(retry)) = (after.must, self.retries.get(&job)) {
+            job = *retry;
+        }
+        job
+    }
+
     /// All jobs in order, while those that run are `running`.
     fn line_up(&self, shares: &Shares, running: &BTreeSet<JobId>) -> Line {
-        let has_not_ended = |id: &&JobId| self.jobs.contains_key(*id) || running.contains(*id);
+        let has_not_ended = |id: &JobId| self.jobs.contains_key(id) || running.contains(id);
         let mut line = Line { ahead: Vec::new(), behind: BTreeMap::new(), blocked: Vec::new() };
         let mut place = 0;
         for id in self.line.best(shares) {
             let job = &self.jobs[&id];
-            if let Some(after) = job.after.iter().find(has_not_ended) {
-                line.blocked.push((id, *after));
+            let mut awaited = job.after.iter().map(|after| self.awaited(after));
+            if let Some(after) = awaited.find(has_not_ended) {
+                line.blocked.push((id, after));
                 continue;
             }
             place += 1;

@@ -85,7 +85,11 @@ fn per_second(amount: u64, time: Duration) -> f64 {
     amount as f64 / time.as_secs_f64()
 }
 
+#[expect(clippy::cast_precision_loss, reason = "bytes of a file")]
 async fn reads(path: &Path, figures: &mut Figures) {
+    let bytes = std::fs::metadata(path).expect("the filled store").len();
+    let each = Spread::once(bytes as f64 / million::JOBS as f64);
+    figures.push(Figure::new("a job in the store of a million, all indexes", "B", each));
     let mut opened = Vec::new();
     for _ in 0..5 {
         let since = Stopwatch::start();

@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -116,6 +117,32 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;
     Some(fields.split(' ').map(Into::into).collect())
+}
+
+/// Waits for a process of such a command line that runs in a folder.
+#[expect(clippy::disallowed_methods, reason = "processes are looked at, they do not tell")]
+pub(crate) fn wait_for(command: &str, folder: &Path) -> u32 {
+    let is = |pid: u32| {
+        let is_it = process(pid).is_some_and(|(line, _)| line.contains(command));
+        let runs_in = fs::read_link(format!("/proc/{pid}/cwd"));
+        is_it && runs_in.is_ok_and(|at| at.starts_with(folder))
+    };
+    loop {
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        if let Some(pid) = pids.find(|pid| is(*pid)) {
+            return pid;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until a process is none any more.
+#[expect(clippy::disallowed_methods, reason = "processes are looked at, they do not tell")]
+pub(crate) fn wait_gone(pid: u32) {
+    while process(pid).is_some() {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 pub(crate) fn pss_mib(pid: u32) -> f64 {

@@ -102,6 +102,27 @@ impl Appliance {
         must(self.command("wait").arg(job));
     }
 
+    /// Where a job's processes run.
+    pub(crate) fn folder(&self, job: u32) -> PathBuf {
+        self.data.join("jobs").join(job.to_string())
+    }
+
+    pub(crate) fn cancel(&self, job: u32) {
+        must(self.command("cancel").arg(job.to_string()));
+    }
+
+    /// Waits until a running job's log has a line with these words.
+    pub(crate) fn follow(&self, job: u32, words: &str) {
+        let mut follow = self.command("logs");
+        follow.arg("-f").arg(job.to_string()).stdout(Stdio::piped());
+        let mut child = follow.spawn().expect("sutler starts");
+        let said = child.stdout.take().expect("it is piped");
+        let mut lines = BufReader::new(said).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(words)), "job {job} comes to {words}");
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(SUTLER);
         command.arg(name).arg("--data").arg(&self.data);

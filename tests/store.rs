@@ -179,6 +179,11 @@ async fn a_store_of_layout_3_is_read() {
     is_read(3).await;
 }
 
+#[tokio::test]
+async fn a_store_of_layout_4_is_read() {
+    is_read(4).await;
+}
+
 async fn is_read(layout: u32) {
     let folder = tempdir().unwrap();
     let path = folder.path().join("store.redb");
@@ -267,5 +272,5 @@ async fn write_the_golden_store() {
     file.compact().unwrap();
     drop(file);
     let packed = zstd::encode_all(fs::File::open(&path).unwrap(), 19).unwrap();
-    fs::write(golden(4), packed).unwrap();
+    fs::write(golden(5), packed).unwrap();
 }

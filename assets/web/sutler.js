@@ -166,7 +166,7 @@ const keys = {
   "→": ["Next step, older jobs", () => go("nav a[rel=next]")],
 };
 document.querySelectorAll(".bar nav:not(.you) a").forEach((place, at) => {
-  keys[at + 1] = [place.textContent, () => location.assign(place.href)];
+  if (at < 9) keys[at + 1] = [place.textContent, () => location.assign(place.href)];
 });
 
 const make = (tag, attributes, ...children) => {

@@ -120,5 +120,5 @@ fn render(page: &DeedPage, asked: &Asked, moment: &Moment) -> Markup {
             }
         }
     };
-    layout::page(&Frame::new("Audit", Tab::Neither), &content)
+    layout::page(&Frame::new("Audit", Tab::Audit), &content)
 }

@@ -94,19 +94,20 @@ pub(super) fn device_page(view: &DeviceView) -> Markup {
                 (moment.ago(state.since)) } }
         }
         dl.facts {
-            dt { "Type" } dd { code { (device.device_type) } ", " (kind.architecture.name()) }
-            dt { "Tags" } dd { (tags(status)) }
-            dt { "Guests" } dd { (limits(status)) }
-            dt { "Named by" } dd { (named_by(*origin)) }
-            dt { "Last used" } dd { (last(state.last_used, moment)) }
-            dt { "Health check" } dd { (check(kind))
+            div { dt { "Type" }
+                dd { code { (device.device_type) } ", " (kind.architecture.name()) } }
+            div { dt { "Tags" } dd { (tags(status)) } }
+            div { dt { "Guests" } dd { (limits(status)) } }
+            div { dt { "Named by" } dd { (named_by(*origin)) } }
+            div { dt { "Last used" } dd { (last(state.last_used, moment)) } }
+            div { dt { "Health check" } dd { (check(kind))
                 @if let Some(at) = state.last_check { ", last " (moment.ago(at)) }
                 @if let Some(job) = state.checking { ", " a href=(job_url(job)) { "job " (job) }
                     " is at it" }
-            }
-            dt { "Runs" } dd { (jobs(running)) }
+            } }
+            div { dt { "Runs" } dd { (jobs(running)) } }
             @if !device.description.is_empty() {
-                dt { "Description" } dd { bdi { (device.description) } }
+                div { dt { "Description" } dd { bdi { (device.description) } } }
             }
         }
         section { h2 { "What has happened to it" }

@@ -17,27 +17,36 @@ pub(super) enum Tab {
     History,
     Devices,
     Failures,
-    Doctor,
-    Disk,
-    Thresholds,
     Statistics,
     Handbook,
+    Thresholds,
+    Disk,
+    Doctor,
+    Users,
+    Audit,
     Neither,
 }
 
-/// The places there are. The script numbers them for the keyboard in this order.
-const PLACES: &[(Tab, &str, &str)] = &[
+type Place = (Tab, &'static str, &'static str);
+
+/// The places of every day. The script numbers all places for the keyboard in this order.
+const PLACES: &[Place] = &[
     (Tab::Queue, "/", "Queue"),
     (Tab::Submit, "/submit", "Submit"),
     (Tab::History, "/history", "History"),
     (Tab::Devices, "/devices", "Devices"),
     (Tab::Failures, "/failures", "Failures"),
-    (Tab::Thresholds, "/thresholds", "Thresholds"),
     (Tab::Statistics, "/statistics", "Statistics"),
-    (Tab::Disk, "/disk", "Disk"),
-    (Tab::Doctor, "/doctor", "Doctor"),
     (Tab::Handbook, "/handbook", "Handbook"),
 ];
+/// Those of whoever keeps the box.
+const KEEPING: &[Place] = &[
+    (Tab::Thresholds, "/thresholds", "Thresholds"),
+    (Tab::Disk, "/disk", "Disk"),
+    (Tab::Doctor, "/doctor", "Doctor"),
+];
+const ADMINISTRATION: &[Place] =
+    &[(Tab::Users, "/users", "Users"), (Tab::Audit, "/audit", "Audit")];
 
 /// Who looks at a page.
 #[derive(Debug, Clone)]
@@ -112,11 +121,8 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                 header.bar {
                     a.brand href="/" { (icon("brand")) span { "Sutler" } }
                     nav aria-label="Main" {
-                        @for (tab, href, name) in PLACES {
-                            a href=(*href) aria-current=[(frame.tab == *tab).then_some("page")] {
-                                (name)
-                            }
-                        }
+                        (places(frame.tab, PLACES))
+                        (keeping(frame.tab))
                     }
                     form.find action="/find" method="get" role="search" aria-label="Jobs" {
                         label.unseen for="find" { "Go to job number or uuid" }
@@ -133,15 +139,32 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
     }
 }
 
+fn places(here: Tab, places: &[Place]) -> Markup {
+    html! {
+        @for (tab, href, name) in places {
+            a href=(*href) aria-current=[(here == *tab).then_some("page")] { (name) }
+        }
+    }
+}
+
+/// What is looked at less often, behind one word.
+fn keeping(here: Tab) -> Markup {
+    let is_administrator = viewer().is_some_and(|viewer| viewer.is_administrator);
+    let others = if is_administrator { ADMINISTRATION } else { &[] };
+    let is_here = KEEPING.iter().chain(others).any(|(tab, ..)| *tab == here);
+    html! {
+        details.others {
+            summary.here[is_here] { "Box" }
+            div { (places(here, KEEPING)) (places(here, others)) }
+        }
+    }
+}
+
 /// Who is looking, or the way to say so.
 fn you() -> Markup {
-    let Some(Viewer { name, form, is_administrator }) = viewer() else { return html! {} };
+    let Some(Viewer { name, form, .. }) = viewer() else { return html! {} };
     html! {
         nav.you aria-label="You" {
-            @if is_administrator {
-                a href="/users" { "Users" }
-                a href="/audit" { "Audit" }
-            }
             @match (name, form) {
                 (None, _) => a href="/login" { "Log in" },
                 (Some(name), None) => span { bdi { (words::shorten(&name, 40)) } },

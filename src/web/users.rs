@@ -79,7 +79,7 @@ fn render(users: &[User], moment: &Moment) -> Markup {
             }
         }
     };
-    layout::page(&Frame::new("Users", Tab::Neither), &content)
+    layout::page(&Frame::new("Users", Tab::Users), &content)
 }
 
 /// `GET /api/users`

@@ -20,6 +20,7 @@ use sha2::Digest as _;
     utoipa::ToSchema,
 )]
 #[serde(transparent)]
+#[schema(format = "uint64")]
 pub struct JobId(pub u64);
 
 impl fmt::Display for JobId {

@@ -11,7 +11,7 @@ use axum::{
 };
 use maud::html;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use super::{
@@ -70,7 +70,7 @@ impl utoipa::PartialSchema for AskedPriority {
         let points = points.minimum(Some(Priority::LOW.0)).maximum(Some(Priority::HIGH.0));
         let word = ObjectBuilder::new().schema_type(Type::String);
         let word = word.enum_values(Some(["low", "medium", "high"]));
-        OneOfBuilder::new().item(points).item(word).into()
+        utoipa::openapi::OneOfBuilder::new().item(points).item(word).into()
     }
 }
 
@@ -140,7 +140,7 @@ pub(super) struct Resubmitted {
     post,
     path = "/jobs/{id}/resubmit",
     tag = "Jobs",
-    request_body(content = Option<AskedAgain>),
+    request_body(content = AskedAgain, description = "Nothing, for its own definition"),
     params(
         ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
     ),

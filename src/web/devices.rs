@@ -176,12 +176,13 @@ pub(super) struct Put {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
     device_type: String,
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     tags: std::collections::BTreeSet<String>,
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     memory_mib: Option<std::num::NonZeroU32>,
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     cores: Option<std::num::NonZeroU32>,
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     at_once: Option<std::num::NonZeroU32>,
     #[serde(default)]
     description: String,
@@ -347,9 +348,9 @@ pub(super) struct PutType {
 struct PutCheck {
     #[schema(value_type = String, pattern = "^/")]
     job: std::path::PathBuf,
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     every_s: Option<std::num::NonZeroU32>,
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     after_jobs: Option<std::num::NonZeroU32>,
 }
 

@@ -140,7 +140,7 @@ pub(super) struct Resubmitted {
     post,
     path = "/jobs/{id}/resubmit",
     tag = "Jobs",
-    request_body(content = AskedAgain, description = "Nothing, for its own definition"),
+    request_body(content = Option<AskedAgain>),
     params(
         ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
     ),

@@ -51,6 +51,7 @@ pub(super) struct Asked {
     memory_mib: Option<u32>,
     cores: Option<u32>,
     /// Its timeout.
+    #[param(format = "uint64")]
     at_most_ms: Option<u64>,
 }
 

@@ -165,6 +165,7 @@ fn sse(web: &Web, events: impl Stream<Item = Event> + Send + 'static) -> Respons
 pub(super) struct Lines {
     /// From the event of this number on.
     #[serde(default)]
+    #[param(format = "uint64")]
     from: u64,
     /// Goes on until the job ends.
     #[serde(default)]

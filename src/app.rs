@@ -11,6 +11,7 @@
 //! the order in which they would miss each other; engines go on without us.
 
 mod doors;
+mod entrance;
 mod service;
 
 use std::{
@@ -28,22 +29,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::entrance::{Entrance, Gate};
 use crate::{
     cli, clock,
     config::{ConfigError, DevicesFile, Host, LogForm, Settings, SettingsError, read_devices},
-    decide::access::Rights,
     doctor::{self, Keeper},
     estimates,
     handbook::Handbook,
     insight::Insight,
-    intake::{Content, Examine, Explanation, Found, Inbox, InboxError, InboxSettings},
-    job_file::{self, Admission, Arrival, Options, Problems, Refusal, bundle},
+    intake::{Inbox, InboxError, InboxSettings},
+    job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
-        Acceleration, After, Cause, Code, Command, Conditions, Device, DeviceStatus, Door,
-        EngineLog, EngineOrder, Idempotency, Identity, Job, JobId, JobState, Limit, Lineage,
-        NewJob, Submitter, WayIn, Who,
-        problem::{Place, Problem},
-        with_causes,
+        Acceleration, Cause, Code, Command, Conditions, Device, DeviceStatus, EngineLog,
+        EngineOrder, Job, JobState, Limit, NewJob, Submitter, WayIn, Who, with_causes,
     },
     people::People,
     schedule,
@@ -51,10 +49,7 @@ use crate::{
     supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
     upkeep::{Shelver, Upkeep},
-    web::{
-        About, ComposeRequest, Composed, Logins, Runs, SubmitRefused, SubmitRequest, Submitted,
-        Watchers, Web,
-    },
+    web::{About, Logins, Runs, Watchers, Web},
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
@@ -206,7 +201,7 @@ impl Parts {
             let inbox = InboxSettings { folder, keep_rejected };
             let gate = Gate {
                 admission: admission.clone(),
-                queue: schedule.clone(),
+                entrance: Entrance { store: store.clone(), queue: schedule.clone() },
                 people: people.clone(),
             };
             let store = store.clone();
@@ -245,8 +240,8 @@ impl Parts {
             watchers: watchers(handle.clone(), &doors),
             limits_changed: limits_changed(&insight, store.clone(), handle.clone(), &doors),
             insight,
-            submit: submit(admission.clone(), entrance.clone()),
-            compose: compose(admission, entrance),
+            submit: entrance::submit(admission.clone(), entrance.clone()),
+            compose: entrance::compose(admission, entrance),
             activity: Arc::new(move |job| handle.activity(job)),
             hosts: settings.hosts.clone(),
             about: About {
@@ -474,226 +469,4 @@ fn watchers(handle: supervise::Handle, tasks: &Tasks) -> Watchers {
             tracing::warn!(%job, on, "too many views open and close at once");
         }
     }))
-}
-
-/// The way in of whoever speaks to the API.
-fn submit(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Submit {
-    Arc::new(move |request: SubmitRequest| {
-        let (admission, entrance) = (admission.clone(), entrance.clone());
-        Box::pin(async move {
-            let job = tasks::lasting(move || admit_tar(&admission, request)).await?;
-            entrance.enter(job).await
-        })
-    })
-}
-
-/// The way in of a text: written in a browser, or for what another job came with.
-fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Compose {
-    Arc::new(move |request: ComposeRequest| {
-        let (admission, entrance) = (admission.clone(), entrance.clone());
-        Box::pin(async move {
-            let only_check = request.only_check;
-            let job = tasks::blocking(move || admit_text(&admission, request)).await?;
-            if !only_check {
-                return Ok(Composed::Submitted(entrance.enter(job).await?));
-            }
-            entrance.look(&job).await?;
-            let waits = entrance.queue.standing().would_wait(&job);
-            Ok(Composed::Fine { job: Box::new(job), waits })
-        })
-    })
-}
-
-/// Where a job that is well written is held against the box and made durable.
-#[derive(Clone)]
-struct Entrance {
-    store: Store,
-    queue: schedule::Handle,
-}
-
-impl Entrance {
-    /// Whether this box can ever run it, and what it waits for is there.
-    async fn look(&self, job: &NewJob) -> Result<(), SubmitRefused> {
-        if let Some(reason) = self.queue.standing().never(job) {
-            let help = "`sutler device list` shows what there is";
-            return Err(refused("device_type", reason.to_string(), "a device of this box", help));
-        }
-        for After { job, .. } in &job.conditions.after {
-            if self.store.job(*job).await.map_err(|error| unavailable(&error))?.is_none() {
-                let help = "`sutler jobs` shows their numbers";
-                return Err(refused("after", format!("job {job}"), "a job of this box", help));
-            }
-        }
-        Ok(())
-    }
-
-    async fn enter(&self, job: NewJob) -> Result<Submitted, SubmitRefused> {
-        self.look(&job).await?;
-        match self.store.submit(job).await {
-            Ok(job) => Ok(Submitted { id: job.id, uuid: job.uuid, fresh: job.fresh }),
-            Err(error @ StoreError::NoBundle(_)) => {
-                Err(refused("", error.to_string(), "what it came with", "send it with its files"))
-            }
-            Err(error) => Err(unavailable(&error)),
-        }
-    }
-}
-
-/// A refusal that is ours, and may pass.
-fn unavailable(error: &dyn std::error::Error) -> SubmitRefused {
-    SubmitRefused::Unavailable { why: with_causes(error) }
-}
-
-/// What whoever submits is told of it.
-fn told(refusal: Refusal) -> SubmitRefused {
-    match refusal {
-        Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
-        Refusal::Bundle(error) => {
-            refused("", with_causes(&error), "a bundle this box can take", "pack it anew")
-        }
-        Refusal::Invalid(problems) => invalid(&problems),
-    }
-}
-
-fn invalid(problems: &Problems) -> SubmitRefused {
-    SubmitRefused::Invalid { problems: problems.to_json() }
-}
-
-/// A refusal that is no fault of the text.
-fn refused(path: &str, found: String, expected: &str, help: &str) -> SubmitRefused {
-    let problem = Problem::new(Place::start(), path, found, expected).help(help);
-    SubmitRefused::Invalid { problems: serde_json::json!([problem.to_json()]) }
-}
-
-fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, SubmitRefused> {
-    let tar = fs::File::open(&request.tar).map_err(|error| unavailable(&error))?;
-    let arrival = Arrival {
-        submitter: request.submitter,
-        way_in: request.way_in,
-        submitted: clock::now(),
-        intake_key: None,
-    };
-    let options = admission.options(request.strict);
-    let source = bundle::Source::Tar(Box::new(tar));
-    let rights = request.rights;
-    let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
-    let job = admission.admit(source, "bundle", arrival, options, &may);
-    let mut job = job.map_err(told)?;
-    job.priority = request.priority.unwrap_or(job.priority);
-    job.conditions.after.extend(request.after);
-    job.idempotency = Some(idempotency(request.key, &job));
-    Ok(job)
-}
-
-/// By the sender's key, or by what was sent: the same bytes a moment later are an answer that was lost.
-fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
-    const A_MOMENT: Duration = Duration::from_secs(10);
-    match key {
-        Some(key) => Idempotency { key: format!("key {key}"), within: store::LONGEST_IDEMPOTENCY },
-        None => {
-            let key = format!("bytes {} {}", job.bundle, job.definition_hash);
-            Idempotency { key, within: A_MOMENT }
-        }
-    }
-}
-
-fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, SubmitRefused> {
-    let ComposeRequest { from, text, submitter, rights, way_in, only_check } = request;
-    let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
-    let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
-    let options = admission.options(false);
-    let Some(from) = from else {
-        if only_check {
-            return admission.look(&text, arrival, options, &may).map_err(|wrong| invalid(&wrong));
-        }
-        return admit_alone(admission, &text, arrival, &may);
-    };
-    let job = admission.admit_again(&text, from.bundle, arrival, options, &may);
-    let job = job.map_err(|wrong| invalid(&wrong))?;
-    // What the other one waited for may be long gone.
-    let after = if text == from.definition { Vec::new() } else { job.conditions.after };
-    let conditions = Conditions { after, ..job.conditions };
-    let lineage = Lineage { resubmitted_from: Some(from.id), ..Lineage::default() };
-    Ok(NewJob { conditions, lineage, ..job })
-}
-
-/// A text that came with nothing.
-fn admit_alone(
-    admission: &Admission,
-    text: &str,
-    arrival: Arrival,
-    may: job_file::MaySubmit<'_>,
-) -> Result<NewJob, SubmitRefused> {
-    const NAME: &str = "job.yaml";
-    let file = rustix::fs::memfd_create(NAME, rustix::fs::MemfdFlags::CLOEXEC).map(fs::File::from);
-    let file = file.map_err(io::Error::from).and_then(|mut file| {
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        io::Seek::rewind(&mut file)?;
-        Ok(file)
-    });
-    let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
-    let job = admission.admit(source, NAME, arrival, admission.options(false), may);
-    let job = job.map_err(told)?;
-    // Sent twice by a finger that was too quick, it is one job.
-    Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
-}
-
-/// The way in of the inbox.
-struct Gate {
-    admission: Arc<Admission>,
-    queue: schedule::Handle,
-    people: People,
-}
-
-impl Gate {
-    /// Who the owner of a file is, and what they may submit. Blocks.
-    fn rights(&self, owner: &Submitter) -> Result<Rights, StoreError> {
-        tokio::runtime::Handle::current()
-            .block_on(async { self.people.rights(self.who(owner).await?).await })
-    }
-
-    async fn who(&self, owner: &Submitter) -> Result<Identity, StoreError> {
-        let Submitter { uid, name } = owner.clone();
-        match uid {
-            Some(uid) => self.people.account(uid, name, Door::Inbox).await,
-            None => Ok(self.people.nobody()),
-        }
-    }
-}
-
-impl Examine for Gate {
-    fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
-        let source = match found.content {
-            Content::File(file) => bundle::Source::of_file(file, &found.name),
-            Content::Folder => bundle::Source::Folder(found.path),
-        };
-        let arrival = Arrival {
-            submitter: found.submitter,
-            way_in: WayIn::Inbox,
-            submitted: clock::now(),
-            intake_key: Some(found.key),
-        };
-        let rights = match self.rights(&arrival.submitter) {
-            Ok(rights) => rights,
-            Err(error) => return Err(Explanation::NotNow(with_causes(&error))),
-        };
-        let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
-        let options = self.admission.options(false);
-        let admitted = self.admission.admit(source, &found.name, arrival, options, &may);
-        let job = admitted.map_err(|refusal| match refusal {
-            Refusal::Bundle(error) if error.is_ours() => Explanation::NotNow(with_causes(&error)),
-            Refusal::Bundle(error) => Explanation::Refused(with_causes(&error)),
-            Refusal::Invalid(problems) => Explanation::Refused(problems.to_string()),
-        })?;
-        match self.queue.standing().never(&job) {
-            Some(reason) => Err(Explanation::Refused(format!("{reason}\n"))),
-            None => Ok(job),
-        }
-    }
-
-    async fn taken(&self, job: JobId, from: Submitter) {
-        if let Ok(who) = self.who(&from).await {
-            self.people.did(&who, "submit job", &job.to_string(), "done").await;
-        }
-    }
 }

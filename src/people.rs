@@ -25,11 +25,16 @@ pub const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// To this it is known when a key was last used: not each request is worth a commit.
 const TO_ABOUT: SignedDuration = SignedDuration::from_mins(5);
 
-/// What somebody over TCP has shown.
+/// What says who somebody is.
 #[derive(Debug, Clone)]
 pub enum Proof {
     Session(Key),
     Token(Key),
+    /// The kernel, of who is at the other end of the socket.
+    Account {
+        uid: u32,
+        name: String,
+    },
 }
 
 /// Tells who somebody is, and notes what they did. Cheap to clone.
@@ -77,6 +82,7 @@ impl People {
             match proof {
                 Proof::Session(key) => self.store.session_seen(key.hash(), now).await?,
                 Proof::Token(key) => self.store.token_used(key.hash(), now).await?,
+                Proof::Account { .. } => {}
             }
         }
         Ok(Some(who))
@@ -110,6 +116,9 @@ impl People {
                 found.map(|(token, user)| {
                     (Identity::user(user, Door::Token).capped(token.scope), token.last_used)
                 })
+            }
+            Proof::Account { uid, name } => {
+                Some((self.account(*uid, name.clone(), Door::Socket).await?, None))
             }
         })
     }

@@ -15,7 +15,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    appliance::{Appliance, SUTLER, pause},
+    appliance::{Appliance, SUTLER, pause, wait_for},
     dice::{Dice, setting},
 };
 
@@ -68,12 +68,7 @@ fn post(socket: &Path, path: &str, head: &str, body: &[u8]) -> Option<(u16, Valu
 
 /// Asks until there is an answer.
 fn insist(socket: &Path, path: &str, head: &str, body: &[u8]) -> (u16, Value) {
-    loop {
-        if let Some(answer) = post(socket, path, head, body) {
-            return answer;
-        }
-        pause(Duration::from_millis(5));
-    }
+    wait_for("an answer", || post(socket, path, head, body))
 }
 
 /// Until `stop`; what it was told, by its own name for each job.
@@ -115,6 +110,15 @@ fn send(socket: &Path, sender: u64, stop: &AtomicBool) -> BTreeMap<String, Told>
     told
 }
 
+/// Sets a flag when it goes.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn what_was_acknowledged_is_there_once_however_often_it_is_killed() {
     let kills = setting("SUTLER_LOAD_KILLS", KILLS);
@@ -133,6 +137,8 @@ fn what_was_acknowledged_is_there_once_however_often_it_is_killed() {
     let stop = AtomicBool::new(false);
     let told: Vec<_> = thread::scope(|scope| {
         let (socket, stop) = (&socket, &stop);
+        // The senders end with us, whatever becomes of us.
+        let ends = Ends(stop);
         let senders: Vec<_> =
             (0..SENDERS).map(|sender| scope.spawn(move || send(socket, sender, stop))).collect();
         for _ in 0..kills {
@@ -141,7 +147,7 @@ fn what_was_acknowledged_is_there_once_however_often_it_is_killed() {
             killed.kill();
             appliance = Some(Appliance::start(&data));
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ends);
         senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
     });
     let appliance = appliance.unwrap();

@@ -69,7 +69,9 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
         write(browser, WAITS).await;
         says(browser, "Nothing is wrong with").await;
         press(browser, ".compose button").await;
-        assert!(browser.current_url().await.unwrap().path().ends_with("/jobs/1"));
+        says(browser, "nobody speaks").await;
+        let address = browser.current_url().await.unwrap();
+        assert!(address.path().ends_with("/jobs/1"), "{address}: {}", body(browser).await);
 
         says(browser, "Running").await;
         press(browser, ".controls form[action$='/cancel'] button").await;

@@ -126,6 +126,39 @@ fn a_program_on_another_machine_asks_with_a_token() {
 }
 
 #[test]
+fn whoever_cancels_all_of_theirs_leaves_those_of_others() {
+    let (folder, appliance) = start();
+    let home = folder.path();
+    let mut tokens = Vec::new();
+    for user in ["ann", "ben"] {
+        let role = if user == "ann" { "operator" } else { "submitter" };
+        let added = appliance.command(&["user", "add", user, "--role", role]);
+        assert!(added.status.success(), "{}", text(&added.stderr));
+        let made = ["token", "new", "all", "--user", user, "--scope", "operate"];
+        tokens.push(text(&appliance.command(&made).stdout).trim().to_owned());
+    }
+    for (number, token) in [&tokens[1], &tokens[0], &tokens[1]].into_iter().enumerate() {
+        let job = WAITS.replace("for ever", &number.to_string()).replace("personal", "public");
+        fs::write(home.join("job.yaml"), job).unwrap();
+        let sent = remote(home, &appliance, Some(token), &["submit", "job.yaml"]);
+        assert!(sent.status.success(), "{}", text(&sent.stderr));
+    }
+    let waiting = || {
+        let list = appliance.json("/api/jobs?state=waiting");
+        let jobs = list["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| job["number"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    for dry in [&["cancel", "--waiting", "--dry-run"][..], &["cancel", "--waiting"]] {
+        assert_eq!(waiting(), [1, 2, 3]);
+        let told = remote(home, &appliance, Some(&tokens[0]), dry);
+        assert!(told.status.success(), "{}", text(&told.stderr));
+        assert!(text(&told.stdout).contains('2') && !text(&told.stdout).contains('3'));
+    }
+    assert_eq!(waiting(), [1, 3]);
+    appliance.stop();
+}
+
+#[test]
 fn a_team_takes_jobs_from_its_members_by_command_and_by_inbox() {
     let (folder, appliance) = start();
     let home = folder.path();

@@ -329,7 +329,8 @@ impl Month {
                 takes: self.job(id.0).takes,
             })
             .collect();
-        let scene = Scene { lab: self.lab.clone(), shares: self.shares.clone(), order: self.order };
+        let (lab, shares, order) = (self.lab.clone(), self.shares.clone(), self.order);
+        let scene = Scene { lab, shares, order, blocked: Arc::default() };
         let found = outlook(at(now), &waiting, &underway, &scene);
         let told = found.get(&JobId(id))?;
         let (start, end) = (told.start, told.end);

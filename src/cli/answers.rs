@@ -169,6 +169,7 @@ pub(super) struct Expected {
 /// `GET /api/estimates`
 #[derive(Debug, Deserialize)]
 pub(super) struct Estimates {
+    pub never: Option<String>,
     pub expected: Expected,
     pub series: Vec<Suggested>,
 }

@@ -9,7 +9,10 @@ use super::{
     error::CliError,
     output, render,
 };
-use crate::model::{JobId, JobState};
+use crate::{
+    model::{JobId, JobState},
+    proto::query,
+};
 
 /// Ask for jobs to be stopped; their results so far are kept
 #[derive(Debug, clap::Args)]
@@ -46,9 +49,14 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
         jobs.push(record.read.number);
     }
     if args.waiting {
-        // Those of others are refused one by one; nobody needs to hear of them.
-        let path = format!("/api/jobs?state={}&limit={AT_ONCE}", JobState::Waiting);
-        jobs.extend(client.get::<JobList>(&path).await?.read.jobs.iter().map(|job| job.number));
+        let first = format!("/api/jobs?state={}&whose=mine&limit={AT_ONCE}", JobState::Waiting);
+        let mut path = first.clone();
+        loop {
+            let page = client.get::<JobList>(&path).await?.read;
+            jobs.extend(page.jobs.iter().map(|job| job.number));
+            let Some(next) = page.next else { break };
+            path = query::address(&first, &[("cursor", Some(&next))]);
+        }
     }
     let mut told = Vec::new();
     let mut raw = Vec::new();
@@ -57,9 +65,6 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
         let answer = client.send_json::<Bulk>("/api/jobs/bulk", &document).await?;
         raw.push(answer.raw);
         told.extend(answer.read.results);
-    }
-    if args.waiting {
-        told.retain(|one| !one.refused);
     }
     let refused = told.iter().any(|one| one.refused);
     if json {

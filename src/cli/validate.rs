@@ -88,6 +88,9 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
             let past = past.as_ref().map(|past| &past.read);
             words += &format!("\n{}\n", render::timeouts(&limited, past));
             words += &match past {
+                Some(Estimates { never: Some(why), .. }) => {
+                    format!("The appliance here would refuse it: {why}\n")
+                }
                 Some(past) => {
                     let (now, zone) = (clock::now(), TimeZone::system());
                     let expected = render::expected(&past.expected, now, &zone);
@@ -107,7 +110,9 @@ fn past(definition: &Definition, common: &Common) -> Result<Option<Answer<Estima
     let at_most = needs.at_most.as_millis().to_string();
     let [memory, cores, priority] =
         [needs.memory_mib, needs.cores, definition.priority.0.into()].map(|n: u32| n.to_string());
+    let tags = Some(definition.tags.join(",")).filter(|tags| !tags.is_empty());
     let pairs = [
+        ("tags", tags.as_deref()),
         ("job", Some(&*definition.name)),
         ("device_type", Some(&definition.device_type)),
         ("priority", Some(&priority)),

@@ -373,8 +373,8 @@ pub static KEYS: [Key; 37] = [
     Key {
         name: "timeouts.queue",
         default: r#""forever""#,
-        words: "How long a job may wait for its turn where its file does not say; then it is \
-                canceled.",
+        words: "How long a job may wait for its turn where its file does not say; then it \
+                ends as timed out.",
         slot: |asked| &mut asked.queue_time,
         show: |settings| json!(age(settings.timeouts.queue)),
     },

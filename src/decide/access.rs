@@ -32,6 +32,8 @@ pub enum Act<'a> {
     Limits,
     /// Take a device out of service, or put it back.
     Devices,
+    /// Say which file of the box checks devices: it is read wherever it lies.
+    HealthChecks,
     /// Copy the store for a backup.
     Backup,
     /// Say who the users are; read what was done.
@@ -165,7 +167,7 @@ pub fn may(who: &Identity, act: Act<'_>) -> Result<(), Denied> {
         Act::Decide(Submitter { name: owner, .. }) => return others(who, owner),
         Act::ChangeRule { owner } => return others(who, owner),
         Act::AutomaticRetry | Act::Limits | Act::Devices => Role::Operator,
-        Act::Backup | Act::Users => Role::Administrator,
+        Act::Backup | Act::Users | Act::HealthChecks => Role::Administrator,
         Act::Account => {
             at_least(who, Role::Guest)?;
             return match &who.person {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Order,
-    model::{Foretold, JobId, Outlook},
+    model::{After, Foretold, JobId, Outlook},
 };
 
 /// How long a job takes.
@@ -64,6 +64,8 @@ pub struct Scene {
     pub lab: Arc<Lab>,
     pub shares: Shares,
     pub order: Order,
+    /// Jobs that wait for the end of another, or of its retry, and of which.
+    pub blocked: Arc<BTreeMap<JobId, After>>,
 }
 
 /// What is to come of all jobs. A job that cannot run on this box has none.
@@ -171,7 +173,12 @@ mod tests {
         };
         let lab = Lab { memory_mib, cores: 64, machines, devices: vec![device] };
         let order = Order::default();
-        Scene { lab: Arc::new(lab), shares: Shares::new(order.half_life), order }
+        Scene {
+            lab: Arc::new(lab),
+            shares: Shares::new(order.half_life),
+            order,
+            blocked: Arc::default(),
+        }
     }
 
     fn job(id: u64, memory_mib: u32, usual: u32, long: u32) -> (Queued, Takes) {

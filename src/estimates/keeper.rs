@@ -40,7 +40,7 @@ use crate::{
         progress::Planned,
     },
     job_file::{Options, read},
-    model::{After, Definition, Foretold, Job, JobId, JobState, Must, Outlook, Stage},
+    model::{After, Definition, Foretold, Job, JobId, JobState, Outlook, Stage},
     store::{Changed, Store, StoreError},
     tasks,
 };
@@ -81,8 +81,6 @@ pub struct Keeper {
 struct Queue {
     jobs: BTreeMap<JobId, Waiting>,
     line: decide::Waiting,
-    /// Jobs that are the retries of others, by whose.
-    retries: HashMap<JobId, JobId>,
 }
 
 /// A job that waits.
@@ -92,7 +90,7 @@ struct Waiting {
     at_most: Duration,
     queued: Queued,
     /// The jobs whose ends it waits for, before it is anybody's turn.
-    after: Vec<After>,
+    after: Vec<JobId>,
     /// The store has what was first said of it.
     is_kept: bool,
 }
@@ -187,15 +185,12 @@ impl Keeper {
     async fn note(&mut self, job: Job) {
         let is_kept = self.queue.jobs.get(&job.id).is_some_and(|waiting| waiting.is_kept);
         self.forget(job.id);
-        if let (Some(from), false) = (job.lineage.retried_from, job.state == JobState::Ended) {
-            self.queue.retries.insert(from, job.id);
-        }
         match job.state {
             JobState::Waiting => {
                 let queued = Queued::of(&job);
                 let (id, at_most) = (job.id, job.needs.at_most);
                 let Job { name, device_type, conditions, .. } = job;
-                let after = conditions.after;
+                let after = conditions.after.iter().map(|after| after.job).collect();
                 let waiting = Waiting { name, device_type, at_most, queued, after, is_kept };
                 self.queue.insert(id, waiting);
             }
@@ -278,9 +273,6 @@ impl Keeper {
         if self.pasts.len() > MOST_PASTS {
             self.pasts.clear();
         }
-        if self.queue.retries.len() > MOST_PASTS {
-            self.queue.retries.clear();
-        }
         let hold = self.hold.borrow_and_update().clone();
         let turn = self.turn(hold.is_some()).await?;
         let (snapshot, took) = tasks::blocking(move || {
@@ -345,9 +337,9 @@ impl Keeper {
     async fn line_up(&mut self, scene: &Scene) -> Line {
         let queue = std::mem::replace(&mut self.queue, Queue::new(scene.order));
         let running: BTreeSet<JobId> = self.active.keys().copied().collect();
-        let shares = scene.shares.clone();
+        let (shares, blocked) = (scene.shares.clone(), scene.blocked.clone());
         let (queue, line) = tasks::blocking(move || {
-            let line = queue.line_up(&shares, &running);
+            let line = queue.line_up(&shares, &blocked, &running);
             (queue, line)
         })
         .await;
@@ -393,7 +385,7 @@ impl Keeper {
 
 impl Queue {
     fn new(order: Order) -> Self {
-        Self { jobs: BTreeMap::new(), line: decide::Waiting::new(order), retries: HashMap::new() }
+        Self { jobs: BTreeMap::new(), line: decide::Waiting::new(order) }
     }
 
     fn insert(&mut self, id: JobId, job: Waiting) {
@@ -407,24 +399,24 @@ impl Queue {
         }
     }
 
-    /// The job that is waited for: where it must pass, the last of its retries.
-    fn awaited(&self, after: &After) -> JobId {
-        let mut job = after.job;
-        while let (Must::Pass, Some(retry)) = (after.must, self.retries.get(&job)) {
-            job = *retry;
-        }
-        job
-    }
-
-    /// All jobs in order, while those that run are `running`.
-    fn line_up(&self, shares: &Shares, running: &BTreeSet<JobId>) -> Line {
-        let has_not_ended = |id: &JobId| self.jobs.contains_key(id) || running.contains(id);
+    /// All jobs in order, while those that run are `running`. What is `blocked` was so when jobs were
+    /// last decided about.
+    fn line_up(
+        &self,
+        shares: &Shares,
+        blocked: &BTreeMap<JobId, After>,
+        running: &BTreeSet<JobId>,
+    ) -> Line {
+        let has_not_ended = |id: &&JobId| self.jobs.contains_key(*id) || running.contains(*id);
+        let waits_for = |id: JobId, job: &Waiting| {
+            let decided = blocked.get(&id).map(|after| after.job);
+            decided.or_else(|| job.after.iter().find(has_not_ended).copied())
+        };
         let mut line = Line { ahead: Vec::new(), behind: BTreeMap::new(), blocked: Vec::new() };
         let mut place = 0;
         for id in self.line.best(shares) {
             let job = &self.jobs[&id];
-            let mut awaited = job.after.iter().map(|after| self.awaited(after));
-            if let Some(after) = awaited.find(has_not_ended) {
+            if let Some(after) = waits_for(id, job) {
                 line.blocked.push((id, after));
                 continue;
             }

@@ -54,7 +54,7 @@ impl House {
         let lab = Lab { memory_mib: 4096, cores: 4, machines: 1, devices };
         let order = Order::default();
         let shares = Shares::new(order.half_life);
-        let scene = Scene { lab: Arc::new(lab), shares, order };
+        let scene = Scene { lab: Arc::new(lab), shares, order, blocked: Arc::default() };
         let (hold, held) = watch::channel(None);
         let (keeper, handle) = Keeper::new(store.clone(), Arc::new(move || scene.clone()), held);
         let tasks = Tasks::new(CancellationToken::new());

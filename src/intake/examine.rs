@@ -6,8 +6,8 @@ use crate::model::{IntakeKey, JobId, NewJob, Submitter};
 
 /// Reads what was found and copies what the job needs.
 pub trait Examine: Send + Sync + 'static {
-    /// Blocks as long as it has to. `uuid` and the definition's own fields are the examiner's; who
-    /// submitted it, the way in and the key are set by the inbox.
+    /// Blocks as long as it has to. `uuid`, the definition's own fields and who the owner of the file is
+    /// are the examiner's; the way in and the key are set by the inbox.
     ///
     /// # Errors
     /// Why it does not become a job, or not yet.

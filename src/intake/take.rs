@@ -161,12 +161,9 @@ fn read(examine: &impl Examine, name: String, path: PathBuf) -> Read {
         return Read::Changing;
     }
     match examined {
-        Ok(new) => Read::New(Box::new(NewJob {
-            submitter: whole.submitter,
-            way_in: WayIn::Inbox,
-            intake_key: Some(key),
-            ..new
-        })),
+        Ok(new) => {
+            Read::New(Box::new(NewJob { way_in: WayIn::Inbox, intake_key: Some(key), ..new }))
+        }
         Err(Explanation::Refused(words)) => Read::Refused(words),
         Err(Explanation::NotNow(words)) => Read::NotNow(words),
     }

@@ -311,7 +311,7 @@ impl Owner {
                     self.stale = true;
                 }
                 // Whoever waited for a job waits for its retry now.
-                if let (JobState::Waiting, Some(from)) = (job.state, job.lineage.retried_from) {
+                if let Some(from) = job.lineage.retried_from {
                     for waiting in self.queue.waits_for(from) {
                         Box::pin(self.read(waiting)).await;
                     }

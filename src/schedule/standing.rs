@@ -59,8 +59,8 @@ impl Standing {
     }
 
     /// Why no device there is could ever run such a job; none when one could, be it out of service now.
-    pub fn never(&self, job: &NewJob) -> Option<Reason> {
-        decide::never(&self.lab, &Demand::of_new(job))
+    pub fn never(&self, demand: &Demand) -> Option<Reason> {
+        decide::never(&self.lab, demand)
     }
 
     /// Why a job would wait if it came now.
@@ -91,6 +91,6 @@ impl Standing {
     /// Where to play the queue forward from.
     pub fn scene(&self) -> Scene {
         let (lab, shares, order) = (self.lab.clone(), self.shares.clone(), self.order);
-        Scene { lab, shares, order }
+        Scene { lab, shares, order, blocked: self.blocked.clone() }
     }
 }

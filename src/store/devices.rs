@@ -318,8 +318,11 @@ impl<'txn> Devices<'txn> {
         let matters = learned.is_some() || kind.health_check.is_some();
         if job.conditions.health_check {
             state.checking = None;
-            state.last_check = Some(at);
-            state.jobs_since_check = 0;
+            // One that was canceled, or never came to its end, says nothing: the next one will.
+            if learned.is_some() {
+                state.last_check = Some(at);
+                state.jobs_since_check = 0;
+            }
         } else {
             state.jobs_since_check = state.jobs_since_check.saturating_add(1);
         }

@@ -23,6 +23,10 @@ pub enum StoreError {
     NotEnded(JobId),
     #[error("what came with job {0} was removed; it has to be submitted again")]
     NoBundle(JobId),
+    #[error(
+        "the idempotency key came with something else, which is job {0}; a new submission has a new key"
+    )]
+    KeyUsed(JobId),
     #[error("there is no device {name}")]
     NoSuchDevice { name: String },
     #[error("{name} is in the devices file; change it there")]
@@ -67,6 +71,7 @@ impl StoreError {
             | Self::NotEnded(_)
             | Self::NoBundle(_)
             | Self::NotDue(_)
+            | Self::KeyUsed(_)
             | Self::NoSuchDevice { .. }
             | Self::FromFile { .. }
             | Self::AlreadyOpen { .. }

@@ -261,9 +261,10 @@ impl Store {
         self.read(move |txn| read::standing(txn, job)).await
     }
 
-    /// How a job stands; where `last_retry`, that of its retries that was made last.
-    pub async fn stands(&self, job: JobId, last_retry: bool) -> Result<Option<Stands>, StoreError> {
-        self.read(move |txn| read::stands(txn, job, last_retry)).await
+    /// How a job stands; where it has not passed and `retries` count, that of its retries that has, or
+    /// that was made last.
+    pub async fn stands(&self, job: JobId, retries: bool) -> Result<Option<Stands>, StoreError> {
+        self.read(move |txn| read::stands(txn, job, retries)).await
     }
 
     /// The retries of a job, oldest first.

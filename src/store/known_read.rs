@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     decide::{Stands, retry::day},
-    model::{Failure, FailureGroup, JobId, KnownRule, PendingRetry, Signature},
+    model::{Failure, FailureGroup, JobId, JobState, KnownRule, PendingRetry, Signature},
 };
 
 /// A rule that has marked a job.
@@ -222,25 +222,29 @@ pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, Sto
     Ok(Standing { marks, group, made, retried_as: retried_as(txn, id)?, pending, not_retried })
 }
 
-/// How a job stands; where `last_retry`, that of its retries that was made last.
+/// How a job stands; where it has not passed and `retries` count, that of its retries that has, or
+/// that was made last.
 pub(super) fn stands(
     txn: &ReadTransaction,
     id: JobId,
-    last_retry: bool,
+    retries: bool,
 ) -> Result<Option<Stands>, StoreError> {
-    let mut id = id;
-    if last_retry {
-        while let Some(retry) = retried_as(txn, id)?.pop() {
-            id = retry;
+    let (mut open, mut last) = (vec![id], None);
+    while let Some(id) = open.pop() {
+        let Some(job) = read::job(txn, id)? else { continue };
+        let stands = Stands { job: id, state: job.state, verdict: job.verdict, is_retried: false };
+        if stands.has_passed() || !retries {
+            return Ok(Some(stands));
         }
+        if last.is_none_or(|last: Stands| last.job < id) {
+            last = Some(stands);
+        }
+        open.extend(retried_as(txn, id)?);
     }
-    let Some(job) = read::job(txn, id)? else { return Ok(None) };
-    let mut stands = Stands { job: id, state: job.state, verdict: job.verdict, is_retried: false };
-    if job.verdict.is_some() && !stands.has_passed() {
-        let pending = pending(txn, usize::MAX)?;
-        stands.is_retried = pending.iter().any(|pending| pending.job == id);
-    }
-    Ok(Some(stands))
+    let Some(stands) = last.filter(|last| last.state == JobState::Ended) else { return Ok(last) };
+    let pending = pending(txn, usize::MAX)?;
+    let is_retried = pending.iter().any(|pending| pending.job == stands.job);
+    Ok(Some(Stands { is_retried, ..stands }))
 }
 
 /// The retries of a job, oldest first.

@@ -37,6 +37,9 @@ use crate::{
 
 /// What one page may cost, in looks into an index.
 const STEPS: usize = 6_000;
+/// The same of a list that is sorted by a value, for whom all is not shown: most values may be those of
+/// hidden jobs, and no page of theirs may end at one.
+const STEPS_BY_VALUE: usize = 100_000;
 /// What reading a job costs that is not meant.
 const RECORD: usize = 10;
 /// Names that a pattern is tried on, and that may fit it, before the records are asked instead.
@@ -438,6 +441,9 @@ impl Walk<'_> {
                 self.by_end(&sources, sought.seen.as_ref(), None, place, sort.descending)
             }
             SortBy::Field { field, key } => {
+                if sought.seen.is_some() {
+                    self.left = STEPS_BY_VALUE;
+                }
                 self.by_value((*field, key, sort.descending), &sought, value.zip(place))
             }
         }

@@ -254,8 +254,11 @@ pub(super) fn change_job(
 
 fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
     if let Some(id) = tables.known(&new)? {
-        let known = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
-        return Ok(Outcome::Job { job: known.job, new: false });
+        let known = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?.job;
+        if (known.bundle, known.definition_hash) != (new.bundle, new.definition_hash) {
+            return Err(StoreError::KeyUsed(id));
+        }
+        return Ok(Outcome::Job { job: known, new: false });
     }
     // What it came with may have been removed since it was looked at.
     if let Some(from) = new.lineage.resubmitted_from

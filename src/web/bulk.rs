@@ -3,7 +3,7 @@
 //!
 //! The API is answered here; what a browser sends and is shown is in `bulk_pages`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -19,7 +19,7 @@ use super::{
     actions::{AskedPriority, prioritise},
     api::called,
     errors::{Problem, WebError, refused},
-    guard::{About, Asks, Failed, Looked},
+    guard::{About, Asks, CHANGE_JOBS, Failed, Looked},
     known::read,
     params::{NoParams, Params},
     state::{ComposeRequest, Composed, SubmitRefused, Web},
@@ -123,19 +123,16 @@ pub(super) async fn api(
     Ok(response)
 }
 
-/// Says for the log of deeds what was done to which of them; to have looked is no deed.
+/// Says for the log of deeds that nothing was done. What was done is noted already, and to have looked is
+/// no deed.
 pub(super) fn noted(response: &mut Response, action: &Action, told: &[Told], is_preview: bool) {
     let extensions = response.extensions_mut();
-    if is_preview {
+    if is_preview || told.iter().any(|one| one.done) {
         extensions.insert(Looked);
         return;
     }
-    let done = told.iter().filter(|one| one.done).map(|one| one.number.to_string());
-    let done: Vec<_> = done.collect();
-    if done.is_empty() {
-        extensions.insert(Failed("every job was left alone".into()));
-    }
-    extensions.insert(About(format!("{}: {}", action.name(), done.join(" "))));
+    extensions.insert(Failed("every job was left alone".into()));
+    extensions.insert(About(format!("{}: ", action.name())));
 }
 
 /// What comes of each of the jobs, in their order; of a preview, what would.
@@ -153,8 +150,13 @@ pub(super) async fn each(
         let words = format!("{} jobs at once, at most {MOST}", jobs.len());
         return Err(WebError::BadRequest(words));
     }
-    let mut told = Vec::with_capacity(jobs.len());
+    let mut told: Vec<Told> = Vec::with_capacity(jobs.len());
+    let (mut seen, mut deeds) = (BTreeSet::new(), Deeds::new(web, who, action));
     for number in jobs {
+        // Canceled twice it would be stopped at once.
+        if !seen.insert(number) {
+            continue;
+        }
         let (job, done) = match web.seen(who, number).await {
             Ok(job) => {
                 let done = one(web, who, &job, action, is_preview).await;
@@ -164,16 +166,55 @@ pub(super) async fn each(
         };
         told.push(match done {
             Ok(Done { words, resubmitted_as }) => {
+                if !is_preview {
+                    deeds.add(number).await;
+                }
                 Told { number, done: !is_preview, words, refused: false, resubmitted_as, job }
             }
-            Err(error) if error.status().is_server_error() => return Err(error),
+            // What was done before is told.
+            Err(error) if error.status().is_server_error() && told.iter().all(|one| !one.done) => {
+                return Err(error);
+            }
             Err(error) => {
                 let (words, resubmitted_as) = (error.to_string(), None);
                 Told { number, done: false, words, refused: true, resubmitted_as, job }
             }
         });
     }
+    deeds.note().await;
     Ok(told)
+}
+
+/// Notes what is done to many jobs while it is done: a note is short, and whoever asked may go away.
+struct Deeds<'a> {
+    web: &'a Web,
+    who: &'a Identity,
+    action: &'a Action,
+    done: Vec<String>,
+}
+
+impl<'a> Deeds<'a> {
+    /// Jobs that one note names.
+    const TOGETHER: usize = 20;
+
+    const fn new(web: &'a Web, who: &'a Identity, action: &'a Action) -> Self {
+        Self { web, who, action, done: Vec::new() }
+    }
+
+    async fn add(&mut self, job: JobId) {
+        self.done.push(job.to_string());
+        if self.done.len() == Self::TOGETHER {
+            self.note().await;
+        }
+    }
+
+    async fn note(&mut self) {
+        if !self.done.is_empty() {
+            let on = format!("{}: {}", self.action.name(), self.done.join(" "));
+            self.web.people.did(self.who, CHANGE_JOBS, &on, "done").await;
+            self.done.clear();
+        }
+    }
 }
 
 struct Done {
@@ -277,7 +318,9 @@ async fn resubmit(
         }
         Err(SubmitRefused::Invalid { problems }) => Err(WebError::Conflict(first(&problems))),
         // The others may be taken in.
-        Err(SubmitRefused::Unavailable { why }) => Err(WebError::Conflict(why)),
+        Err(SubmitRefused::Unavailable { why } | SubmitRefused::KeyUsed { why }) => {
+            Err(WebError::Conflict(why))
+        }
     }
 }
 

@@ -133,7 +133,9 @@ pub(super) async fn send(
         Err(SubmitRefused::Invalid { problems }) => {
             Found::Problems(problems.as_array().cloned().unwrap_or_default())
         }
-        Err(SubmitRefused::Unavailable { why }) => return Err(WebError::Unavailable(why).into()),
+        Err(refused @ (SubmitRefused::Unavailable { .. } | SubmitRefused::KeyUsed { .. })) => {
+            return Err(WebError::from(refused).into());
+        }
     };
     let status = match found {
         Found::Problems(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -336,7 +338,9 @@ pub(super) async fn again(
     match (web.compose)(request).await {
         Ok(Composed::Submitted(job)) => Ok(Redirect::to(&job_url(job.id)).into_response()),
         Ok(Composed::Fine { .. }) => unreachable!("it was not only to be checked"),
-        Err(SubmitRefused::Unavailable { why }) => Err(WebError::Unavailable(why).into()),
+        Err(refused @ (SubmitRefused::Unavailable { .. } | SubmitRefused::KeyUsed { .. })) => {
+            Err(WebError::from(refused).into())
+        }
         // What was fine then is not now; the editor says where.
         Err(SubmitRefused::Invalid { problems }) => {
             let found = Found::Problems(problems.as_array().cloned().unwrap_or_default());

@@ -371,6 +371,9 @@ pub(super) async fn put_type(
     let by = operator(&who)?;
     let PutType { name, architecture, description, health_check } = read(body).await?;
     fine_name(&name)?;
+    if health_check.is_some() {
+        may(&who, Act::HealthChecks).map_err(WebError::from)?;
+    }
     let health_check = match health_check {
         Some(PutCheck { job, .. }) if !job.is_absolute() => {
             let words = "the job of a health check is an absolute path on the box".to_owned();

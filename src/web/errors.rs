@@ -184,6 +184,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
         | StoreError::NotAllowed { .. }
         | StoreError::FromFile { .. }
         | StoreError::NoBundle(_)
+        | StoreError::KeyUsed(_)
         | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),
         StoreError::Person(refused) => refused.into(),
         StoreError::Holds(_)

@@ -46,6 +46,8 @@ pub(super) struct Asked {
     job: String,
     /// Without one it is the usual one.
     device_type: Option<String>,
+    /// Tags its device must have, with commas between them.
+    tags: Option<String>,
     /// 0 to 100; medium, when nothing is said.
     priority: Option<u8>,
     memory_mib: Option<u32>,
@@ -59,6 +61,8 @@ pub(super) struct Asked {
 struct Foreseen {
     job: String,
     device_type: String,
+    /// Why no device of this box could ever run it; none where one could.
+    never: Option<String>,
     expected: Ahead,
     /// How long jobs of the device type have waited for their turn.
     queue: Option<Lasting>,
@@ -100,7 +104,7 @@ pub(super) async fn show(
     Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let Asked { job, device_type, priority, memory_mib, cores, at_most_ms } = asked;
+    let Asked { job, device_type, tags, priority, memory_mib, cores, at_most_ms } = asked;
     if job.is_empty() || job.len() > LONGEST_NAME {
         let words = format!("job: the name of a job, at most {LONGEST_NAME} bytes");
         return Err(WebError::BadRequest(words).into());
@@ -118,11 +122,12 @@ pub(super) async fn show(
     };
     let demand = Demand {
         device_type: device_type.clone(),
-        tags: [].into(),
+        tags: tags.iter().flat_map(|tags| tags.split(',')).map(str::to_owned).collect(),
         device: None,
         health_check: false,
         needs,
     };
+    let never = web.schedule.standing().never(&demand).map(|reason| reason.to_string());
     let queued = Queued {
         // A number that no job has.
         id: JobId(u64::MAX),
@@ -146,7 +151,7 @@ pub(super) async fn show(
     let queue = past.queue().map(Lasting::from);
     let expected = Ahead::from(&estimate);
     let series = held.iter().filter_map(suggested).collect();
-    Ok(Json(Foreseen { job, device_type, expected, queue, parts, series }).into_response())
+    Ok(Json(Foreseen { job, device_type, never, expected, queue, parts, series }).into_response())
 }
 
 /// What would come of a job of that name, were it submitted now.

@@ -124,7 +124,7 @@ pub(super) async fn guard(
         Ok((who, proof)) => {
             let session = match &proof {
                 Some(Proof::Session(key)) => Some(key.clone()),
-                Some(Proof::Token(_)) | None => None,
+                Some(Proof::Token(_) | Proof::Account { .. }) | None => None,
             };
             let viewer = Viewer::of(&who, session.as_ref().map(form_key));
             let note = Note::of(&request);
@@ -173,7 +173,9 @@ async fn identify(
 ) -> Result<(Identity, Option<Proof>), WebError> {
     if let Access::Socket { uid, name } = access {
         // Whoever may open the socket is no browser that another page has sent here.
-        return Ok((web.people.account(*uid, name.clone(), Door::Socket).await?, None));
+        let proof = Proof::Account { uid: *uid, name: name.clone() };
+        let who = web.people.by(&proof).await?.unwrap_or_else(|| web.people.nobody());
+        return Ok((who, Some(proof)));
     }
     check_host(headers, in_target, &web.hosts, &web.about.listen)?;
     if let Some(given) = headers.get(header::AUTHORIZATION) {
@@ -319,6 +321,9 @@ impl Note {
     }
 }
 
+/// What is done to many jobs at once.
+pub(super) const CHANGE_JOBS: &str = "change jobs";
+
 /// What is done by which request. One that is not in it is noted by its route.
 const DEEDS: &[(Method, &str, &str)] = &[
     (Method::POST, "/api/jobs", "submit job"),
@@ -328,8 +333,8 @@ const DEEDS: &[(Method, &str, &str)] = &[
     (Method::POST, "/api/jobs/{id}/retry", "retry job"),
     (Method::POST, "/api/jobs/{id}/priority", "change priority"),
     (Method::POST, "/api/jobs/{id}/resubmit", "resubmit job"),
-    (Method::POST, "/api/jobs/bulk", "change jobs"),
-    (Method::POST, "/jobs/bulk", "change jobs"),
+    (Method::POST, "/api/jobs/bulk", CHANGE_JOBS),
+    (Method::POST, "/jobs/bulk", CHANGE_JOBS),
     (Method::POST, "/jobs/{id}/cancel", "cancel job"),
     (Method::POST, "/jobs/{id}/priority", "change priority"),
     (Method::POST, "/jobs/{id}/resubmit", "resubmit job"),

@@ -90,7 +90,9 @@ pub(super) fn address(path: &str) -> String {
 /// A place of ours to go on to. Another's would be a way to lead people astray.
 pub(super) fn place(to: Option<&str>) -> &str {
     let is_ours = |to: &&str| {
-        to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\r', '\n'])
+        // A browser leaves tabs and line ends out, and reads the other slash as one.
+        let is_plain = !to.contains(|c: char| c == '\\' || c.is_control());
+        to.starts_with('/') && !to.starts_with("//") && is_plain
     };
     to.filter(is_ours).unwrap_or("/")
 }
@@ -336,6 +338,7 @@ mod tests {
         for (to, want) in [
             ("/jobs/7?screen=1", "/jobs/7?screen=1"),
             ("//evil.example/", "/"),
+            ("/\t/evil.example/", "/"),
             ("/\\evil.example/", "/"),
             ("https://evil.example/", "/"),
             ("javascript:alert(1)", "/"),

@@ -138,6 +138,9 @@ pub enum SubmitRefused {
     /// The job cannot be run as it is written. A JSON list, one entry a problem.
     #[error("the job has problems")]
     Invalid { problems: serde_json::Value },
+    /// The sender has used the key for something else.
+    #[error("{why}")]
+    KeyUsed { why: String },
     /// The box cannot take it now.
     #[error("the job could not be taken in: {why}")]
     Unavailable { why: String },

@@ -182,6 +182,7 @@ impl From<SubmitRefused> for WebError {
     fn from(refused: SubmitRefused) -> Self {
         match refused {
             SubmitRefused::Invalid { problems } => Self::Invalid { problems },
+            SubmitRefused::KeyUsed { why } => Self::Conflict(why),
             SubmitRefused::Unavailable { why } => Self::Unavailable(why),
         }
     }

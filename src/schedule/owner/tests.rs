@@ -6,9 +6,11 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    config::Retry,
     decide::{Device, Open},
     model::{
-        Conditions, Digest, Lineage, Must, Needs, NewJob, Priority, Submitter, Visibility, WayIn,
+        Conditions, Digest, Failure, KnownRule, Lineage, Needs, NewJob, Pattern, Priority,
+        RuleRetry, Submitter, Touch, Visibility, WayIn,
     },
     store::{StoreSettings, Writer},
     tasks::Tasks,
@@ -324,6 +326,80 @@ async fn who_waits_for_a_job_to_pass_waits_for_its_retry() {
     lab.says(passes, "waits for job 2 to pass").await;
     lab.end_as(retry, Verdict::Passed).await;
     assert_eq!(lab.next_start().await, passes);
+    lab.close().await;
+}
+
+/// Ends a job by a failure that a rule retries after a while.
+async fn fail_with_a_retry(lab: &House, id: JobId) {
+    let touch = Touch { at: clock::now(), by: "root".into() };
+    let rule = KnownRule {
+        name: "flaky".into(),
+        owner: "root".into(),
+        notes: String::new(),
+        bug: None,
+        created: touch.clone(),
+        changed: touch,
+        enabled: true,
+        pattern: Pattern { codes: vec![Code::NoMatch], ..Pattern::default() },
+        retry: RuleRetry { automatic: Some(true), most: Some(9), backoff_s: Some(3_600) },
+    };
+    lab.store.put_rule(rule, true).await.unwrap();
+    let cause = Cause::new(Who::Guest, Code::NoMatch, "no needle matched");
+    let change = Change::Ended {
+        at: clock::now(),
+        verdict: Verdict::Failed,
+        cause: Some(cause.clone()),
+        backend: serde_json::Map::new(),
+        load: None,
+        parts: Vec::new(),
+        samples: Vec::new(),
+    };
+    let job = lab.store.job(id).await.unwrap().unwrap();
+    let as_ended = Job { cause: Some(cause), verdict: Some(Verdict::Failed), ..job };
+    let settings = Retry { automatic: false, most: 9, backoff: Duration::ZERO, per_day: 99 };
+    lab.store.end(id, change, Failure::of_record(&as_ended), settings).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_job_is_passed_on_to_the_retry_that_is_decided_on() {
+    let mut lab = House::open(None).await;
+    let first = lab.submit(512).await;
+    lab.next_start().await;
+    let conditions =
+        Conditions { after: vec![After { job: first, must: Must::Pass }], ..Conditions::default() };
+    let waits = lab.store.submit(NewJob { conditions, ..job(512) }).await.unwrap().id;
+    lab.says(waits, "waits for job 1 to pass").await;
+
+    fail_with_a_retry(&lab, first).await;
+    let other = lab.submit(64).await;
+    assert_eq!(lab.next_start().await, other, "the end was heard, and nobody was skipped");
+    lab.says(waits, "waits for job 1 to pass").await;
+    let retry = lab.store.retry_due(first, Uuid::now_v7()).await.unwrap().id;
+    assert_eq!(lab.next_start().await, retry);
+    lab.says(waits, &format!("waits for job {retry} to pass")).await;
+
+    // The rule is switched off before the retry of the retry is due.
+    fail_with_a_retry(&lab, retry).await;
+    lab.store.remove_rule("flaky".into()).await.unwrap();
+    assert!(lab.store.retry_due(retry, Uuid::now_v7()).await.is_err());
+    let words = lab.ended(waits).await.cause.unwrap().words;
+    assert_eq!(words, format!("job {retry} had to pass before it, and ended as failed"));
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_has_passed_is_no_less_passed_for_a_retry_that_failed() {
+    let mut lab = House::open(None).await;
+    let first = lab.submit(512).await;
+    lab.next_start().await;
+    lab.end(first).await;
+    let retry = lab.store.retry(first, Uuid::now_v7(), "ada".into()).await.unwrap().id;
+    lab.next_start().await;
+    lab.end_as(retry, Verdict::Failed).await;
+    let conditions =
+        Conditions { after: vec![After { job: first, must: Must::Pass }], ..Conditions::default() };
+    let after = lab.store.submit(NewJob { conditions, ..job(512) }).await.unwrap().id;
+    assert_eq!(lab.next_start().await, after);
     lab.close().await;
 }
 

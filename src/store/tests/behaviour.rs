@@ -1,11 +1,13 @@
 //! What the handle promises.
 
+use std::time::Duration;
+
 use redb::ReadableDatabase;
 use tempfile::tempdir;
 
 use super::sample::{at, ended, job, key, open};
 use crate::{
-    model::{JobId, JobState, Verdict},
+    model::{Digest, Idempotency, JobId, JobState, NewJob, Submitter, Verdict},
     store::{Change, HistoryKey, Store, StoreError, StoreSettings},
 };
 
@@ -174,4 +176,30 @@ async fn a_file_of_a_later_layout_is_refused_by_name() {
     let untouched = redb::Database::open(&path).unwrap();
     let txn = untouched.begin_read().unwrap();
     assert_eq!(txn.open_table(meta).unwrap().get("layout").unwrap().unwrap().value(), 7);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_is_the_same_job_and_a_key_is_for_one_thing() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    let sent = |n: u64, second: u64, key: &str| NewJob {
+        uuid: job(n, 50).uuid,
+        submitted: at(second),
+        idempotency: Some(Idempotency { key: key.into(), within: Duration::from_secs(10) }),
+        intake_key: None,
+        ..job(1, 50)
+    };
+    let first = store.submit(sent(1, 0, "a")).await.unwrap();
+    let again = store.submit(sent(2, 10, "a")).await.unwrap();
+    assert_eq!((first.fresh, again.fresh, again.id), (true, false, first.id));
+    let later = store.submit(sent(3, 11, "a")).await.unwrap();
+    assert_eq!((later.fresh, later.id), (true, JobId(2)));
+    let other =
+        NewJob { submitter: Submitter { uid: None, name: "eve".into() }, ..sent(4, 11, "a") };
+    assert!(store.submit(other).await.unwrap().fresh, "somebody else's key");
+    let another = NewJob { definition_hash: Digest::of(b"other"), ..sent(5, 12, "a") };
+    let refused = store.submit(another).await;
+    assert!(matches!(refused, Err(StoreError::KeyUsed(JobId(2)))), "{refused:?}");
+    store.check_consistent().unwrap();
+    writer.close().await;
 }

@@ -329,6 +329,28 @@ async fn what_is_hidden_costs_a_stranger_nothing_and_tells_them_nothing() {
 }
 
 #[tokio::test]
+async fn a_stranger_s_list_by_name_goes_past_thousands_of_hidden_names() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    let hidden = |n: u64| NewJob {
+        name: format!("hidden {n:05}"),
+        visibility: Visibility::Personal,
+        ..job(n, 50)
+    };
+    futures_util::future::join_all((1..=4_000).map(|n| store.submit(hidden(n)))).await;
+    let visibility = Visibility::Public;
+    let last = NewJob { name: "seen".into(), visibility, ..job(4_001, 50) };
+    store.submit(last).await.unwrap();
+    let ends = (1..=4_001).map(|n| store.change(JobId(n), ended(n, Verdict::Passed)));
+    futures_util::future::join_all(ends).await;
+    let asked = JobsAsked { sort: "name".parse().unwrap(), limit: 5, ..JobsAsked::default() };
+    let page = store.list(asked, reader(&stranger())).await.unwrap();
+    let found: Vec<_> = page.jobs.iter().map(|job| job.id.0).collect();
+    assert_eq!((found, page.next, page.is_cut), (vec![4_001], None, false));
+    writer.close().await;
+}
+
+#[tokio::test]
 async fn a_rule_finds_the_jobs_it_has_marked() {
     let folder = tempdir().unwrap();
     let (store, writer) = open(&folder.path().join("s"));

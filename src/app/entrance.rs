@@ -1,0 +1,298 @@
+//! The ways in: whoever sends a job, by whichever door, it is read, held against the box, and made
+//! durable here.
+
+use std::{fmt, fs, io, sync::Arc, time::Duration};
+
+use crate::{
+    clock,
+    decide::{
+        Demand, Reason,
+        access::{Rights, sees},
+    },
+    intake::{Content, Examine, Explanation, Found},
+    job_file::{self, Admission, Arrival, Problems, Refusal, bundle},
+    model::{
+        After, Conditions, Door, Idempotency, Identity, Job, JobId, Lineage, NewJob, Submitter,
+        WayIn,
+        problem::{Place, Problem},
+        with_causes,
+    },
+    people::People,
+    schedule,
+    store::{self, Store, StoreError},
+    tasks,
+    web::{ComposeRequest, Composed, SubmitRefused, SubmitRequest, Submitted},
+};
+
+/// How long the same once more is taken for an answer that was lost, where the sender gives it no key.
+const A_MOMENT: Duration = Duration::from_secs(10);
+
+/// The way in of a bundle that somebody sends to the API.
+pub(super) fn submit(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Submit {
+    Arc::new(move |request: SubmitRequest| {
+        let (admission, entrance) = (admission.clone(), entrance.clone());
+        Box::pin(async move {
+            let who = request.rights.who.clone();
+            let job = tasks::lasting(move || admit_tar(&admission, request)).await?;
+            entrance.enter(job, &who).await
+        })
+    })
+}
+
+/// The way in of a text: written in a browser, or for what another job came with.
+pub(super) fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::web::Compose {
+    Arc::new(move |request: ComposeRequest| {
+        let (admission, entrance) = (admission.clone(), entrance.clone());
+        Box::pin(async move {
+            let (only_check, who) = (request.only_check, request.rights.who.clone());
+            let job = tasks::blocking(move || admit_text(&admission, request)).await?;
+            if !only_check {
+                return Ok(Composed::Submitted(entrance.enter(job, &who).await?));
+            }
+            entrance.look(&job, &who).await?;
+            let waits = entrance.queue.standing().would_wait(&job);
+            Ok(Composed::Fine { job: Box::new(job), waits })
+        })
+    })
+}
+
+/// Where a job that is well written is held against the box and made durable.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    pub store: Store,
+    pub queue: schedule::Handle,
+}
+
+/// Why a job that is well written is not for this box.
+#[derive(Debug)]
+enum Unfit {
+    Never(Box<Reason>),
+    /// It is to wait for a job that is not there, as far as the sender may know.
+    NoSuchJob(JobId),
+    Store(StoreError),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never(reason) => write!(f, "{reason}"),
+            Self::NoSuchJob(job) => {
+                write!(f, "after: there is no job {job}; `sutler jobs` shows their numbers")
+            }
+            Self::Store(error) => write!(f, "{}", with_causes(error)),
+        }
+    }
+}
+
+impl From<Unfit> for SubmitRefused {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Never(reason) => {
+                let help = "`sutler device list` shows what there is";
+                refused("device_type", reason.to_string(), "a device of this box", help)
+            }
+            Unfit::NoSuchJob(job) => {
+                let help = "`sutler jobs` shows their numbers";
+                refused("after", format!("job {job}"), "a job of this box", help)
+            }
+            Unfit::Store(error) => unavailable(&error),
+        }
+    }
+}
+
+impl Entrance {
+    /// Whether this box can ever run it, and what it waits for is there for whoever sends it.
+    async fn look(&self, job: &NewJob, who: &Identity) -> Result<(), Unfit> {
+        if let Some(reason) = self.queue.standing().never(&Demand::of_new(job)) {
+            return Err(Unfit::Never(Box::new(reason)));
+        }
+        for After { job, .. } in &job.conditions.after {
+            let found = self.store.job(*job).await.map_err(Unfit::Store)?;
+            if !found.is_some_and(|found: Job| sees(who, &found)) {
+                return Err(Unfit::NoSuchJob(*job));
+            }
+        }
+        Ok(())
+    }
+
+    async fn enter(&self, job: NewJob, who: &Identity) -> Result<Submitted, SubmitRefused> {
+        self.look(&job, who).await?;
+        match self.store.submit(job).await {
+            Ok(job) => Ok(Submitted { id: job.id, uuid: job.uuid, fresh: job.fresh }),
+            Err(error @ StoreError::NoBundle(_)) => {
+                Err(refused("", error.to_string(), "what it came with", "send it with its files"))
+            }
+            Err(error @ StoreError::KeyUsed(_)) => {
+                Err(SubmitRefused::KeyUsed { why: error.to_string() })
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+}
+
+/// A refusal that is ours, and may pass.
+fn unavailable(error: &dyn std::error::Error) -> SubmitRefused {
+    SubmitRefused::Unavailable { why: with_causes(error) }
+}
+
+/// What whoever submits is told of it.
+fn told(refusal: Refusal) -> SubmitRefused {
+    match refusal {
+        Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
+        Refusal::Bundle(error) => {
+            refused("", with_causes(&error), "a bundle this box can take", "pack it anew")
+        }
+        Refusal::Invalid(problems) => invalid(&problems),
+    }
+}
+
+fn invalid(problems: &Problems) -> SubmitRefused {
+    SubmitRefused::Invalid { problems: problems.to_json() }
+}
+
+/// A refusal that is no fault of the text.
+fn refused(path: &str, found: String, expected: &str, help: &str) -> SubmitRefused {
+    let problem = Problem::new(Place::start(), path, found, expected).help(help);
+    SubmitRefused::Invalid { problems: serde_json::json!([problem.to_json()]) }
+}
+
+fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, SubmitRefused> {
+    let tar = fs::File::open(&request.tar).map_err(|error| unavailable(&error))?;
+    let arrival = Arrival {
+        submitter: request.submitter,
+        way_in: request.way_in,
+        submitted: clock::now(),
+        intake_key: None,
+    };
+    let options = admission.options(request.strict);
+    let source = bundle::Source::Tar(Box::new(tar));
+    let rights = request.rights;
+    let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
+    let job = admission.admit(source, "bundle", arrival, options, &may);
+    let mut job = job.map_err(told)?;
+    job.priority = request.priority.unwrap_or(job.priority);
+    job.conditions.after.extend(request.after);
+    job.idempotency = Some(idempotency(request.key, &job));
+    Ok(job)
+}
+
+/// By the sender's key, or by all that was sent: the same a moment later is an answer that was lost, or
+/// a finger that was too quick.
+fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
+    match key {
+        Some(key) => Idempotency { key: format!("key {key}"), within: store::LONGEST_IDEMPOTENCY },
+        None => {
+            let NewJob { bundle, definition_hash, priority, conditions, lineage, .. } = job;
+            let after = &conditions.after;
+            let from = lineage.resubmitted_from;
+            let key = format!("bytes {bundle} {definition_hash} {priority:?} {after:?} {from:?}");
+            Idempotency { key, within: A_MOMENT }
+        }
+    }
+}
+
+fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, SubmitRefused> {
+    let ComposeRequest { from, text, submitter, rights, way_in, only_check } = request;
+    let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
+    let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
+    let options = admission.options(false);
+    let Some(from) = from else {
+        if only_check {
+            return admission.look(&text, arrival, options, &may).map_err(|wrong| invalid(&wrong));
+        }
+        return admit_alone(admission, &text, arrival, &may);
+    };
+    let job = admission.admit_again(&text, from.bundle, arrival, options, &may);
+    let job = job.map_err(|wrong| invalid(&wrong))?;
+    // What the other one waited for may be long gone.
+    let after = if text == from.definition { Vec::new() } else { job.conditions.after };
+    let conditions = Conditions { after, ..job.conditions };
+    let lineage = Lineage { resubmitted_from: Some(from.id), ..Lineage::default() };
+    let job = NewJob { conditions, lineage, ..job };
+    Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
+}
+
+/// A text that came with nothing.
+fn admit_alone(
+    admission: &Admission,
+    text: &str,
+    arrival: Arrival,
+    may: job_file::MaySubmit<'_>,
+) -> Result<NewJob, SubmitRefused> {
+    const NAME: &str = "job.yaml";
+    let file = rustix::fs::memfd_create(NAME, rustix::fs::MemfdFlags::CLOEXEC).map(fs::File::from);
+    let file = file.map_err(io::Error::from).and_then(|mut file| {
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        io::Seek::rewind(&mut file)?;
+        Ok(file)
+    });
+    let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
+    let job = admission.admit(source, NAME, arrival, admission.options(false), may);
+    let job = job.map_err(told)?;
+    Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
+}
+
+/// The way in of the inbox.
+pub(super) struct Gate {
+    pub admission: Arc<Admission>,
+    pub entrance: Entrance,
+    pub people: People,
+}
+
+impl Gate {
+    /// The owner of a file, as every other door knows them.
+    async fn who(&self, owner: &Submitter) -> Result<Identity, StoreError> {
+        let Submitter { uid, name } = owner.clone();
+        match uid {
+            Some(uid) => self.people.account(uid, name, Door::Inbox).await,
+            None => Ok(self.people.nobody()),
+        }
+    }
+
+    /// What the owner of a file may submit. Blocks.
+    fn rights(&self, owner: &Submitter) -> Result<Rights, StoreError> {
+        tokio::runtime::Handle::current()
+            .block_on(async { self.people.rights(self.who(owner).await?).await })
+    }
+}
+
+impl Examine for Gate {
+    fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
+        let source = match found.content {
+            Content::File(file) => bundle::Source::of_file(file, &found.name),
+            Content::Folder => bundle::Source::Folder(found.path),
+        };
+        let not_now = |error: StoreError| Explanation::NotNow(with_causes(&error));
+        let rights = self.rights(&found.submitter).map_err(not_now)?;
+        let arrival = Arrival {
+            submitter: rights.who.submitter().unwrap_or(found.submitter),
+            way_in: WayIn::Inbox,
+            submitted: clock::now(),
+            intake_key: Some(found.key),
+        };
+        let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
+        let options = self.admission.options(false);
+        let admitted = self.admission.admit(source, &found.name, arrival, options, &may);
+        let job = admitted.map_err(|refusal| match refusal {
+            Refusal::Bundle(error) if error.is_ours() => Explanation::NotNow(with_causes(&error)),
+            Refusal::Bundle(error) => Explanation::Refused(with_causes(&error)),
+            Refusal::Invalid(problems) => Explanation::Refused(problems.to_string()),
+        })?;
+        let look = self.entrance.look(&job, &rights.who);
+        match tokio::runtime::Handle::current().block_on(look) {
+            Ok(()) => Ok(job),
+            Err(unfit @ Unfit::Store(_)) => Err(Explanation::NotNow(unfit.to_string())),
+            Err(unfit) => Err(Explanation::Refused(format!("{unfit}\n"))),
+        }
+    }
+
+    async fn taken(&self, job: JobId, from: Submitter) {
+        match self.who(&from).await {
+            Ok(who) => self.people.did(&who, "submit job", &job.to_string(), "done").await,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, %job, "that it was submitted could not be noted");
+            }
+        }
+    }
+}

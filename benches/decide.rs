@@ -47,7 +47,34 @@ pub(crate) fn run() {
         let figure = Figure::new(what, "ms", Spread::p99(&took));
         figures.push(figure.beside("a walk over all of them", walk).aim(Aim::AtMost(5.0)));
     }
+    stuck(&mut figures);
     figures.finish();
+}
+
+/// Decisions in which nobody can start, though something is idle.
+fn stuck(figures: &mut Figures) {
+    let mut waiting = Waiting::new(Order::default());
+    (1..=WAITING).for_each(|id| waiting.insert(&job(id, 50, WAITING)));
+    let shares = Shares::new(Duration::from_secs(86_400));
+    let all: Vec<_> = (0..100).map(running).collect();
+    let mut other = Lab::clone(&lab());
+    other.devices.push(Device { device_type: "other".into(), ..device(100) });
+    let mut lent = Lab::clone(&lab());
+    lent.memory_mib = 99 * 1024 + 512;
+    for (what, lab, running) in [
+        ("a decision, only a device of another type is idle", other, &all[..]),
+        ("a decision, a device is idle and all memory is lent", lent, &all[..99]),
+    ] {
+        let lab = Arc::new(lab);
+        let times = (0..ROUNDS).map(|_| {
+            let since = Stopwatch::start();
+            let plan = plan(now(), &waiting, &shares, running, &lab);
+            assert_eq!(plan.start, [], "nobody starts");
+            millis(since.elapsed())
+        });
+        let times: Vec<_> = times.collect();
+        figures.push(Figure::new(what, "ms", Spread::p99(&times)).aim(Aim::AtMost(5.0)));
+    }
 }
 
 fn now() -> Timestamp {
@@ -82,7 +109,12 @@ fn running(device: u64) -> Running {
 }
 
 fn lab() -> Arc<Lab> {
-    let device = |n: u32| Device {
+    let devices = (0..100).map(device).collect();
+    Arc::new(Lab { memory_mib: 1 << 20, cores: 1_000, machines: 100, devices })
+}
+
+fn device(n: u32) -> Device {
+    Device {
         name: format!("qemu-{n}"),
         device_type: "qemu-x86_64".into(),
         tags: ["uefi".into()].into(),
@@ -91,7 +123,5 @@ fn lab() -> Arc<Lab> {
         at_once: 1,
         open: Open::Jobs,
         last_used: None,
-    };
-    let devices = (0..100).map(device).collect();
-    Arc::new(Lab { memory_mib: 1 << 20, cores: 1_000, machines: 100, devices })
+    }
 }

@@ -68,12 +68,19 @@ pub fn plan<'a>(
     let mut start = Vec::new();
     let mut shares = shares.of_now();
     // Without a device nobody can start, and nobody is waited for.
-    let mut heads = waiting.heads(&shares);
-    while !house.idle.is_empty() && (house.free.machines > 0 || reserved.is_none()) {
+    let mut heads = waiting.heads(&shares, |class| house.has_idle_for(class));
+    let least = waiting.least();
+    // Once somebody is next, only who fits into what is left can still start.
+    while !house.idle.is_empty() && (reserved.is_none() || house.free.has(least)) {
         let Some(head) = heads.next(&shares) else { break };
         let demand = head.demand();
         // What cannot start now cannot start later in this decision, nor can what stands behind it.
-        let Some(device) = house.device_for(demand) else { continue };
+        let Some(device) = house.device_for(demand) else {
+            if !house.has_idle_for(head.class()) {
+                heads.close(&head);
+            }
+            continue;
+        };
         let end = after(now, demand.needs.at_most);
         if house.free.short_of(&demand.needs).is_some() {
             reserved.get_or_insert_with(|| (head.id, house.frees(&demand.needs)));
@@ -156,6 +163,11 @@ struct Free {
 impl Free {
     const fn all_of(lab: &Lab) -> Self {
         Self { memory_mib: lab.memory_mib, cores: lab.cores, machines: lab.machines }
+    }
+
+    /// Whether there is room for a machine of so much memory and so many cores.
+    const fn has(self, (memory_mib, cores): (u32, u32)) -> bool {
+        self.machines > 0 && self.memory_mib >= memory_mib && self.cores >= cores
     }
 
     fn short_of(self, needs: &Needs) -> Option<(Resource, u32, u32)> {
@@ -254,6 +266,12 @@ impl House {
             count += 1;
         }
         best.map(|(_, at)| (at, count))
+    }
+
+    /// Whether a device is idle that serves jobs of a class, if not of every size.
+    fn has_idle_for(&self, class: &Demand) -> bool {
+        let devices = &self.lab.devices;
+        self.idle.iter().any(|at| devices[*at].is_open_to(class) && devices[*at].suits(class))
     }
 
     /// Why this job cannot run here now, whatever memory and cores are free.

@@ -12,11 +12,12 @@
 //! Jobs of one submitter that ask for the same stand in one line. Whatever keeps the first of a line from
 //! starting keeps all behind it, so a decision looks at the fronts of lines and not at jobs. The fronts of
 //! a submitter's lines are kept in their order, which nobody's share changes; a decision merges those of
-//! all submitters, and so costs as many steps as it looks at fronts, however many there are.
+//! all submitters, and so costs as many steps as it looks at fronts, however many there are. They are kept
+//! by what they ask of a device beside its size, so that no front is looked at that no idle device serves.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, btree_map::Entry},
     ops::Bound::{Excluded, Unbounded},
     sync::Arc,
     time::Duration,
@@ -93,21 +94,46 @@ type Place = (i64, JobId);
 struct LineName {
     demand: Arc<Demand>,
     submitter: Arc<str>,
+    /// The demand without what it needs.
+    class: Arc<Demand>,
 }
+
+impl LineName {
+    fn of(job: &Queued) -> Self {
+        let needs = Needs { memory_mib: 0, cores: 0, at_most: Duration::ZERO };
+        let class = Demand { needs, ..job.demand.clone() };
+        Self {
+            demand: Arc::new(job.demand.clone()),
+            submitter: job.submitter.as_str().into(),
+            class: Arc::new(class),
+        }
+    }
+}
+
+/// Of each submitter the first of every line, in the order of their places.
+type Fronts = HashMap<Arc<str>, BTreeMap<Place, LineName>>;
 
 /// The jobs that could start now if there were room.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     order: Order,
     lines: HashMap<LineName, BTreeSet<Place>>,
-    /// Of each submitter the first of every line, in the order of their places.
-    fronts: HashMap<Arc<str>, BTreeMap<Place, LineName>>,
+    /// By class.
+    fronts: HashMap<Arc<Demand>, Fronts>,
+    /// How many jobs need so much memory, and so many cores.
+    sizes: [BTreeMap<u32, usize>; 2],
     places: HashMap<JobId, (LineName, Place)>,
 }
 
 impl Waiting {
     pub fn new(order: Order) -> Self {
-        Self { order, lines: HashMap::new(), fronts: HashMap::new(), places: HashMap::new() }
+        Self {
+            order,
+            lines: HashMap::new(),
+            fronts: HashMap::new(),
+            sizes: [BTreeMap::new(), BTreeMap::new()],
+            places: HashMap::new(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -131,14 +157,17 @@ impl Waiting {
             false => micros(self.order.point).saturating_mul(i64::from(job.priority.0)),
         };
         let place = (job.submitted.as_microsecond().saturating_sub(forward), job.id);
-        let name = LineName {
-            demand: Arc::new(job.demand.clone()),
-            submitter: job.submitter.as_str().into(),
-        };
+        let name = LineName::of(job);
         let name = match self.lines.get_key_value(&name) {
             Some((name, _)) => name.clone(),
-            None => name,
+            None => match self.fronts.get_key_value(&name.class) {
+                Some((class, _)) => LineName { class: class.clone(), ..name },
+                None => name,
+            },
         };
+        for (sizes, size) in self.sizes.iter_mut().zip(sizes(&name.demand)) {
+            *sizes.entry(size).or_default() += 1;
+        }
         let line = self.lines.entry(name.clone()).or_default();
         let front = line.first().copied();
         line.insert(place);
@@ -150,6 +179,14 @@ impl Waiting {
 
     pub fn remove(&mut self, id: JobId) {
         let Some((name, place)) = self.places.remove(&id) else { return };
+        for (sizes, size) in self.sizes.iter_mut().zip(sizes(&name.demand)) {
+            if let Entry::Occupied(mut count) = sizes.entry(size) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
         let Some(line) = self.lines.get_mut(&name) else { return };
         let was_front = line.first() == Some(&place);
         line.remove(&place);
@@ -163,24 +200,32 @@ impl Waiting {
     }
 
     fn move_front(&mut self, name: &LineName, from: Option<Place>, to: Option<Place>) {
-        let mut fronts = match self.fronts.entry(name.submitter.clone()) {
-            Entry::Occupied(fronts) => fronts,
-            Entry::Vacant(none) => none.insert_entry(BTreeMap::new()),
-        };
+        let of_class = self.fronts.entry(name.class.clone()).or_default();
+        let fronts = of_class.entry(name.submitter.clone()).or_default();
         if let Some(from) = from {
-            fronts.get_mut().remove(&from);
+            fronts.remove(&from);
         }
         if let Some(to) = to {
-            fronts.get_mut().insert(to, name.clone());
+            fronts.insert(to, name.clone());
         }
-        if fronts.get().is_empty() {
-            fronts.remove();
+        if fronts.is_empty() {
+            of_class.remove(&name.submitter);
         }
+        if of_class.is_empty() {
+            self.fronts.remove(&name.class);
+        }
+    }
+
+    /// The least memory (MiB) and the fewest cores that any of them needs; zero of nobody.
+    pub(super) fn least(&self) -> (u32, u32) {
+        let [memory, cores] = &self.sizes;
+        let least = |sizes: &BTreeMap<u32, usize>| sizes.keys().next().copied().unwrap_or(0);
+        (least(memory), least(cores))
     }
 
     /// The jobs best first, as long as nobody uses anything.
     pub fn best<'a>(&'a self, shares: &'a Shares) -> impl Iterator<Item = JobId> + 'a {
-        let mut heads = self.heads(shares);
+        let mut heads = self.heads(shares, |_| true);
         std::iter::from_fn(move || {
             let head = heads.next(shares)?;
             heads.step_up(&head, shares);
@@ -196,20 +241,27 @@ impl Waiting {
         back
     }
 
-    /// All lines, the best front first.
-    pub(super) fn heads(&self, shares: &Shares) -> Heads<'_> {
-        let mut heads = Heads { waiting: self, heap: BinaryHeap::new() };
-        for fronts in self.fronts.values() {
+    /// The lines of all classes for which `is_open`, the best front first.
+    pub(super) fn heads(&self, shares: &Shares, is_open: impl Fn(&Demand) -> bool) -> Heads<'_> {
+        let mut heads = Heads { waiting: self, heap: BinaryHeap::new(), closed: HashSet::new() };
+        let open = self.fronts.iter().filter(|(class, _)| is_open(class));
+        for fronts in open.flat_map(|(_, fronts)| fronts.values()) {
             heads.push(fronts.first_key_value(), true, shares);
         }
         heads
     }
 }
 
+fn sizes(demand: &Demand) -> [u32; 2] {
+    [demand.needs.memory_mib, demand.needs.cores]
+}
+
 /// Walks the lines of all submitters, the best place first.
 pub(super) struct Heads<'a> {
     waiting: &'a Waiting,
     heap: BinaryHeap<Reverse<Head<'a>>>,
+    /// Classes of which no more are wanted.
+    closed: HashSet<&'a Demand>,
 }
 
 impl<'a> Heads<'a> {
@@ -217,6 +269,9 @@ impl<'a> Heads<'a> {
     pub(super) fn next(&mut self, shares: &Shares) -> Option<Head<'a>> {
         loop {
             let Reverse(head) = self.heap.pop()?;
+            if !self.closed.is_empty() && self.closed.contains(&*head.name.class) {
+                continue;
+            }
             let place = self.place(head.own, head.name, shares);
             // What its submitter was given meanwhile has moved it back.
             if place > head.place {
@@ -224,11 +279,16 @@ impl<'a> Heads<'a> {
                 continue;
             }
             if head.is_front {
-                let fronts = &self.waiting.fronts[&head.name.submitter];
+                let fronts = &self.waiting.fronts[&head.name.class][&head.name.submitter];
                 self.push(fronts.range((Excluded(head.own), Unbounded)).next(), true, shares);
             }
             return Some(head);
         }
+    }
+
+    /// No more of its class.
+    pub(super) fn close(&mut self, head: &Head<'a>) {
+        self.closed.insert(&head.name.class);
     }
 
     /// This one has left its line; whoever is behind it comes into view.
@@ -263,6 +323,11 @@ pub(super) struct Head<'a> {
 impl<'a> Head<'a> {
     pub(super) fn demand(&self) -> &'a Demand {
         &self.name.demand
+    }
+
+    /// What it asks of a device beside its size.
+    pub(super) fn class(&self) -> &'a Demand {
+        &self.name.class
     }
 
     pub(super) fn submitter(&self) -> &'a str {

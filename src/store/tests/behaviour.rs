@@ -26,7 +26,7 @@ async fn a_job_reads_as_it_was_written() {
     assert_eq!(store.job(JobId(1)).await.unwrap().as_ref(), Some(&answered));
     assert_eq!(store.job_by_uuid(submitted.uuid).await.unwrap(), Some(answered));
     let commits = store.commits();
-    assert!(commits.count > 0 && commits.time > std::time::Duration::ZERO);
+    assert!(commits.count > 0 && commits.time > Duration::ZERO);
     writer.close().await;
 
     let (store, writer) = open(&folder.path().join("s"));

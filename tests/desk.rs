@@ -30,6 +30,15 @@ async fn says(browser: &WebDriver, words: &str) {
     assert!(found.is_ok(), "{words:?} is not in {}", body(browser).await);
 }
 
+/// Waits for the page of a job that was sent.
+async fn arrives(browser: &WebDriver, at: &str) {
+    let heading = By::XPath("//h1[contains(., 'nobody speaks')]");
+    let found = browser.query(heading).first().await;
+    assert!(found.is_ok(), "{}", body(browser).await);
+    let address = browser.current_url().await.unwrap();
+    assert!(address.path().ends_with(at), "{address}: {}", body(browser).await);
+}
+
 async fn press(browser: &WebDriver, button: &str) {
     browser.find(By::Css(button)).await.unwrap().click().await.unwrap();
 }
@@ -69,9 +78,7 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
         write(browser, WAITS).await;
         says(browser, "Nothing is wrong with").await;
         press(browser, ".compose button").await;
-        says(browser, "nobody speaks").await;
-        let address = browser.current_url().await.unwrap();
-        assert!(address.path().ends_with("/jobs/1"), "{address}: {}", body(browser).await);
+        arrives(browser, "/jobs/1").await;
 
         says(browser, "Running").await;
         press(browser, ".controls form[action$='/cancel'] button").await;
@@ -86,7 +93,7 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
             .await;
         says(browser, "Nothing is wrong with").await;
         press(browser, ".compose button").await;
-        assert!(browser.current_url().await.unwrap().path().ends_with("/jobs/2"));
+        arrives(browser, "/jobs/2").await;
         let job = appliance.wait_ended(2);
         assert_eq!(job["verdict"], "passed", "{job}");
         browser.goto(at("/jobs/2/diff")).await.unwrap();
@@ -96,6 +103,10 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
         browser.goto(at("/history")).await.unwrap();
         let history = body(browser).await;
         assert!(history.matches("nobody speaks").count() == 2, "{history}");
+        browser.goto(at("/history?verdict=canceled&name=nobody*")).await.unwrap();
+        let jobs = browser.find_all(By::Css("table.jobs a.job")).await.unwrap();
+        assert_eq!(jobs.len(), 1, "{}", body(browser).await);
+        assert!(jobs[0].attr("href").await.unwrap().unwrap().ends_with("/jobs/1"));
 
         // The editor offers what may stand where the cursor is.
         browser.goto(at("/submit")).await.unwrap();

@@ -187,3 +187,38 @@ fn what_was_acknowledged_is_there_once_however_often_it_is_killed() {
     assert!(check.status.success(), "{found}");
     assert_eq!(found["jobs"], count, "{found}");
 }
+
+#[test]
+fn a_definition_by_itself_is_looked_at_or_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let appliance = Appliance::start(&data);
+    let closed = appliance.command(&["device", "maintenance", "local", "nothing runs here"]);
+    assert!(closed.status.success(), "{closed:?}");
+    let socket = data.join("sutler.sock");
+    let yaml = "job_name: alone\nactions:\n- boot: { guest: { memory: 32M } }\n";
+    let json = r#"{"job_name": "alone", "actions": [{"boot": {"guest": {"memroy": "32M"}}}]}"#;
+    let ask = |path: &str, kind: &str, key: &str, body: &str| {
+        let head = format!("Content-Type: application/{kind}\r\nIdempotency-Key: {key}\r\n");
+        insist(&socket, path, &head, body.as_bytes())
+    };
+    let (status, checked) = ask("/api/jobs?check=true", "yaml", "a", yaml);
+    assert_eq!((status, &checked["name"]), (200, &"alone".into()), "{checked}");
+    assert!(checked["waits"].as_str().unwrap().contains("maintenance"), "{checked}");
+    let (status, wrong) = ask("/api/jobs", "json", "a", json);
+    assert_eq!(status, 422, "{wrong}");
+    assert!(wrong.to_string().contains("memroy"), "{wrong}");
+    let (status, missing) = ask("/api/jobs?after=9", "yaml", "a", yaml);
+    assert_eq!(status, 422, "{missing}");
+    let (status, taken) = ask("/api/jobs?priority=high", "yaml", "a", yaml);
+    assert_eq!((status, &taken["number"]), (201, &1.into()), "{taken}");
+    assert_eq!(appliance.json("/api/jobs/1")["priority"], 100);
+    let (status, again) = ask("/api/jobs", "yaml", "a", yaml);
+    assert_eq!((status, &again["number"], &again["repeated"]), (200, &1.into(), &true.into()));
+    let (status, other) = ask("/api/jobs", "yaml", "a", &yaml.replace("alone", "another"));
+    assert_eq!(status, 409, "{other}");
+    let (status, after) = ask("/api/jobs?after=1", "yaml", "b", yaml);
+    assert_eq!((status, &after["number"]), (201, &2.into()), "{after}");
+    appliance.stop();
+}

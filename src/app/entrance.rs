@@ -10,7 +10,7 @@ use crate::{
         access::{Rights, sees},
     },
     intake::{Content, Examine, Explanation, Found},
-    job_file::{self, Admission, Arrival, Problems, Refusal, bundle},
+    job_file::{self, Admission, Arrival, Options, Problems, Refusal, bundle},
     model::{
         After, Conditions, Door, Idempotency, Identity, Job, JobId, Lineage, NewJob, Submitter,
         WayIn,
@@ -21,7 +21,7 @@ use crate::{
     schedule,
     store::{self, Store, StoreError},
     tasks,
-    web::{ComposeRequest, Composed, SubmitRefused, SubmitRequest, Submitted},
+    web::{ComposeRequest, Composed, SubmitRefused, SubmitRequest, Submitted, Wishes},
 };
 
 /// How long the same once more is taken for an answer that was lost, where the sender gives it no key.
@@ -164,16 +164,21 @@ fn admit_tar(admission: &Admission, request: SubmitRequest) -> Result<NewJob, Su
         submitted: clock::now(),
         intake_key: None,
     };
-    let options = admission.options(request.strict);
+    let options = admission.options(request.wishes.strict);
     let source = bundle::Source::Tar(Box::new(tar));
     let rights = request.rights;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let job = admission.admit(source, "bundle", arrival, options, &may);
-    let mut job = job.map_err(told)?;
-    job.priority = request.priority.unwrap_or(job.priority);
-    job.conditions.after.extend(request.after);
-    job.idempotency = Some(idempotency(request.key, &job));
-    Ok(job)
+    Ok(wished(job.map_err(told)?, request.wishes))
+}
+
+/// With what its sender says beside it.
+fn wished(mut job: NewJob, wishes: Wishes) -> NewJob {
+    let Wishes { strict: _, after, priority, key } = wishes;
+    job.priority = priority.unwrap_or(job.priority);
+    job.conditions.after.extend(after);
+    job.idempotency = Some(idempotency(key, &job));
+    job
 }
 
 /// By the sender's key, or by all that was sent: the same a moment later is an answer that was lost, or
@@ -192,15 +197,17 @@ fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
 }
 
 fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, SubmitRefused> {
-    let ComposeRequest { from, text, submitter, rights, way_in, only_check } = request;
+    let ComposeRequest { from, text, submitter, rights, way_in, wishes, only_check } = request;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
-    let options = admission.options(false);
+    let options = admission.options(wishes.strict);
     let Some(from) = from else {
-        if only_check {
-            return admission.look(&text, arrival, options, &may).map_err(|wrong| invalid(&wrong));
-        }
-        return admit_alone(admission, &text, arrival, &may);
+        let job = if only_check {
+            admission.look(&text, arrival, options, &may).map_err(|wrong| invalid(&wrong))
+        } else {
+            admit_alone(admission, &text, arrival, options, &may)
+        };
+        return Ok(wished(job?, wishes));
     };
     let job = admission.admit_again(&text, from.bundle, arrival, options, &may);
     let job = job.map_err(|wrong| invalid(&wrong))?;
@@ -208,8 +215,7 @@ fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, 
     let after = if text == from.definition { Vec::new() } else { job.conditions.after };
     let conditions = Conditions { after, ..job.conditions };
     let lineage = Lineage { resubmitted_from: Some(from.id), ..Lineage::default() };
-    let job = NewJob { conditions, lineage, ..job };
-    Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
+    Ok(wished(NewJob { conditions, lineage, ..job }, wishes))
 }
 
 /// A text that came with nothing.
@@ -217,6 +223,7 @@ fn admit_alone(
     admission: &Admission,
     text: &str,
     arrival: Arrival,
+    options: Options,
     may: job_file::MaySubmit<'_>,
 ) -> Result<NewJob, SubmitRefused> {
     const NAME: &str = "job.yaml";
@@ -227,9 +234,7 @@ fn admit_alone(
         Ok(file)
     });
     let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
-    let job = admission.admit(source, NAME, arrival, admission.options(false), may);
-    let job = job.map_err(told)?;
-    Ok(NewJob { idempotency: Some(idempotency(None, &job)), ..job })
+    admission.admit(source, NAME, arrival, options, may).map_err(told)
 }
 
 /// The way in of the inbox.

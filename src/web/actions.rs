@@ -20,7 +20,9 @@ use super::{
     known::read,
     layout::{self, Frame, Tab, job_url},
     params::{NoParams, Params, Path, number},
-    state::{ComposeRequest, Composed, Web},
+    plan::Ahead,
+    state::{ComposeRequest, Composed, Web, Wishes},
+    submit,
 };
 use crate::{
     decide::access::{Act, Denied, may},
@@ -132,6 +134,8 @@ pub(super) struct Resubmitted {
     uuid: Uuid,
     url: String,
     resubmitted_from: JobId,
+    /// When it is expected to start and end, where that was found out in a moment.
+    expected: Option<Ahead>,
 }
 
 /// `POST /api/jobs/{id|uuid}/resubmit`: the same job once more for whoever asks, with its own definition
@@ -172,13 +176,16 @@ pub(super) async fn resubmit(
         submitter,
         rights,
         way_in: WayIn::Command,
+        wishes: Wishes::default(),
         only_check: false,
     };
     let Composed::Submitted(job) = (web.compose)(request).await? else {
         unreachable!("it was not only to be checked");
     };
     let url = job_url(job.id);
-    let answer = Resubmitted { number: job.id, uuid: job.uuid, url: url.clone(), resubmitted_from };
+    let expected = web.estimates.soon(job.id, submit::PATIENCE).await.as_ref().map(Ahead::from);
+    let (number, uuid) = (job.id, job.uuid);
+    let answer = Resubmitted { number, uuid, url: url.clone(), resubmitted_from, expected };
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
 }
 

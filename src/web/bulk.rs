@@ -22,7 +22,7 @@ use super::{
     guard::{About, Asks, CHANGE_JOBS, Failed, Looked},
     known::read,
     params::{NoParams, Params},
-    state::{ComposeRequest, Composed, SubmitRefused, Web},
+    state::{ComposeRequest, Composed, SubmitRefused, Web, Wishes},
 };
 use crate::{
     clock,
@@ -309,6 +309,7 @@ async fn resubmit(
         submitter: who.submitter().ok_or(Denied::Unnamed)?,
         rights: web.people.rights(who.clone()).await?,
         way_in: if who.door == Door::Browser { WayIn::Page } else { WayIn::Command },
+        wishes: Wishes::default(),
         only_check,
     };
     match (web.compose)(request).await {

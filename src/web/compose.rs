@@ -23,13 +23,10 @@ use super::{
     layout::{self, Frame, Tab, form_key, job_url},
     params::{NoParams, Params, Path, number},
     plan,
-    state::{ComposeRequest, Composed, SubmitRefused, Web},
+    state::{ComposeRequest, Composed, SubmitRefused, Web, Wishes},
 };
 use crate::{
-    decide::{
-        Queued,
-        access::{Act, Denied, may},
-    },
+    decide::access::{Act, Denied, may},
     estimates::Estimate,
     job_file::SCHEMA_PATH,
     markup::Moment,
@@ -112,6 +109,7 @@ pub(super) async fn send(
         submitter,
         rights: web.people.rights(who.clone()).await?,
         way_in: WayIn::Page,
+        wishes: Wishes::default(),
         only_check,
     };
     let found = match (web.compose)(request).await {
@@ -121,13 +119,7 @@ pub(super) async fn send(
             return Ok(response);
         }
         Ok(Composed::Fine { job, waits }) => {
-            let estimate = match job.conditions.after.is_empty() {
-                true => {
-                    let queued = Queued::of_new(&job);
-                    Some(estimates::foresee(&web, &who, &job.name, queued).await?)
-                }
-                false => None,
-            };
+            let estimate = estimates::of_new(&web, &who, &job).await?;
             Found::Fine(Box::new(Fine { name: job.name, waits, estimate, moment: web.moment() }))
         }
         Err(SubmitRefused::Invalid { problems }) => {
@@ -332,6 +324,7 @@ pub(super) async fn again(
         submitter,
         rights: web.people.rights(who).await?,
         way_in: WayIn::Page,
+        wishes: Wishes::default(),
         only_check: false,
         from: Some(from.clone()),
     };

@@ -29,7 +29,7 @@ use crate::{
     insight::Held,
     job_file::DEVICE_TYPE,
     markup::{span, words},
-    model::{Identity, JobId, Measure, Needs, Part, Priority, Spot, Stage},
+    model::{Identity, JobId, Measure, Needs, NewJob, Part, Priority, Spot, Stage},
     store::{Accuracy, Misses},
 };
 
@@ -176,6 +176,19 @@ pub(super) async fn foresee(
         past: Arc::new(past),
         planned: Arc::from([]),
     })
+}
+
+/// The same of a job that could be submitted as it is. None where it is to wait for the end of another:
+/// when that is nobody knows.
+pub(super) async fn of_new(
+    web: &Web,
+    who: &Identity,
+    job: &NewJob,
+) -> Result<Option<Estimate>, WebError> {
+    match job.conditions.after.is_empty() {
+        true => foresee(web, who, &job.name, Queued::of_new(job)).await.map(Some),
+        false => Ok(None),
+    }
 }
 
 /// What a series suggests. Only times have timeouts.

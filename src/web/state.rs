@@ -89,6 +89,12 @@ pub struct SubmitRequest {
     pub way_in: WayIn,
     /// What whoever sends it may submit.
     pub rights: Rights,
+    pub wishes: Wishes,
+}
+
+/// What a sender says beside the job.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
     /// Warnings are errors.
     pub strict: bool,
     /// Jobs to wait for beside those the file names.
@@ -108,6 +114,7 @@ pub struct ComposeRequest {
     /// What whoever asks may submit.
     pub rights: Rights,
     pub way_in: WayIn,
+    pub wishes: Wishes,
     /// Only say what would become of it.
     pub only_check: bool,
 }

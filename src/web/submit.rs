@@ -1,5 +1,5 @@
-//! `POST /api/jobs`: a bundle comes in, is kept in a file until it is whole, and
-//! is handed to intake.
+//! `POST /api/jobs`: a bundle comes in, is kept in a file until it is whole, and is handed on; or a
+//! definition by itself, which may also only be looked at.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,19 +18,21 @@ use uuid::Uuid;
 
 use super::{
     errors::{Problem, WebError},
-    guard::{About, Asks},
+    estimates,
+    guard::{About, Asks, Looked},
     layout::job_url,
     params::Params,
     plan::Ahead,
-    state::{SubmitRefused, SubmitRequest, Web},
+    state::{ComposeRequest, Composed, SubmitRefused, SubmitRequest, Web, Wishes},
 };
 use crate::{
     decide::access::{Act, Denied, may},
+    job_file::MAX_TEXT,
     model::{After, JobId, Must, Priority, WayIn},
 };
 
 /// How long whoever submits is kept waiting to hear when the job will start.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
@@ -60,6 +62,28 @@ pub(super) struct Asked {
     /// Numbers of jobs that must have ended.
     after_ended: Option<String>,
     priority: Option<String>,
+    /// Only say what would become of it. Of a definition by itself.
+    #[serde(default)]
+    check: bool,
+}
+
+/// A definition that could be submitted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Checked {
+    name: String,
+    /// Why it would wait now; none when it would start at once.
+    waits: Option<String>,
+    /// None where it is to wait for the end of another job.
+    expected: Option<Ahead>,
+}
+
+/// What an answer with 200 has.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes the two answers")]
+pub(super) enum Accepted {
+    Taken(Taken),
+    Checked(Checked),
 }
 
 /// By which a sender knows a submission that it may have to send twice.
@@ -84,11 +108,17 @@ impl Drop for Upload {
     post,
     path = "/jobs",
     tag = "Jobs",
-    request_body(content = Vec<u8>, content_type = "application/x-tar"),
+    request_body(
+        content(
+            (Vec<u8> = "application/x-tar"), (String = "application/yaml"),
+            (serde_json::Value = "application/json"),
+        ),
+        description = "A bundle, or a definition by itself",
+    ),
     params(Asked),
     responses(
         (status = 201, description = "It was taken in", body = Taken),
-        (status = 200, description = "It had been taken in before", body = Taken),
+        (status = 200, description = "It had been taken in before, or (check) could be", body = Accepted),
     ),
 )]
 pub(super) async fn create(
@@ -100,27 +130,39 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     may(&who, Act::Submit)?;
     let submitter = who.submitter().ok_or(Denied::Unnamed)?;
-    let rights = web.people.rights(who).await?;
+    let rights = web.people.rights(who.clone()).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if kind != Some("application/x-tar") {
-        return Err(WebError::MediaType.into());
-    }
-    let after = asked.after()?;
-    let priority = asked.priority.as_deref().map(str::parse::<Priority>).transpose();
-    let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
-    let key = key(&headers)?;
-    let upload = receive(&web, body).await?;
-    let request = SubmitRequest {
-        tar: upload.0.clone(),
-        submitter,
-        rights,
-        way_in: WayIn::Command,
-        strict: asked.strict,
-        after,
-        priority,
-        key,
+    let (way_in, only_check) = (WayIn::Command, asked.check);
+    let wishes = asked.wishes(&headers)?;
+    let job = match kind {
+        Some("application/x-tar") if only_check => {
+            let words = "check: takes a definition by itself, and no bundle".to_owned();
+            return Err(WebError::BadRequest(words).into());
+        }
+        Some("application/x-tar") => {
+            let upload = receive(&web, body).await?;
+            let tar = upload.0.clone();
+            (web.submit)(SubmitRequest { tar, submitter, rights, way_in, wishes }).await?
+        }
+        Some("application/yaml" | "application/json") => {
+            let text = definition(body).await?;
+            let from = None;
+            let request =
+                ComposeRequest { from, text, submitter, rights, way_in, wishes, only_check };
+            match (web.compose)(request).await? {
+                Composed::Submitted(job) => job,
+                Composed::Fine { job, waits } => {
+                    let expected = estimates::of_new(&web, &who, &job).await?;
+                    let expected = expected.as_ref().map(Ahead::from);
+                    let mut response =
+                        Json(Checked { name: job.name, waits, expected }).into_response();
+                    response.extensions_mut().insert(Looked);
+                    return Ok(response);
+                }
+            }
+        }
+        Some(_) | None => return Err(WebError::MediaType.into()),
     };
-    let job = (web.submit)(request).await?;
     let url = job_url(job.id);
     let estimate = web.estimates.soon(job.id, PATIENCE).await;
     let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
@@ -134,7 +176,19 @@ pub(super) async fn create(
     Ok(response)
 }
 
+async fn definition(body: Body) -> Result<String, WebError> {
+    let bytes = axum::body::to_bytes(body, MAX_TEXT).await;
+    let bytes = bytes.map_err(|_| WebError::TooLong { limit: MAX_TEXT })?;
+    String::from_utf8(bytes.into()).map_err(|_| WebError::BadRequest("it is not UTF-8".into()))
+}
+
 impl Asked {
+    fn wishes(&self, headers: &HeaderMap) -> Result<Wishes, WebError> {
+        let priority = self.priority.as_deref().map(str::parse::<Priority>).transpose();
+        let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
+        Ok(Wishes { strict: self.strict, after: self.after()?, priority, key: key(headers)? })
+    }
+
     fn after(&self) -> Result<Vec<After>, WebError> {
         let mut found = Vec::new();
         for (text, must) in [(&self.after, Must::Pass), (&self.after_ended, Must::End)] {

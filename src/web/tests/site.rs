@@ -257,7 +257,7 @@ fn take(asked: &Mutex<Asked>, request: &SubmitRequest) -> Result<Submitted, Subm
         }),
         _ => Ok(Submitted { id: JobId(5), uuid: uuid::Uuid::nil(), fresh: true }),
     };
-    asked.lock().unwrap().submit.push((bytes, request.submitter.clone(), request.strict));
+    asked.lock().unwrap().submit.push((bytes, request.submitter.clone(), request.wishes.strict));
     answer
 }
 

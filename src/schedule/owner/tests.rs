@@ -380,7 +380,7 @@ async fn who_waits_for_a_job_is_passed_on_to_the_retry_that_is_decided_on() {
 
     // The rule is switched off before the retry of the retry is due.
     fail_with_a_retry(&lab, retry).await;
-    lab.store.remove_rule("flaky".into()).await.unwrap();
+    lab.store.remove_rule("flaky").await.unwrap();
     assert!(lab.store.retry_due(retry, Uuid::now_v7()).await.is_err());
     let words = lab.ended(waits).await.cause.unwrap().words;
     assert_eq!(words, format!("job {retry} had to pass before it, and ended as failed"));

@@ -89,7 +89,7 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
         // Sent again with other steps, it passes, and what was changed can be seen.
         press(browser, ".controls a[href='/submit?from=1']").await;
         let steps = "wait_serial: { regex: never, timeout: 5m }";
-        write(browser, &WAITS.replace(steps, "wait_still_screen: { stilltime: 1s, timeout: 1m }"))
+        write(browser, &WAITS.replace(steps, "wait_still_screen: { stilltime: 1s, timeout: 3s }"))
             .await;
         says(browser, "Nothing is wrong with").await;
         press(browser, ".compose button").await;

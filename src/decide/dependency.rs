@@ -50,14 +50,14 @@ impl Broken {
     }
 }
 
-/// `found` says of a job how it stands; of one that must pass the last of its retries counts.
-pub fn dependency(after: &[After], found: impl Fn(&After) -> Option<Stands>) -> Dependency {
+/// Of each job that is waited for how it stands; of one that must pass the last of its retries counts.
+pub fn dependency(after: &[(After, Option<Stands>)]) -> Dependency {
     let mut waits = None;
-    for one in after {
-        let Some(stands) = found(one) else {
+    for (one, stands) in after {
+        let Some(stands) = stands else {
             return Dependency::Broken(Broken { job: one.job, verdict: None });
         };
-        let Stands { job, state, verdict, is_retried } = stands;
+        let Stands { job, state, verdict, is_retried } = *stands;
         let is_over = state == JobState::Ended;
         match one.must {
             Must::End if is_over => {}
@@ -107,7 +107,8 @@ mod tests {
             (vec![end(5)], Dependency::Met),
             (vec![pass(6)], Dependency::Waits(pass(7))),
         ] {
-            assert_eq!(dependency(&after, found), expected, "{after:?}");
+            let after: Vec<_> = after.into_iter().map(|one| (one, found(&one))).collect();
+            assert_eq!(dependency(&after), expected, "{after:?}");
         }
     }
 }

@@ -153,7 +153,7 @@ fn read(examine: &impl Examine, name: String, path: PathBuf) -> Read {
         Opened::NotNow(error) => return Read::NotNow(error.to_string()),
         Opened::Whole(whole) => *whole,
     };
-    let (key, submitter) = (whole.key, whole.submitter.clone());
+    let (key, submitter) = (whole.key, whole.submitter);
     let found = Found { name, path: path.clone(), content: whole.content, submitter, key };
     let examined = examine.examine(found);
     // What changed while it was read was half a file, whatever the examiner made of it.

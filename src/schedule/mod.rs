@@ -6,6 +6,8 @@ mod handle;
 mod owner;
 mod queue;
 mod retries;
+#[cfg(test)]
+mod samples;
 mod standing;
 
 pub use devices::{Devices, MakeCheck};

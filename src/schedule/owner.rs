@@ -28,7 +28,7 @@ use crate::{
     config::Order,
     decide::{Dependency, Lab, Start, dependency},
     gauges,
-    model::{After, Cause, Code, Job, JobId, JobState, Must, Verdict, Who},
+    model::{Cause, Code, Job, JobId, JobState, Must, Verdict, Who},
     store::{Change, Changed, Store, StoreError},
     supervise::Wish,
 };
@@ -339,8 +339,7 @@ impl Owner {
             let stands = self.store.stands(after.job, after.must == Must::Pass).await?;
             found.push((*after, stands));
         }
-        let found = |after: &After| found.iter().find(|(one, _)| one == after)?.1;
-        match dependency(&job.conditions.after, found) {
+        match dependency(&found) {
             Dependency::Met => self.queue.wait(job, None),
             Dependency::Waits(after) => self.queue.wait(job, Some(after)),
             Dependency::Broken(broken) => {

@@ -22,7 +22,7 @@ use super::{
     params::{NoParams, Params, Path, number},
     plan::Ahead,
     state::{ComposeRequest, Composed, Web, Wishes},
-    submit,
+    submit::expected_soon,
 };
 use crate::{
     decide::access::{Act, Denied, may},
@@ -183,7 +183,7 @@ pub(super) async fn resubmit(
         unreachable!("it was not only to be checked");
     };
     let url = job_url(job.id);
-    let expected = web.estimates.soon(job.id, submit::PATIENCE).await.as_ref().map(Ahead::from);
+    let expected = expected_soon(&web, job.id).await;
     let (number, uuid) = (job.id, job.uuid);
     let answer = Resubmitted { number, uuid, url: url.clone(), resubmitted_from, expected };
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())

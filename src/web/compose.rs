@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    actions::prioritise,
     api::called,
     errors::{PageError, WebError},
     estimates,
@@ -31,7 +32,6 @@ use crate::{
     job_file::SCHEMA_PATH,
     markup::Moment,
     model::{Identity, Job, NotAPriority, Priority, WayIn},
-    store::Change,
 };
 
 /// What the editor begins with.
@@ -303,8 +303,7 @@ pub(super) async fn priority(
     let job = web.decidable(&who, &name).await?;
     let priority = Priority::of_points(priority).ok_or(NotAPriority);
     let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
-    let change = Change::Priority(priority);
-    web.store.change(job.id, change).await.map_err(super::errors::refused)?;
+    prioritise(&web, &job, priority).await?;
     Ok(Redirect::to(&job_url(job.id)))
 }
 

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How long whoever submits is kept waiting to hear when the job will start.
-pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
@@ -164,9 +164,8 @@ pub(super) async fn create(
         Some(_) | None => return Err(WebError::MediaType.into()),
     };
     let url = job_url(job.id);
-    let estimate = web.estimates.soon(job.id, PATIENCE).await;
+    let expected = expected_soon(&web, job.id).await;
     let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
-    let expected = estimate.as_ref().map(Ahead::from);
     let taken = Taken { number, uuid, url: url.clone(), repeated, expected };
     // Sent again, it is what it was made of the first time.
     let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };
@@ -174,6 +173,11 @@ pub(super) async fn create(
     let mut response = (status, location, Json(taken)).into_response();
     response.extensions_mut().insert(About(number.to_string()));
     Ok(response)
+}
+
+/// What is expected of a job that has just come in, where that is found out in a moment.
+pub(super) async fn expected_soon(web: &Web, job: JobId) -> Option<Ahead> {
+    web.estimates.soon(job, PATIENCE).await.as_ref().map(Ahead::from)
 }
 
 async fn definition(body: Body) -> Result<String, WebError> {

@@ -9,9 +9,10 @@ use crate::{
     config::Retry,
     decide::{Device, Open},
     model::{
-        Conditions, Digest, Failure, KnownRule, Lineage, Needs, NewJob, Pattern, Priority,
-        RuleRetry, Submitter, Touch, Visibility, WayIn,
+        After, Conditions, Digest, Lineage, Needs, NewJob, Priority, RuleRetry, Submitter,
+        Visibility, WayIn,
     },
+    schedule::samples::{fail, flaky},
     store::{StoreSettings, Writer},
     tasks::Tasks,
 };
@@ -331,33 +332,10 @@ async fn who_waits_for_a_job_to_pass_waits_for_its_retry() {
 
 /// Ends a job by a failure that a rule retries after a while.
 async fn fail_with_a_retry(lab: &House, id: JobId) {
-    let touch = Touch { at: clock::now(), by: "root".into() };
-    let rule = KnownRule {
-        name: "flaky".into(),
-        owner: "root".into(),
-        notes: String::new(),
-        bug: None,
-        created: touch.clone(),
-        changed: touch,
-        enabled: true,
-        pattern: Pattern { codes: vec![Code::NoMatch], ..Pattern::default() },
-        retry: RuleRetry { automatic: Some(true), most: Some(9), backoff_s: Some(3_600) },
-    };
-    lab.store.put_rule(rule, true).await.unwrap();
-    let cause = Cause::new(Who::Guest, Code::NoMatch, "no needle matched");
-    let change = Change::Ended {
-        at: clock::now(),
-        verdict: Verdict::Failed,
-        cause: Some(cause.clone()),
-        backend: serde_json::Map::new(),
-        load: None,
-        parts: Vec::new(),
-        samples: Vec::new(),
-    };
-    let job = lab.store.job(id).await.unwrap().unwrap();
-    let as_ended = Job { cause: Some(cause), verdict: Some(Verdict::Failed), ..job };
+    let retry = RuleRetry { automatic: Some(true), most: Some(9), backoff_s: Some(3_600) };
+    lab.store.put_rule(flaky(retry), true).await.unwrap();
     let settings = Retry { automatic: false, most: 9, backoff: Duration::ZERO, per_day: 99 };
-    lab.store.end(id, change, Failure::of_record(&as_ended), settings).await.unwrap();
+    fail(&lab.store, id, settings).await;
 }
 
 #[tokio::test]

@@ -11,11 +11,14 @@ use crate::{
     config::{Order, Retry},
     decide::{self, Device, Open},
     model::{
-        Cause, Code, Conditions, Digest, Failure, JobId, KnownRule, Lineage, Needs, NewJob,
-        Pattern, Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
+        Cause, Code, Conditions, Digest, JobId, KnownRule, Lineage, Needs, NewJob, Pattern,
+        Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
     },
-    schedule::Owner,
-    store::{Change, StoreSettings, Writer},
+    schedule::{
+        Owner,
+        samples::{fail, flaky},
+    },
+    store::{StoreSettings, Writer},
     supervise::{BlameBox, Prepare, Supervisor},
     tasks::Tasks,
 };
@@ -45,39 +48,12 @@ impl Lab {
         self.writer.close().await;
     }
 
-    /// As the supervisor ends a job whose guest did what the rule says.
     async fn fail(&self, id: JobId, settings: Retry) {
-        let job = self.store.job(id).await.unwrap().unwrap();
-        let cause = Cause::new(Who::Guest, Code::NoMatch, "no needle matched");
-        let ended = Change::Ended {
-            at: clock::now(),
-            verdict: Verdict::Failed,
-            cause: Some(cause.clone()),
-            backend: serde_json::Map::new(),
-            load: None,
-            parts: vec![],
-            samples: vec![],
-        };
-        let as_ended =
-            crate::model::Job { cause: Some(cause), verdict: Some(Verdict::Failed), ..job };
-        let failure = Failure::of_record(&as_ended);
-        self.store.end(id, ended, failure, settings).await.unwrap();
+        fail(&self.store, id, settings).await;
     }
 
     async fn rule(&self, retry: RuleRetry) {
-        let touch = Touch { at: clock::now(), by: "root".into() };
-        let rule = KnownRule {
-            name: "flaky".into(),
-            owner: "root".into(),
-            notes: String::new(),
-            bug: None,
-            created: touch.clone(),
-            changed: touch,
-            enabled: true,
-            pattern: Pattern { codes: vec![Code::NoMatch], ..Pattern::default() },
-            retry,
-        };
-        self.store.put_rule(rule, false).await.unwrap();
+        self.store.put_rule(flaky(retry), false).await.unwrap();
     }
 
     /// Waits until there is a job of this number. Time that is paused passes by itself.

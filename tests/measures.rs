@@ -6,7 +6,11 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use thirtyfour::WebDriver;
 
-use crate::support::{appliance::Appliance, browser::with_browser, job::JobFolder};
+use crate::support::{
+    appliance::Appliance,
+    browser::{VIDEO, with_browser},
+    job::JobFolder,
+};
 
 const STEPS: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
                      - module: turn the page\n\
@@ -23,9 +27,6 @@ const FOLLOW: &str = r"
     const done = arguments[arguments.length - 1];
     (async () => {
         const video = document.querySelector('video');
-        const once = (target, name) => new Promise((ok) => {
-            target.addEventListener(name, ok, { once: true });
-        });
         if (video.readyState < 1) await once(video, 'loadedmetadata');
         const track = (kind) => [...video.textTracks].find((track) => track.kind === kind);
         const cues = async (kind) => {
@@ -93,8 +94,12 @@ async fn measures_are_plotted_over_the_time_of_the_steps_and_move_with_the_video
 
     with_browser(async |browser| {
         browser.goto(format!("http://{}/jobs/1", appliance.address)).await.unwrap();
-        let told: Value =
-            browser.execute_async(FOLLOW, Vec::new()).await.unwrap().convert().unwrap();
+        let told: Value = browser
+            .execute_async(format!("{VIDEO}{FOLLOW}"), Vec::new())
+            .await
+            .unwrap()
+            .convert()
+            .unwrap();
         let clicked = &told["clicked"];
         let near = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 0.3;
         assert!(near(&clicked["at"], &clicked["asked"]), "{told}");

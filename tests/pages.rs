@@ -5,7 +5,11 @@ use std::fs;
 use serde_json::Value;
 use thirtyfour::{By, WebDriver};
 
-use crate::support::{appliance::Appliance, browser::with_browser, job::JobFolder};
+use crate::support::{
+    appliance::Appliance,
+    browser::{VIDEO, with_browser},
+    job::JobFolder,
+};
 
 /// Long enough for a video one can seek in.
 const STEPS: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
@@ -22,29 +26,16 @@ const STEPS: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
 const PLAY: &str = r"
     const done = arguments[arguments.length - 1];
     const video = document.querySelector('video');
-    const once = (name) => new Promise((ok, no) => {
-        video.addEventListener(name, ok, { once: true });
-        video.addEventListener('error', () => no(video.error.message), { once: true });
-    });
-    const light = () => {
-        const canvas = document.createElement('canvas');
-        canvas.width = video.videoWidth;
-        canvas.height = video.videoHeight;
-        const context = canvas.getContext('2d');
-        context.drawImage(video, 0, 0);
-        const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
-        return data.filter((byte, index) => index % 4 < 3 && byte > 60).length;
-    };
     (async () => {
         video.muted = true;
         await video.play();
-        while (video.currentTime < 0.3) await once('timeupdate');
+        while (video.currentTime < 0.3) await once(video, 'timeupdate');
         const played = video.currentTime;
         video.pause();
-        const seeked = once('seeked');
+        const seeked = once(video, 'seeked');
         video.currentTime = 2;
         await seeked;
-        return { played, sought: video.currentTime, light: light(), duration: video.duration };
+        return { played, sought: video.currentTime, light: await light(video), duration: video.duration };
     })().then(done, (error) => done({ error: String(error) }));
 ";
 
@@ -66,7 +57,7 @@ async fn the_job_page_shows_its_steps_and_plays_its_video() {
             assert!(page.contains(words), "{words} in {page}");
         }
         let told: Value =
-            browser.execute_async(PLAY, Vec::new()).await.unwrap().convert().unwrap();
+            browser.execute_async(format!("{VIDEO}{PLAY}"), Vec::new()).await.unwrap().convert().unwrap();
         let number = |name: &str| told[name].as_f64().unwrap_or_else(|| panic!("{told}"));
         assert!(number("played") >= 0.3 && number("duration") > 4.0, "{told}");
         assert!((number("sought") - 2.0).abs() < 0.2 && number("light") > 1000.0, "{told}");

@@ -16,6 +16,26 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 /// Scripts that wait for an event of the page give up after this. Generous: the machine may be
 /// busy with other tests.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
+/// Functions for scripts about a page's `video`, to stand before them: waiting for its next event,
+/// and how many colours of its picture are not dark. On a busy host Chromium (156) says that it has
+/// sought before there is a picture to draw, so a wholly dark one is looked at again for a while.
+pub(crate) const VIDEO: &str = r"
+    const once = (video, name) => new Promise((ok, no) => {
+        video.addEventListener(name, ok, { once: true });
+        video.addEventListener('error', () => no(video.error.message), { once: true });
+    });
+    const light = async (video) => {
+        const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+        const context = canvas.getContext('2d', { willReadFrequently: true });
+        for (let looks = 0; ; looks += 1) {
+            context.drawImage(video, 0, 0);
+            const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+            const lit = data.filter((byte, index) => index % 4 < 3 && byte > 60).length;
+            if (lit || looks === 200) return lit;
+            await new Promise((ok) => setTimeout(ok, 50));
+        }
+    };
+";
 const MISSING: &str = "this test needs chromium and chromedriver: run packaging/test.sh";
 
 /// Starts a browser, hands its driver to `test`, and closes everything, whatever comes of it.

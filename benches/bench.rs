@@ -14,6 +14,7 @@
 mod appliance;
 mod decide;
 mod installer;
+mod intake;
 mod needles;
 mod reaction;
 mod rest;
@@ -26,10 +27,11 @@ mod video;
 use std::{env, process::ExitCode};
 
 /// Name, and what measures it.
-const BENCHES: [(&str, fn()); 10] = [
+const BENCHES: [(&str, fn()); 11] = [
     ("reaction", reaction::run),
     ("rest", rest::run),
     ("submit", submit::run),
+    ("intake", intake::run),
     ("installer", installer::run),
     ("decide", decide::run),
     ("store", store::run),

@@ -1,12 +1,7 @@
 //! How fast the store takes jobs in, durable each of them, beside what the disk flushes; and how
 //! fast it opens and reads when there are a million.
 
-use std::{
-    fs::File,
-    io::{Seek as _, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -17,6 +12,7 @@ use sutler::{
 };
 
 use crate::support::{
+    disk::{flushes, per_second},
     figures::{Aim, Figure, Figures, Spread},
     million, work_folder,
 };
@@ -63,26 +59,6 @@ async fn rate(store: &Store, senders: u64) -> f64 {
     }))
     .await;
     per_second(sent.into_iter().sum(), since.elapsed())
-}
-
-/// How often a second four kilobytes become durable.
-fn flushes(folder: &Path) -> f64 {
-    let mut file = File::create(folder.join("flush")).expect("a bench can write to its folder");
-    let page = [7; 4096];
-    file.write_all(&page).and_then(|()| file.sync_all()).expect("the disk has room");
-    let since = Stopwatch::start();
-    let mut flushed = 0;
-    while since.elapsed() < Duration::from_secs(2) {
-        file.rewind().and_then(|()| file.write_all(&page)).expect("the disk has room");
-        file.sync_data().expect("the disk flushes");
-        flushed += 1;
-    }
-    per_second(flushed, since.elapsed())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn per_second(amount: u64, time: Duration) -> f64 {
-    amount as f64 / time.as_secs_f64()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes of a file")]

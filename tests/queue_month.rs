@@ -16,7 +16,7 @@ use sutler::{
     config::Order,
     decide::{
         Demand, Device, Lab, Open, Plan, Queued, Running, Shares, Waiting, cost,
-        outlook::{Scene, Takes, Underway, outlook},
+        outlook::{Scene, Takes, Underway, Upcoming, outlook},
         plan,
     },
     model::{JobId, Needs, Priority},
@@ -317,8 +317,11 @@ impl Month {
     /// What a submitter would be told now: start and end of a job, the usual and the late ones.
     fn foretell(&self, now: i64, id: u64) -> Option<[i64; 4]> {
         let first = self.waiting.best(&self.shares).take(1_000);
-        let waiting: Vec<_> =
-            first.map(|id| (self.job(id.0).queued.clone(), self.job(id.0).takes)).collect();
+        let upcoming = |id: JobId| {
+            let Job { queued, takes, .. } = self.job(id.0);
+            Upcoming { queued: queued.clone(), takes: *takes, after: Vec::new() }
+        };
+        let waiting: Vec<_> = first.map(upcoming).collect();
         let underway: Vec<_> = self
             .running
             .iter()

@@ -107,6 +107,15 @@ impl Appliance {
         self.data.join("jobs").join(job.to_string())
     }
 
+    /// Where it is spoken to by those who are on the same box.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.data.join(sutler::config::SOCKET)
+    }
+
+    pub(crate) fn device(&self, words: &[&str]) {
+        must(self.command("device").args(words));
+    }
+
     pub(crate) fn cancel(&self, job: u32) {
         must(self.command("cancel").arg(job.to_string()));
     }

@@ -45,7 +45,13 @@ pub(super) fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::w
         let (admission, entrance) = (admission.clone(), entrance.clone());
         Box::pin(async move {
             let (only_check, who) = (request.only_check, request.rights.who.clone());
-            let job = tasks::blocking(move || admit_text(&admission, request)).await?;
+            // What is kept is made durable, and whoever waits for that does not keep others waiting.
+            let admit = move || admit_text(&admission, request);
+            let job = if only_check {
+                tasks::blocking(admit).await
+            } else {
+                tasks::lasting(admit).await
+            }?;
             if !only_check {
                 return Ok(Composed::Submitted(entrance.enter(job, &who).await?));
             }

@@ -1,7 +1,8 @@
 //! Plays the queue forward: when each job will start and end if jobs take as long as they usually do.
 //!
 //! The play is [`plan()`]'s own choice at each end of a job, so what it foretells is what will happen as
-//! long as the times come true and nobody sends another job. It is played twice, with what half of the
+//! long as the times come true, nobody sends another job, and jobs that others wait for come out as
+//! those need it. It is played twice, with what half of the
 //! runs stay within and with what nearly all do.
 
 use std::{
@@ -21,8 +22,8 @@ use crate::{
     model::{After, Foretold, JobId, Outlook},
 };
 
-/// How long a job takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How long a job takes. By default no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Takes {
     /// Half of the runs stay within.
     pub usual: Duration,
@@ -49,6 +50,15 @@ impl Takes {
     }
 }
 
+/// A job that has not started.
+#[derive(Debug, Clone)]
+pub struct Upcoming {
+    pub queued: Queued,
+    pub takes: Takes,
+    /// Jobs whose ends it waits for, before it is its turn.
+    pub after: Vec<JobId>,
+}
+
 /// A job that has an engine.
 #[derive(Debug, Clone)]
 pub struct Underway {
@@ -68,10 +78,11 @@ pub struct Scene {
     pub blocked: Arc<BTreeMap<JobId, After>>,
 }
 
-/// What is to come of all jobs. A job that cannot run on this box has none.
+/// What is to come of all jobs. A job that cannot run on this box has none, and neither has one that
+/// waits for the end of a job that is not among these.
 pub fn outlook(
     now: Timestamp,
-    waiting: &[(Queued, Takes)],
+    waiting: &[Upcoming],
     underway: &[Underway],
     scene: &Scene,
 ) -> BTreeMap<JobId, Outlook> {
@@ -103,43 +114,69 @@ pub fn behind(from: Foretold, ahead: Takes, machines: u32, takes: Takes) -> Outl
 /// Start and end of each job.
 fn play(
     now: Timestamp,
-    waiting: &[(Queued, Takes)],
+    upcoming: &[Upcoming],
     underway: &[Underway],
     scene: &Scene,
     time: impl Fn(Takes) -> Duration,
 ) -> BTreeMap<JobId, (Timestamp, Timestamp)> {
     let mut played = BTreeMap::new();
-    // (expected end, what it holds until then)
+    // (expected end, number, what it holds until then)
     let mut running = Vec::new();
     for job in underway {
         let takes = time(job.takes);
         // One that has taken longer than expected is about to end, for all we know.
         let end = after(job.started, takes).max(after(now, takes / 20));
         played.insert(job.id, (job.started, end));
-        running.push((end, job.running.clone()));
+        running.push((end, job.id, job.running.clone()));
     }
-    let jobs: HashMap<JobId, &(Queued, Takes)> =
-        waiting.iter().map(|job| (job.0.id, job)).collect();
+    let jobs: HashMap<JobId, &Upcoming> = upcoming.iter().map(|job| (job.queued.id, job)).collect();
     let mut waiting = Waiting::new(scene.order);
-    jobs.values().for_each(|(job, _)| waiting.insert(job));
+    // How many ends each waits for that has to, and who waits for the end of each.
+    let mut blocked: HashMap<JobId, usize> = HashMap::new();
+    let mut dependents: HashMap<JobId, Vec<JobId>> = HashMap::new();
+    for job in jobs.values() {
+        if job.after.is_empty() {
+            waiting.insert(&job.queued);
+        } else {
+            let id = job.queued.id;
+            blocked.insert(id, job.after.len());
+            job.after.iter().for_each(|after| dependents.entry(*after).or_default().push(id));
+        }
+    }
     let mut shares = scene.shares.clone();
     let mut clock = now;
-    while !waiting.is_empty() {
-        let held = running.iter().map(|(_, held)| held);
+    loop {
+        let held = running.iter().map(|(.., held)| held);
         for start in plan(clock, &waiting, &shares, held, &scene.lab).start {
-            let (job, takes) = jobs[&start.id];
+            let Upcoming { queued: job, takes, .. } = jobs[&start.id];
             let (needs, takes) = (job.demand.needs, time(*takes));
             let end = after(clock, takes);
             let expected_end = after(clock, needs.at_most);
             waiting.remove(job.id);
             shares.charge(&job.submitter, clock, cost(&needs, takes));
             played.insert(job.id, (clock, end));
-            running.push((end, Running { needs, device: Some(start.device), expected_end }));
+            running.push((
+                end,
+                job.id,
+                Running { needs, device: Some(start.device), expected_end },
+            ));
         }
-        let Some(next) = running.iter().map(|(end, _)| *end).min() else { break };
+        if waiting.is_empty() && blocked.is_empty() {
+            break;
+        }
+        let Some(next) = running.iter().map(|(end, ..)| *end).min() else { break };
         // Time goes on also where a job takes none.
         clock = next.max(clock);
-        running.retain(|(end, _)| *end > clock);
+        for (_, ended, _) in running.extract_if(.., |(end, ..)| *end <= clock) {
+            for id in dependents.remove(&ended).unwrap_or_default() {
+                let left = blocked.get_mut(&id).expect("it waits for this one too");
+                *left -= 1;
+                if *left == 0 {
+                    blocked.remove(&id);
+                    waiting.insert(&jobs[&id].queued);
+                }
+            }
+        }
     }
     played
 }
@@ -181,7 +218,7 @@ mod tests {
         }
     }
 
-    fn job(id: u64, memory_mib: u32, usual: u32, long: u32) -> (Queued, Takes) {
+    fn job(id: u64, memory_mib: u32, usual: u32, long: u32) -> Upcoming {
         let needs = Needs { memory_mib, cores: 1, at_most: MINUTE * 60 };
         let takes = Takes { usual: MINUTE * usual, long: MINUTE * long };
         let demand = Demand {
@@ -198,7 +235,7 @@ mod tests {
             submitted: at(0),
             priority: Priority::MEDIUM,
         };
-        (queued, takes)
+        Upcoming { queued, takes, after: Vec::new() }
     }
 
     fn underway(id: u64, started: u32, usual: u32) -> Underway {
@@ -235,6 +272,28 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_others_starts_when_the_last_of_them_has_ended() {
+        let then = |job: Upcoming, after: &[u64]| Upcoming {
+            after: after.iter().copied().map(JobId).collect(),
+            ..job
+        };
+        let waiting = [
+            then(job(4, 100, 5, 5), &[1, 3]),
+            job(2, 100, 10, 20),
+            job(3, 100, 30, 30),
+            then(job(5, 100, 1, 1), &[4]),
+            then(job(6, 100, 1, 1), &[99]),
+            then(job(7, 100, 1, 1), &[6]),
+        ];
+        let found = outlook(at(100), &waiting, &[underway(1, 90, 15)], &scene(1_000, 2));
+        assert_eq!(told(&found, 2), Some([100, 100, 110, 120]));
+        assert_eq!(told(&found, 3), Some([105, 105, 135, 135]));
+        assert_eq!(told(&found, 4), Some([135, 135, 140, 140]));
+        assert_eq!(told(&found, 5), Some([140, 140, 141, 141]));
+        assert_eq!((told(&found, 6), told(&found, 7)), (None, None), "99 is not played");
+    }
+
+    #[test]
     fn what_is_far_back_waits_for_the_work_before_it() {
         let from = Foretold { usual: at(10), late: at(20) };
         let minutes = |usual, long| Takes { usual: MINUTE * usual, long: MINUTE * long };
@@ -260,22 +319,22 @@ mod tests {
             }).collect();
             let scene = scene(memory, machines);
             let found = outlook(at(0), &waiting, &[], &scene);
-            for (job, takes) in &waiting {
+            for Upcoming { queued: job, takes, .. } in &waiting {
                 let fits = job.demand.needs.memory_mib <= memory;
                 prop_assert_eq!(found.contains_key(&job.id), fits);
                 let Some(Outlook { start, end }) = found.get(&job.id) else { continue };
                 prop_assert_eq!(end.usual, after(start.usual, takes.usual));
                 prop_assert!(start.late >= start.usual && end.late >= end.usual);
-                let at_once = waiting.iter().filter(|(other, _)| {
+                let at_once = waiting.iter().map(|one| &one.queued).filter(|other| {
                     found.get(&other.id).is_some_and(|other| {
                         other.start.usual <= start.usual && start.usual < other.end.usual
                     })
                 });
-                let out: Vec<_> = at_once.map(|(other, _)| other.demand.needs.memory_mib).collect();
+                let out: Vec<_> = at_once.map(|other| other.demand.needs.memory_mib).collect();
                 prop_assert!(out.len() <= machines as usize && out.iter().sum::<u32>() <= memory);
             }
-            let first = waiting.iter().find(|(job, _)| job.demand.needs.memory_mib <= memory);
-            if let Some((first, _)) = first {
+            let mut all = waiting.iter().map(|one| &one.queued);
+            if let Some(first) = all.find(|job| job.demand.needs.memory_mib <= memory) {
                 prop_assert_eq!(found[&first.id].start.usual, at(0));
             }
         }

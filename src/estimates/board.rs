@@ -3,27 +3,31 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{Past, keeper::Lent};
 use crate::{
     clock,
     decide::{
         Queued, Waiting,
-        outlook::{Scene, Takes, Underway, behind, outlook},
+        outlook::{Scene, Takes, Underway, Upcoming, behind, outlook},
         progress::{Planned, Progress, progress},
     },
-    model::{Foretold, JobId, Outlook, Run},
+    model::{Foretold, JobId, Outlook, Priority, Run},
     tasks,
 };
+
+/// Jobs that wait, beside which one more is played while somebody waits for it; that takes less than a
+/// millisecond.
+const SHORT: usize = 100;
 
 /// What is expected of one job.
 #[derive(Debug, Clone)]
 pub struct Estimate {
     /// Its place among those that wait, from 1.
     pub position: Option<u64>,
-    /// None while nothing starts, when it waits for the end of another job, or when it can never run
-    /// on this box.
+    /// None while nothing starts, when it waits for the end of a job of which that is not known, or when
+    /// it can never run on this box.
     pub outlook: Option<Outlook>,
     /// It waits so far back that only the work before it was counted.
     pub is_coarse: bool,
@@ -62,9 +66,12 @@ pub struct Snapshot {
 /// The jobs that wait behind those that are played.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Behind {
+    /// When the last that is played starts; none while nothing does.
     pub from: Option<Foretold>,
     pub machines: u32,
     pub jobs: HashMap<JobId, Far>,
+    /// Of all of them.
+    pub work: Takes,
 }
 
 /// A job that is not played.
@@ -83,17 +90,39 @@ pub(super) struct Far {
 /// What was played, to be played once more with one job added.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Play {
-    pub waiting: Arc<[(Queued, Takes)]>,
+    /// Also those that wait for the end of another.
+    pub waiting: Arc<[Upcoming]>,
+    /// How many of them do not.
+    pub in_line: u64,
     pub underway: Arc<[Underway]>,
     pub scene: Option<Scene>,
     pub is_held: bool,
 }
 
-/// A job that has not been submitted.
+/// A job that has not been played.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub queued: Queued,
-    pub takes: Takes,
+    /// The jobs that have not ended of those whose ends it waits for.
+    pub after: Vec<JobId>,
+    pub past: Arc<Past>,
+}
+
+impl Wanted {
+    /// What is known of it by itself.
+    fn estimate(&self) -> Estimate {
+        let at_most = self.queued.demand.needs.at_most;
+        Estimate {
+            position: None,
+            outlook: None,
+            is_coarse: false,
+            after: self.after.first().copied(),
+            takes: self.past.takes(at_most),
+            at_most,
+            past: self.past.clone(),
+            planned: Arc::from([]),
+        }
+    }
 }
 
 impl Snapshot {
@@ -108,6 +137,17 @@ impl Snapshot {
         let (position, planned) = (Some(position), Arc::from([]));
         let (is_coarse, after) = (true, None);
         Some(Estimate { position, outlook, is_coarse, after, takes, at_most, past, planned })
+    }
+}
+
+impl Snapshot {
+    /// What is expected of a job behind all that wait, by the work before it.
+    fn at_end(&self, wanted: &Wanted) -> Estimate {
+        let estimate = wanted.estimate();
+        let Behind { from, machines, ref jobs, work } = self.behind;
+        let position = Some(self.play.in_line + jobs.len() as u64 + 1);
+        let outlook = from.map(|from| behind(from, work, machines, estimate.takes));
+        Estimate { position, outlook, is_coarse: true, ..estimate }
     }
 }
 
@@ -169,46 +209,53 @@ impl Handle {
         self.told.borrow().clone()
     }
 
-    /// What is expected of a job that has just come in. Nothing when it is not said in time.
-    pub async fn soon(&self, id: JobId, patience: Duration) -> Option<Estimate> {
-        let mut told = self.told.clone();
-        let known = timeout(patience, told.wait_for(|told| told.get(id).is_some())).await;
-        known.ok()?.ok()?.get(id)
-    }
-
     /// Told when something else is expected.
     pub fn changes(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.told.clone()
     }
 
-    /// Where a job would stand in the queue, and what would come of it, were it submitted now.
-    pub async fn if_submitted(&self, wanted: Wanted) -> (u64, Option<Outlook>) {
+    /// What is expected of a job that has just come in, which may not have been played yet: what it would
+    /// be [`if_submitted`](Self::if_submitted); but where the queue is long, what comes in last is not
+    /// played.
+    pub async fn of_new(&self, wanted: Wanted) -> Estimate {
         let told = self.now();
-        let Play { waiting, underway, scene, is_held } = told.play.clone();
+        if let Some(played) = told.get(wanted.queued.id) {
+            return played;
+        }
+        let is_last = wanted.queued.priority <= Priority::MEDIUM && wanted.after.is_empty();
+        if is_last && told.play.waiting.len() > SHORT {
+            return told.at_end(&wanted);
+        }
+        self.if_submitted(wanted).await
+    }
+
+    /// Where a job would stand in the queue, and what would come of it, were it submitted now.
+    pub async fn if_submitted(&self, wanted: Wanted) -> Estimate {
+        let told = self.now();
+        let Play { waiting, in_line, underway, scene, is_held } = told.play.clone();
         let scene = scene.unwrap_or_else(|| (self.lent)());
         let id = wanted.queued.id;
-        let mut line = Waiting::new(scene.order);
-        waiting.iter().for_each(|(queued, _)| line.insert(queued));
-        line.insert(&wanted.queued);
-        let place = line.best(&scene.shares).position(|one| one == id).unwrap_or(waiting.len());
-        let position = place as u64 + 1;
-        // Behind all that were played, it would be behind those after them, too.
-        let (at_end, later) = (place == waiting.len(), told.behind.jobs.len() as u64);
-        if is_held {
-            return (position + if at_end { later } else { 0 }, None);
-        }
-        if let (true, Some(from), 1..) = (at_end, told.behind.from, later) {
-            let all = told.behind.jobs.values();
-            let last = all.max_by_key(|far| far.position);
-            let ahead = last.map_or(Takes::NONE, |far| far.ahead.and(far.takes));
-            let outlook = behind(from, ahead, told.behind.machines, wanted.takes);
-            return (position + later, Some(outlook));
+        let estimate = wanted.estimate();
+        let Wanted { queued, after, .. } = wanted.clone();
+        let upcoming = Upcoming { queued, takes: estimate.takes, after };
+        let mut position = None;
+        if upcoming.after.is_empty() {
+            let mut line = Waiting::new(scene.order);
+            let all = waiting.iter().filter(|one| one.after.is_empty()).chain([&upcoming]);
+            all.for_each(|one| line.insert(&one.queued));
+            let place = line.best(&scene.shares).position(|one| one == id);
+            let place = place.map_or(in_line, |place| place as u64);
+            // Behind all that were played, it would be behind those after them, too.
+            if place == in_line && !told.behind.jobs.is_empty() {
+                return told.at_end(&wanted);
+            }
+            position = Some(place + 1);
         }
         let play = move || {
-            let mut all = waiting.to_vec();
-            all.push((wanted.queued, wanted.takes));
+            let all: Vec<_> = waiting.iter().cloned().chain([upcoming]).collect();
             outlook(clock::now(), &all, &underway, &scene).remove(&id)
         };
-        (position, tasks::blocking(play).await)
+        let outlook = if is_held { None } else { tasks::blocking(play).await };
+        Estimate { position, outlook, ..estimate }
     }
 }

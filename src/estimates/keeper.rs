@@ -9,7 +9,7 @@
 //!
 //! A play costs as much as the square of the queue. Only the first [`AHEAD`] jobs are played; those
 //! behind are told the work before them over the machines there are. A job that waits for the end of
-//! another is not played before that: when it starts nobody knows.
+//! another is played as if that came out well.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -36,7 +36,7 @@ use crate::{
     config::Order,
     decide::{
         self, Queued, Running, Shares,
-        outlook::{Scene, Takes, Underway, outlook},
+        outlook::{Scene, Takes, Underway, Upcoming, outlook},
         progress::Planned,
     },
     job_file::{Options, read},
@@ -49,7 +49,7 @@ use crate::{
 pub const AHEAD: usize = 1_000;
 /// After a play, at least.
 const REST: Duration = Duration::from_millis(50);
-/// After a play, at least so many times what it took.
+/// After a play, at least so many times what it took with all that it needed.
 const SHARE: u32 = 4;
 /// When nothing has happened, and time alone has gone on.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -265,8 +265,9 @@ impl Keeper {
         Ok(())
     }
 
-    /// Plays, tells, and has kept what was said first. Returns how long the play took.
+    /// Plays, tells, and has kept what was said first. Returns how long that took without the keeping.
     async fn refresh(&mut self) -> Result<Duration, StoreError> {
+        let since = Stopwatch::start();
         if self.stale {
             self.read_all().await?;
         }
@@ -275,13 +276,9 @@ impl Keeper {
         }
         let hold = self.hold.borrow_and_update().clone();
         let turn = self.turn(hold.is_some()).await?;
-        let (snapshot, took) = tasks::blocking(move || {
-            let since = Stopwatch::start();
-            let snapshot = turn.play();
-            (snapshot, since.elapsed())
-        })
-        .await;
+        let snapshot = tasks::blocking(move || turn.play()).await;
         let played = self.told.borrow().played + 1;
+        let took = since.elapsed();
         let snapshot = Arc::new(Snapshot { played, ..snapshot });
         self.told.send_replace(snapshot.clone());
         self.keep(&snapshot).await?;
@@ -292,10 +289,9 @@ impl Keeper {
     async fn turn(&mut self, is_held: bool) -> Result<Turn, StoreError> {
         let scene = (self.lent)();
         let Line { ahead, behind, blocked } = self.line_up(&scene).await;
-        let jobs = &self.queue.jobs;
         let first = ahead.iter().chain(blocked.iter().map(|(id, _)| id).take(AHEAD));
         let names: Vec<_> = first
-            .filter_map(|id| jobs.get(id))
+            .filter_map(|id| self.queue.jobs.get(id))
             .map(|job| (job.name.clone(), job.device_type.clone()))
             .chain(self.active.values().map(|job| (job.name.clone(), job.device_type.clone())))
             .collect();
@@ -308,15 +304,13 @@ impl Keeper {
         let past = |name: &str, device_type: &str| {
             self.pasts[&(name.to_owned(), device_type.to_owned())].clone()
         };
-        let of = |id: &JobId| Some((*id, self.queue.jobs.get(id)?));
-        let waiting = ahead
-            .iter()
-            .filter_map(of)
-            .map(|(_, job)| (job.at_most, job.queued.clone(), past(&job.name, &job.device_type)));
-        let blocked = blocked.iter().filter_map(|(id, after)| Some((of(id)?, *after)));
-        let blocked = blocked
-            .take(AHEAD)
-            .map(|((id, job), after)| (id, after, job.at_most, past(&job.name, &job.device_type)));
+        let jobs = &self.queue.jobs;
+        let played = |job: &Waiting| (job.queued.clone(), past(&job.name, &job.device_type));
+        let waiting = ahead.iter().filter_map(|id| jobs.get(id)).map(played);
+        let blocked = blocked.into_iter().take(AHEAD).filter_map(|(id, after)| {
+            let (queued, past) = played(jobs.get(&id)?);
+            Some((after, queued, past))
+        });
         let active = self.active.iter().map(|(id, job)| {
             let past = past(&job.name, &job.device_type);
             let planned = job.definition.as_ref().map(|definition| past.plan(definition));
@@ -408,15 +402,19 @@ impl Queue {
         running: &BTreeSet<JobId>,
     ) -> Line {
         let has_not_ended = |id: &&JobId| self.jobs.contains_key(*id) || running.contains(*id);
+        // Where the decision says another one than the job itself, that is a retry of one of these.
         let waits_for = |id: JobId, job: &Waiting| {
             let decided = blocked.get(&id).map(|after| after.job);
-            decided.or_else(|| job.after.iter().find(has_not_ended).copied())
+            let others =
+                job.after.iter().filter(has_not_ended).filter(|one| Some(**one) != decided);
+            decided.into_iter().chain(others.copied()).collect::<Vec<_>>()
         };
         let mut line = Line { ahead: Vec::new(), behind: BTreeMap::new(), blocked: Vec::new() };
         let mut place = 0;
         for id in self.line.best(shares) {
             let job = &self.jobs[&id];
-            if let Some(after) = waits_for(id, job) {
+            let after = waits_for(id, job);
+            if !after.is_empty() {
                 line.blocked.push((id, after));
                 continue;
             }
@@ -441,8 +439,8 @@ struct Line {
     ahead: Vec<JobId>,
     /// Those behind them by device type.
     behind: BTreeMap<String, Vec<FarBehind>>,
-    /// Those that wait for the end of another, and of which.
-    blocked: Vec<(JobId, JobId)>,
+    /// Those that wait for the ends of others, and of which.
+    blocked: Vec<(JobId, Vec<JobId>)>,
 }
 
 /// A job that is too far behind to be played: its place, its number, its time limit.
@@ -450,12 +448,12 @@ type FarBehind = (u64, JobId, Duration);
 
 /// What one play needs, taken away from the keeper to be played elsewhere.
 struct Turn {
-    waiting: Vec<(Duration, Queued, Arc<Past>)>,
+    waiting: Vec<(Queued, Arc<Past>)>,
     active: Vec<(Underway, Duration, Arc<Past>, Vec<Planned>)>,
     /// By device type, each with its place.
     behind: Vec<(Arc<Past>, Vec<FarBehind>)>,
-    /// With the job whose end each waits for.
-    blocked: Vec<(JobId, JobId, Duration, Arc<Past>)>,
+    /// With the jobs whose ends each waits for.
+    blocked: Vec<(Vec<JobId>, Queued, Arc<Past>)>,
     scene: Scene,
     is_held: bool,
 }
@@ -464,28 +462,35 @@ impl Turn {
     fn play(self) -> Snapshot {
         let Self { waiting, active, behind, blocked, scene, is_held } = self;
         let at = clock::now();
+        let takes = |queued: &Queued, past: &Past| past.takes(queued.demand.needs.at_most);
+        let in_line = waiting.len() as u64;
+        let waiting = waiting.into_iter().map(|(queued, past)| (Vec::new(), queued, past));
+        let waiting: Vec<_> = waiting.chain(blocked).collect();
         let queue: Vec<_> = waiting
             .iter()
-            .map(|(at_most, queued, past)| (queued.clone(), past.takes(*at_most)))
+            .map(|(after, queued, past)| Upcoming {
+                takes: takes(queued, past),
+                queued: queued.clone(),
+                after: after.clone(),
+            })
             .collect();
         let underway: Vec<_> = active.iter().map(|(underway, ..)| underway.clone()).collect();
         let outlooks =
             if is_held { BTreeMap::new() } else { outlook(at, &queue, &underway, &scene) };
         // The last that starts of those that are played; where none does, the last that ends.
-        let starts = queue.iter().filter_map(|(queued, _)| Some(outlooks.get(&queued.id)?.start));
+        let starts = queue.iter().filter_map(|one| Some(outlooks.get(&one.queued.id)?.start));
         let from = starts.reduce(later).unwrap_or(Foretold { usual: at, late: at });
-        let from = (!is_held && !behind.is_empty()).then_some(from);
+        let from = (!is_held).then_some(from);
         let mut jobs = HashMap::with_capacity(queue.len() + active.len());
-        for ((at_most, queued, past), position) in waiting.iter().zip(1..) {
-            let at_most = *at_most;
+        for ((after, queued, past), place) in waiting.into_iter().zip(1..) {
             let estimate = Estimate {
-                position: Some(position),
+                position: after.is_empty().then_some(place),
                 outlook: outlooks.get(&queued.id).copied(),
                 is_coarse: false,
-                after: None,
-                takes: past.takes(at_most),
-                at_most,
-                past: past.clone(),
+                after: after.first().copied(),
+                takes: takes(&queued, &past),
+                at_most: queued.demand.needs.at_most,
+                past,
                 planned: Arc::from([]),
             };
             jobs.insert(queued.id, estimate);
@@ -503,19 +508,6 @@ impl Turn {
             };
             jobs.insert(underway.id, estimate);
         }
-        for (id, after, at_most, past) in blocked {
-            let estimate = Estimate {
-                position: None,
-                outlook: None,
-                is_coarse: false,
-                after: Some(after),
-                takes: past.takes(at_most),
-                at_most,
-                past,
-                planned: Arc::from([]),
-            };
-            jobs.insert(id, estimate);
-        }
         let behind = behind.into_iter().flat_map(|(past, jobs)| {
             jobs.into_iter().map(move |(place, id, at_most)| (place, id, at_most, past.clone()))
         });
@@ -532,9 +524,10 @@ impl Turn {
             at,
             played: 0,
             jobs,
-            behind: Behind { from, machines: scene.lab.machines, jobs: far },
+            behind: Behind { from, machines: scene.lab.machines, jobs: far, work: ahead },
             play: Play {
                 waiting: queue.into(),
+                in_line,
                 underway: underway.into(),
                 scene: Some(scene),
                 is_held,

@@ -201,11 +201,19 @@ async fn what_is_foretold_follows_what_happens_and_is_compared_with_it() {
         submitted: clock::now(),
         priority: Priority(priority),
     };
-    let wanted = |priority| Wanted { queued: queued(priority), takes: told.takes };
-    let (position, outlook) = house.handle.if_submitted(wanted(50)).await;
-    assert_eq!(position, 4);
-    assert!(outlook.unwrap().start.usual > start);
-    assert_eq!(house.handle.if_submitted(wanted(100)).await.0, 1);
+    let wanted = |priority, after: &[JobId]| Wanted {
+        queued: queued(priority),
+        after: after.to_vec(),
+        past: told.past.clone(),
+    };
+    let fourth = house.handle.if_submitted(wanted(50, &[])).await;
+    assert_eq!((fourth.position, fourth.is_coarse), (Some(4), false));
+    assert!(fourth.outlook.unwrap().start.usual > start);
+    assert_eq!(house.handle.of_new(wanted(50, &[])).await.outlook, fourth.outlook);
+    assert_eq!(house.handle.if_submitted(wanted(100, &[])).await.position, Some(1));
+    let then = house.handle.if_submitted(wanted(100, &[first])).await;
+    assert_eq!((then.position, then.after), (None, Some(first)));
+    assert!(then.outlook.unwrap().start.usual > start, "as urgent as it is");
 
     let at = clock::now();
     house.start(urgent, at).await;
@@ -236,7 +244,7 @@ async fn what_is_foretold_follows_what_happens_and_is_compared_with_it() {
 }
 
 #[tokio::test]
-async fn what_waits_for_another_job_is_not_played_before_that_has_ended() {
+async fn what_waits_for_another_job_is_played_after_it() {
     let house = House::new();
     house.passed("a", "qemu-x86_64", 2).await;
     let first = house.submit("a", "qemu-x86_64", 10).await;
@@ -248,7 +256,10 @@ async fn what_waits_for_another_job_is_not_played_before_that_has_ended() {
     let told = house.expects(last, |one| one.position == Some(2)).await;
     assert_eq!(told.past.basis, Basis::Job { runs: 1 });
     let waits = house.expects(then, |_| true).await;
-    assert_eq!((waits.after, waits.position, waits.outlook), (Some(first), None, None));
+    assert_eq!((waits.after, waits.position), (Some(first), None));
+    // It is the more urgent one, and comes before the last one all the same.
+    let ends = house.expects(first, |_| true).await.outlook.unwrap().end;
+    assert!(waits.outlook.unwrap().start.usual >= ends.usual, "{waits:?}");
     assert_eq!(waits.past.basis, Basis::Job { runs: 1 });
 
     house.start(first, clock::now()).await;
@@ -273,5 +284,12 @@ async fn what_waits_far_back_is_told_the_work_before_it() {
     let hours = told.outlook.unwrap().start.usual.duration_since(clock::now()).as_hours();
     // A minute each and three seconds of collecting, one after the other.
     assert!((16..=18).contains(&hours), "{hours}");
+
+    // What comes in then is told the same before anything is played with it.
+    let queued = Queued::of(&house.store.job(last).await.unwrap().unwrap());
+    let wanted = Wanted { queued, after: Vec::new(), past: told.past.clone() };
+    let next = house.handle.of_new(wanted).await;
+    assert_eq!((next.position, next.is_coarse), (Some(AHEAD as u64 + 4), true));
+    assert_eq!(next.outlook.unwrap().start.usual, told.outlook.unwrap().end.usual);
     house.close().await;
 }

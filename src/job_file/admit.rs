@@ -1,17 +1,13 @@
 //! The one way into the box: whatever comes, by whichever door, is copied, read, checked and made
 //! a job here, or refused with all that is wrong with it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::path::{Path, PathBuf};
 
 use uzers::get_user_groups;
 
 use super::{
     Arrival, Options, Problem, Problems, Read,
-    bundle::{self, BundleError, Limits, Source},
+    bundle::{BundleError, Limits, Source, Staged},
     check::{Identity, Scope, check},
     read_bytes, to_new_job,
 };
@@ -26,8 +22,8 @@ pub type MaySubmit<'a> = &'a dyn Fn(Option<&str>) -> Result<(), String>;
 /// Why something does not become a job.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error("{0}")]
-    Invalid(Box<Problems>),
+    #[error(transparent)]
+    Invalid(#[from] Box<Problems>),
     #[error(transparent)]
     Bundle(#[from] BundleError),
 }
@@ -40,16 +36,13 @@ pub struct Admission {
     roots: Vec<PathBuf>,
     timeouts: Timeouts,
     limits: Limits,
-    /// One at a time: a bundle that is refused is removed again, and must not be one that another
-    /// submission has just found there.
-    turn: Mutex<()>,
 }
 
 impl Admission {
     /// `data` holds `bundles/` and is never read for a job, whatever the roots say.
     pub fn new(data: PathBuf, roots: Vec<PathBuf>, timeouts: Timeouts) -> Self {
         let bundles = data.join("bundles");
-        Self { bundles, data, roots, timeouts, limits: Limits::default(), turn: Mutex::new(()) }
+        Self { bundles, data, roots, timeouts, limits: Limits::default() }
     }
 
     /// How this box reads job files.
@@ -66,32 +59,22 @@ impl Admission {
         options: Options,
         may: MaySubmit<'_>,
     ) -> Result<NewJob, Refusal> {
-        let _turn = self.turn.lock().expect("nobody panics in here while holding it");
         let alone = matches!(source, Source::File { .. });
-        let accepted = bundle::accept(source, &self.bundles, self.limits)?;
-        let shown = if alone { name.to_owned() } else { format!("{name}/{}", accepted.job_file) };
+        let staged = Staged::new(source, &self.bundles, self.limits)?;
+        let shown = if alone { name.to_owned() } else { format!("{name}/{}", staged.job_file()) };
         let submitter = identity(&arrival);
         let scope = Scope {
-            bundle: &accepted.folder,
+            bundle: staged.folder(),
             alone,
             roots: &self.roots,
             data: Some(&self.data),
             submitter: Some(&submitter),
         };
-        let checked = read_bytes(&accepted.text, &shown, options)
-            .and_then(|read| permitted(&read, may).map(|()| read))
-            .and_then(|read| check(&read, &scope).map(|_| read));
-        match checked {
-            Ok(read) => Ok(to_new_job(read.definition, &read.text, accepted.bundle, arrival)),
-            Err(problems) => {
-                if !accepted.reused
-                    && let Err(error) = fs::remove_dir_all(&accepted.folder)
-                {
-                    tracing::warn!(%error, "could not remove a refused bundle");
-                }
-                Err(Refusal::Invalid(problems))
-            }
-        }
+        let read = read_bytes(staged.text(), &shown, options)?;
+        permitted(&read, may)?;
+        check(&read, &scope)?;
+        let bundle = staged.keep()?.bundle;
+        Ok(to_new_job(read.definition, &read.text, bundle, arrival))
     }
 
     /// What a text that comes with nothing would become; nothing is kept of it.

@@ -16,13 +16,13 @@ use uuid::Uuid;
 
 use super::{
     errors::{PageError, Problem, WebError, refused},
+    estimates,
     guard::Asks,
     known::read,
     layout::{self, Frame, Tab, job_url},
     params::{NoParams, Params, Path, number},
     plan::Ahead,
     state::{ComposeRequest, Composed, Web, Wishes},
-    submit::expected_soon,
 };
 use crate::{
     decide::access::{Act, Denied, may},
@@ -160,7 +160,7 @@ pub(super) async fn resubmit(
     may(&who, Act::Submit)?;
     let submitter = who.submitter().ok_or(Denied::Unnamed)?;
     let from = web.find(&who, &name).await?;
-    let rights = web.people.rights(who).await?;
+    let rights = web.people.rights(who.clone()).await?;
     let bytes = axum::body::to_bytes(body, 2 * MAX_TEXT).await;
     let bytes = bytes.map_err(|_| WebError::BadRequest("the definition is too long".into()))?;
     let AskedAgain { definition } = match bytes.is_empty() {
@@ -183,7 +183,7 @@ pub(super) async fn resubmit(
         unreachable!("it was not only to be checked");
     };
     let url = job_url(job.id);
-    let expected = expected_soon(&web, job.id).await;
+    let expected = estimates::of_taken(&web, &who, job.id).await;
     let (number, uuid) = (job.id, job.uuid);
     let answer = Resubmitted { number, uuid, url: url.clone(), resubmitted_from, expected };
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())

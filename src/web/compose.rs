@@ -56,8 +56,7 @@ struct Fine {
     name: String,
     /// What it would wait for now; none when it would start at once.
     waits: Option<String>,
-    /// None where it is to wait for the end of another job: when that is nobody knows.
-    estimate: Option<Estimate>,
+    estimate: Estimate,
     moment: Moment,
 }
 
@@ -216,19 +215,17 @@ fn expected(Fine { name, waits, estimate, moment }: &Fine) -> Markup {
                 None => "It would start at once.",
             }
         }
-        @if let Some(estimate) = estimate {
-            dl.facts {
-                @if waits.is_some() {
-                    @if let Some(position) = estimate.position {
-                        div { dt { "Place in the queue" } dd { (position) } }
-                    }
-                    div { dt { "Starts" } dd { (plan::starts(Some(estimate), moment)) } }
+        dl.facts {
+            @if waits.is_some() {
+                @if let Some(position) = estimate.position {
+                    div { dt { "Place in the queue" } dd { (position) } }
                 }
-                @if estimate.outlook.is_some() {
-                    div { dt { "End" } dd { (plan::ends(Some(estimate), moment)) } }
-                }
-                div { dt { "Known from" } dd { (estimate.basis()) } }
+                div { dt { "Starts" } dd { (plan::starts(Some(estimate), moment)) } }
             }
+            @if estimate.outlook.is_some() {
+                div { dt { "End" } dd { (plan::ends(Some(estimate), moment)) } }
+            }
+            div { dt { "Known from" } dd { (estimate.basis()) } }
         }
     }
 }

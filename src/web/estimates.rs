@@ -29,7 +29,9 @@ use crate::{
     insight::Held,
     job_file::DEVICE_TYPE,
     markup::{span, words},
-    model::{Identity, JobId, Measure, Needs, NewJob, Part, Priority, Spot, Stage},
+    model::{
+        After, Identity, JobId, JobState, Measure, Needs, NewJob, Part, Priority, Spot, Stage,
+    },
     store::{Accuracy, Misses},
 };
 
@@ -136,7 +138,7 @@ pub(super) async fn show(
         submitted: clock::now(),
         priority: priority.map_or(Priority::MEDIUM, Priority),
     };
-    let estimate = foresee(&web, &who, &job, queued).await?;
+    let estimate = foresee(&web, &who, &job, queued, &[]).await?;
     let past = &estimate.past;
     let held = match web.knows(&who, &job).await? {
         true => web.insight.of_job(&job, Some(&device_type)).await?,
@@ -160,35 +162,40 @@ pub(super) async fn foresee(
     who: &Identity,
     name: &str,
     queued: Queued,
+    after: &[After],
 ) -> Result<Estimate, WebError> {
-    let Demand { device_type, needs, .. } = &queued.demand;
-    let at_most = needs.at_most;
-    let past = web.past_of(who, name, device_type).await?;
-    let takes = past.takes(at_most);
-    let (position, outlook) = web.estimates.if_submitted(Wanted { queued, takes }).await;
-    Ok(Estimate {
-        position: Some(position),
-        outlook,
-        is_coarse: false,
-        after: None,
-        takes,
-        at_most,
-        past: Arc::new(past),
-        planned: Arc::from([]),
-    })
+    let wanted = wanted(web, who, name, queued, after).await?;
+    Ok(web.estimates.if_submitted(wanted).await)
 }
 
-/// The same of a job that could be submitted as it is. None where it is to wait for the end of another:
-/// when that is nobody knows.
-pub(super) async fn of_new(
+/// What is expected of a job that has just come in.
+pub(super) async fn of_taken(web: &Web, who: &Identity, id: JobId) -> Option<Ahead> {
+    // It is taken in, whatever cannot be found out about it now.
+    let job = web.seen(who, id).await.ok()?;
+    let wanted = wanted(web, who, &job.name, Queued::of(&job), &job.conditions.after).await.ok()?;
+    Some(Ahead::from(&web.estimates.of_new(wanted).await))
+}
+
+/// What would come of a job, were it submitted as it is.
+pub(super) async fn of_new(web: &Web, who: &Identity, job: &NewJob) -> Result<Estimate, WebError> {
+    foresee(web, who, &job.name, Queued::of_new(job), &job.conditions.after).await
+}
+
+async fn wanted(
     web: &Web,
     who: &Identity,
-    job: &NewJob,
-) -> Result<Option<Estimate>, WebError> {
-    match job.conditions.after.is_empty() {
-        true => foresee(web, who, &job.name, Queued::of_new(job)).await.map(Some),
-        false => Ok(None),
+    name: &str,
+    queued: Queued,
+    after: &[After],
+) -> Result<Wanted, WebError> {
+    let past = Arc::new(web.past_of(who, name, &queued.demand.device_type).await?);
+    let mut open = Vec::new();
+    for After { job, .. } in after {
+        if web.seen(who, *job).await?.state != JobState::Ended {
+            open.push(*job);
+        }
     }
+    Ok(Wanted { queued, after: open, past })
 }
 
 /// What a series suggests. Only times have timeouts.

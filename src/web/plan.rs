@@ -54,13 +54,12 @@ pub(super) fn ends(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
 
 /// When a waiting job usually starts.
 pub(super) fn starts(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
-    if let Some(after) = estimate.and_then(|estimate| estimate.after) {
-        return html! { span.hint { "after job " (after) } };
-    }
+    let after = estimate.and_then(|estimate| estimate.after);
+    let after = after.map(|job| html! { span.hint { "after job " (job) } });
     let Some((estimate, Outlook { start, .. })) =
         estimate.and_then(|estimate| Some((estimate, estimate.outlook?)))
     else {
-        return html! { span.hint { "not known" } };
+        return after.unwrap_or_else(|| html! { span.hint { "not known" } });
     };
     html! {
         span title=(estimate.basis()) {
@@ -68,6 +67,7 @@ pub(super) fn starts(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
             (moment.ago(start.usual))
         }
         span.hint { (up_to(start)) }
+        @if let Some(after) = after { " " (after) }
     }
 }
 
@@ -174,7 +174,8 @@ pub(super) struct Ahead {
     runs: u64,
     /// The same in words.
     words: String,
-    /// None while nothing starts, and of one that waits for another or can never run here.
+    /// None while nothing starts, of one that can never run here, and where it is not known of one that it
+    /// waits for.
     start: Option<Foretold>,
     end: Option<Foretold>,
 }

@@ -1,7 +1,7 @@
 //! `POST /api/jobs`: a bundle comes in, is kept in a file until it is whole, and is handed on; or a
 //! definition by itself, which may also only be looked at.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json,
@@ -31,9 +31,6 @@ use crate::{
     model::{After, JobId, Must, Priority, WayIn},
 };
 
-/// How long whoever submits is kept waiting to hear when the job will start.
-const PATIENCE: Duration = Duration::from_millis(250);
-
 /// Largest bundle. What is larger belongs in a folder jobs may read.
 pub(super) const LIMIT: u64 = 512 << 20;
 
@@ -46,7 +43,7 @@ pub(super) struct Taken {
     url: String,
     /// The same was sent before, and this is what it was made of then.
     repeated: bool,
-    /// When it is expected to start and end, where that was found out in a moment.
+    /// When it is expected to start and end, where that can be told.
     expected: Option<Ahead>,
 }
 
@@ -73,8 +70,7 @@ pub(super) struct Checked {
     name: String,
     /// Why it would wait now; none when it would start at once.
     waits: Option<String>,
-    /// None where it is to wait for the end of another job.
-    expected: Option<Ahead>,
+    expected: Ahead,
 }
 
 /// What an answer with 200 has.
@@ -153,7 +149,7 @@ pub(super) async fn create(
                 Composed::Submitted(job) => job,
                 Composed::Fine { job, waits } => {
                     let expected = estimates::of_new(&web, &who, &job).await?;
-                    let expected = expected.as_ref().map(Ahead::from);
+                    let expected = Ahead::from(&expected);
                     let mut response =
                         Json(Checked { name: job.name, waits, expected }).into_response();
                     response.extensions_mut().insert(Looked);
@@ -164,7 +160,7 @@ pub(super) async fn create(
         Some(_) | None => return Err(WebError::MediaType.into()),
     };
     let url = job_url(job.id);
-    let expected = expected_soon(&web, job.id).await;
+    let expected = estimates::of_taken(&web, &who, job.id).await;
     let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
     let taken = Taken { number, uuid, url: url.clone(), repeated, expected };
     // Sent again, it is what it was made of the first time.
@@ -173,11 +169,6 @@ pub(super) async fn create(
     let mut response = (status, location, Json(taken)).into_response();
     response.extensions_mut().insert(About(number.to_string()));
     Ok(response)
-}
-
-/// What is expected of a job that has just come in, where that is found out in a moment.
-pub(super) async fn expected_soon(web: &Web, job: JobId) -> Option<Ahead> {
-    web.estimates.soon(job, PATIENCE).await.as_ref().map(Ahead::from)
 }
 
 async fn definition(body: Body) -> Result<String, WebError> {

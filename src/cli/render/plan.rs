@@ -43,10 +43,11 @@ pub(in crate::cli) fn plan(plan: &PlanAnswer, zone: &TimeZone) -> String {
 pub(in crate::cli) fn expected(expected: &Expected, now: Timestamp, zone: &TimeZone) -> String {
     let Expected { position, after, start, end, words } = expected;
     let place = position.map(|place| format!("number {place} in the queue"));
-    let starts = start.as_ref().map(|start| format!("starts {}", between(start, now, zone)));
+    let later = after.map(|job| format!(" after job {job}")).unwrap_or_default();
+    let starts = start.as_ref().map(|start| format!("starts {}{later}", between(start, now, zone)));
     let ends = end.as_ref().map(|end| format!("ends {}", between(end, now, zone)));
     let unknown = start.is_none().then(|| match after {
-        Some(job) => format!("starts after job {job}"),
+        Some(_) => format!("starts{later}"),
         None => "it is not known when it starts".to_owned(),
     });
     let parts: Vec<_> = [place, starts, ends, unknown].into_iter().flatten().collect();

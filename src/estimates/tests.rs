@@ -286,7 +286,8 @@ async fn what_waits_far_back_is_told_the_work_before_it() {
     assert!((16..=18).contains(&hours), "{hours}");
 
     // What comes in then is told the same before anything is played with it.
-    let queued = Queued::of(&house.store.job(last).await.unwrap().unwrap());
+    let last = house.store.job(last).await.unwrap().unwrap();
+    let queued = Queued { id: JobId(u64::MAX), ..Queued::of(&last) };
     let wanted = Wanted { queued, after: Vec::new(), past: told.past.clone() };
     let next = house.handle.of_new(wanted).await;
     assert_eq!((next.position, next.is_coarse), (Some(AHEAD as u64 + 4), true));

@@ -275,6 +275,7 @@ pub(super) struct Standing {
     pub group: Option<FailureGroup>,
     pub made: Option<Made>,
     pub retried_as: Vec<JobId>,
+    pub resubmitted_as: Vec<JobId>,
     pub pending: Option<PendingRetry>,
     pub not_retried: Option<String>,
 }

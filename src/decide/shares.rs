@@ -4,7 +4,7 @@
 //! everybody alike, shares change only when somebody uses the box: later use is written larger instead
 //! of making all earlier use smaller (forward decay: Cormode, Shkapenyuk, Srivastava and Xu, 2009).
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -16,7 +16,8 @@ pub struct Shares {
     half_life: Duration,
     /// A use at this time is written as it is.
     landmark: Option<Timestamp>,
-    used: HashMap<String, f64>,
+    /// In order, so that the sum of it is the same each time, to the last digit.
+    used: BTreeMap<String, f64>,
     in_all: f64,
     /// Of what shares are told; none is of all that was used.
     of: Option<f64>,
@@ -24,7 +25,7 @@ pub struct Shares {
 
 impl Shares {
     pub fn new(half_life: Duration) -> Self {
-        Self { half_life, landmark: None, used: HashMap::new(), in_all: 0.0, of: None }
+        Self { half_life, landmark: None, used: BTreeMap::new(), in_all: 0.0, of: None }
     }
 
     /// Somebody has had so much (core-seconds) at a time. What turns out to have been less is taken back

@@ -10,7 +10,7 @@ use super::{
     known_record as record,
     known_tables::{
         BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, Group, MARKS, NOT_RETRIED, PENDING,
-        RETRIED, RETRIES, RULES,
+        RESUBMITTED, RETRIED, RETRIES, RULES,
     },
     read::Jobs,
 };
@@ -32,6 +32,7 @@ pub(super) fn consistent(
     let marked = marks(txn, jobs)?;
     groups(txn, failures(txn, jobs, &marked)?)?;
     retries(txn, jobs)?;
+    resubmitted(txn, jobs)?;
     let not_retried = txn.open_table(NOT_RETRIED).map_err(unreadable)?;
     for entry in not_retried.range::<u64>(..).map_err(unreadable)? {
         ended("not-retried", jobs, entry.map_err(unreadable)?.0.value())?;
@@ -119,6 +120,18 @@ fn groups(txn: &ReadTransaction, expected: BTreeMap<u64, Group>) -> Result<(), I
     if found != expected || sorted != expected.len() as u64 {
         let what = format!("{found:?}, not {expected:?}; {sorted} of them by size");
         return Err(disagree("failure-groups", what));
+    }
+    Ok(())
+}
+
+fn resubmitted(txn: &ReadTransaction, jobs: &Jobs) -> Result<(), Inconsistency> {
+    let table = txn.open_table(RESUBMITTED).map_err(unreadable)?;
+    for entry in table.range::<(u64, u64)>(..).map_err(unreadable)? {
+        let (from, id) = entry.map_err(unreadable)?.0.value();
+        let job = jobs.get(JobId(id))?.map(|stored| stored.job);
+        if job.and_then(|job| job.lineage.resubmitted_from) != Some(JobId(from)) {
+            return Err(disagree("resubmitted", format!("job {id} does not come from job {from}")));
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What readers ask about failures, each in one short read transaction.
 
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTableMetadata as _};
+use redb::{AccessGuard, ReadTransaction, ReadableTableMetadata as _, TableDefinition};
 use serde::Serialize;
 
 use super::{
@@ -9,8 +9,8 @@ use super::{
     error::disk,
     known_record as record,
     known_tables::{
-        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RETRIED,
-        RETRIES, RETRY_DAYS, RULES,
+        BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING,
+        RESUBMITTED, RETRIED, RETRIES, RETRY_DAYS, RULES,
     },
     read, tables,
 };
@@ -18,6 +18,9 @@ use crate::{
     decide::{Stands, retry::day},
     model::{Failure, FailureGroup, JobId, JobState, KnownRule, PendingRetry, Signature},
 };
+
+/// Jobs that are told of all those that were made of one.
+const MOST_RESUBMITTED: usize = 100;
 
 /// A rule that has marked a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -49,6 +52,8 @@ pub struct Standing {
     pub made: Option<Made>,
     /// Its retries.
     pub retried_as: Vec<JobId>,
+    /// The jobs that somebody made of it, oldest first; at most 100.
+    pub resubmitted_as: Vec<JobId>,
     pub pending: Option<PendingRetry>,
     /// Why a known failure is not retried by itself, in words.
     pub not_retried: Option<String>,
@@ -219,7 +224,9 @@ pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, Sto
     let not_retried = txn.open_table(NOT_RETRIED).map_err(disk("read"))?;
     let not_retried = not_retried.get(id.0).map_err(disk("read"))?;
     let not_retried = not_retried.map(|why| why.value().to_owned());
-    Ok(Standing { marks, group, made, retried_as: retried_as(txn, id)?, pending, not_retried })
+    let retried_as = retried_as(txn, id)?;
+    let resubmitted_as = made_of(txn, RESUBMITTED, id, MOST_RESUBMITTED)?;
+    Ok(Standing { marks, group, made, retried_as, resubmitted_as, pending, not_retried })
 }
 
 /// How a job stands; where it has not passed and `retries` count, that of its retries that has, or
@@ -249,12 +256,22 @@ pub(super) fn stands(
 
 /// The retries of a job, oldest first.
 pub(super) fn retried_as(txn: &ReadTransaction, id: JobId) -> Result<Vec<JobId>, StoreError> {
-    let table = txn.open_table(RETRIED).map_err(disk("read"))?;
-    let mut retries = Vec::new();
-    for entry in table.range((id.0, 0)..=(id.0, u64::MAX)).map_err(disk("read"))? {
-        retries.push(JobId(entry.map_err(disk("read"))?.0.value().1));
-    }
-    Ok(retries)
+    made_of(txn, RETRIED, id, usize::MAX)
+}
+
+/// The jobs that stand beside one in a table of what was made of which, oldest first.
+fn made_of(
+    txn: &ReadTransaction,
+    table: TableDefinition<'_, (u64, u64), ()>,
+    id: JobId,
+    limit: usize,
+) -> Result<Vec<JobId>, StoreError> {
+    let table = txn.open_table(table).map_err(disk("read"))?;
+    let all = table.range((id.0, 0)..=(id.0, u64::MAX)).map_err(disk("read"))?;
+    let number = |entry: Result<(AccessGuard<'_, (u64, u64)>, _), _>| {
+        Ok(JobId(entry.map_err(disk("read"))?.0.value().1))
+    };
+    all.take(limit).map(number).collect()
 }
 
 fn marks(txn: &ReadTransaction, id: JobId) -> Result<Vec<Mark>, StoreError> {

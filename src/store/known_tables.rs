@@ -32,6 +32,9 @@ pub(super) const RETRIES: TableDefinition<'_, u64, (u64, u32, &str)> =
     TableDefinition::new("retries-1");
 /// (job number, its retry): the same the other way round.
 pub(super) const RETRIED: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("retried-1");
+/// (job number, a job that was resubmitted from it).
+pub(super) const RESUBMITTED: TableDefinition<'_, (u64, u64), ()> =
+    TableDefinition::new("resubmitted-1");
 /// (when it is due in microseconds since 1970, job number) to the rule that wants it.
 pub(super) const PENDING: TableDefinition<'_, EndKey, &str> =
     TableDefinition::new("retries-pending-1");
@@ -60,6 +63,7 @@ pub(super) struct KnownTables<'txn> {
     by_size: Table<'txn, (u64, i64, u64), ()>,
     retries: Table<'txn, u64, (u64, u32, &'static str)>,
     retried: Table<'txn, (u64, u64), ()>,
+    resubmitted: Table<'txn, (u64, u64), ()>,
     pending: Table<'txn, EndKey, &'static str>,
     retry_days: Table<'txn, i64, u64>,
     not_retried: Table<'txn, u64, &'static str>,
@@ -77,6 +81,7 @@ impl<'txn> KnownTables<'txn> {
             by_size: txn.open_table(BY_SIZE).map_err(disk("written"))?,
             retries: txn.open_table(RETRIES).map_err(disk("written"))?,
             retried: txn.open_table(RETRIED).map_err(disk("written"))?,
+            resubmitted: txn.open_table(RESUBMITTED).map_err(disk("written"))?,
             pending: txn.open_table(PENDING).map_err(disk("written"))?,
             retry_days: txn.open_table(RETRY_DAYS).map_err(disk("written"))?,
             not_retried: txn.open_table(NOT_RETRIED).map_err(disk("written"))?,
@@ -250,6 +255,17 @@ impl<'txn> KnownTables<'txn> {
         let from = made.map(|made| made.value().0);
         if let Some(from) = from {
             self.retried.remove((from, id)).map_err(disk("written"))?;
+        }
+        if let Some(from) = job.lineage.resubmitted_from {
+            self.resubmitted.remove((from.0, id)).map_err(disk("written"))?;
+        }
+        Ok(())
+    }
+
+    /// Notes where a new job comes from.
+    pub(super) fn resubmitted(&mut self, job: &Job) -> Result<(), StoreError> {
+        if let Some(from) = job.lineage.resubmitted_from {
+            self.resubmitted.insert((from.0, job.id.0), ()).map_err(disk("written"))?;
         }
         Ok(())
     }

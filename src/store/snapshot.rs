@@ -19,8 +19,8 @@ use super::{
     estimates::{ACCURACY, ESTIMATES, TIMES},
     idempotency::{KEYS, KEYS_BY_TIME},
     known_tables::{
-        BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RETRIED, RETRIES,
-        RETRY_DAYS, RULES,
+        BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RESUBMITTED,
+        RETRIED, RETRIES, RETRY_DAYS, RULES,
     },
     measures::{SERIES, SERIES_BY_DAY},
     migrate::META,
@@ -106,6 +106,7 @@ fn known(source: &ReadTransaction, txn: &WriteTransaction) -> Result<(), StoreEr
     table(source, txn, BY_SIZE)?;
     table(source, txn, RETRIES)?;
     table(source, txn, RETRIED)?;
+    table(source, txn, RESUBMITTED)?;
     table(source, txn, PENDING)?;
     table(source, txn, RETRY_DAYS)?;
     table(source, txn, NOT_RETRIED)

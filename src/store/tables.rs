@@ -231,6 +231,7 @@ impl<'txn> Tables<'txn> {
             self.audiences.add(&now.job)?;
             self.refer(now.job.bundle)?;
             self.definitions.refer(&now.job)?;
+            self.known.resubmitted(&now.job)?;
         }
         self.tell_device(before.map(|before| &before.job), &now.job)?;
         let had_ended = before.is_some_and(|before| before.job.ended.is_some());

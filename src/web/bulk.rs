@@ -9,6 +9,7 @@ use axum::{
     Json,
     body::Body,
     extract::State,
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use super::{
     known::read,
     params::{NoParams, Params},
     state::{ComposeRequest, Composed, SubmitRefused, Web, Wishes},
+    submit,
 };
 use crate::{
     clock,
@@ -113,11 +115,13 @@ pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     may(&who, Act::Submit)?;
+    let key = submit::key(&headers)?;
     let Bulk { action, jobs, preview } = read(body).await?;
-    let results = each(&web, &who, &action, jobs, preview).await?;
+    let results = each(&web, &who, &action, jobs, preview, key.as_deref()).await?;
     let mut response = Json(Results { preview, results: &results }).into_response();
     noted(&mut response, &action, &results, preview);
     Ok(response)
@@ -135,7 +139,8 @@ pub(super) fn noted(response: &mut Response, action: &Action, told: &[Told], is_
     extensions.insert(About(format!("{}: ", action.name())));
 }
 
-/// What comes of each of the jobs, in their order; of a preview, what would.
+/// What comes of each of the jobs, in their order; of a preview, what would. What is sent again with the
+/// same key makes no job twice.
 ///
 /// # Errors
 /// When they are too many, or the appliance itself fails.
@@ -145,6 +150,7 @@ pub(super) async fn each(
     action: &Action,
     jobs: Vec<JobId>,
     is_preview: bool,
+    key: Option<&str>,
 ) -> Result<Vec<Told>, WebError> {
     if jobs.len() > MOST {
         let words = format!("{} jobs at once, at most {MOST}", jobs.len());
@@ -159,7 +165,7 @@ pub(super) async fn each(
         }
         let (job, done) = match web.seen(who, number).await {
             Ok(job) => {
-                let done = one(web, who, &job, action, is_preview).await;
+                let done = one(web, who, &job, action, is_preview, key).await;
                 (Some(job), done)
             }
             Err(error) => (None, Err(error)),
@@ -234,6 +240,7 @@ async fn one(
     job: &Job,
     action: &Action,
     is_preview: bool,
+    key: Option<&str>,
 ) -> Result<Done, WebError> {
     let (id, state) = (job.id, job.state);
     let may_decide = || may(who, Act::Decide(&job.submitter));
@@ -271,7 +278,7 @@ async fn one(
             if state != JobState::Ended {
                 return Err(WebError::Conflict(format!("job {id} has not ended")));
             }
-            resubmit(web, who, job, is_preview).await
+            resubmit(web, who, job, is_preview, key).await
         }
         Action::Keep => {
             may_decide()?;
@@ -302,14 +309,16 @@ async fn resubmit(
     who: &Identity,
     job: &Job,
     only_check: bool,
+    key: Option<&str>,
 ) -> Result<Done, WebError> {
+    let key = key.map(|key| format!("{key} of job {}", job.id));
     let request = ComposeRequest {
         text: job.definition.clone(),
         from: Some(job.clone()),
         submitter: who.submitter().ok_or(Denied::Unnamed)?,
         rights: web.people.rights(who.clone()).await?,
         way_in: if who.door == Door::Browser { WayIn::Page } else { WayIn::Command },
-        wishes: Wishes::default(),
+        wishes: Wishes { key, ..Wishes::default() },
         only_check,
     };
     match (web.compose)(request).await {

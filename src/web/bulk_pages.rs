@@ -12,6 +12,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::{
     actions::AskedPriority,
@@ -133,6 +134,8 @@ struct Picked {
     back: String,
     /// It was shown what would be done.
     is_sure: bool,
+    /// Of the page that showed it, so that a page sent again makes no job twice.
+    key: Option<String>,
 }
 
 impl Picked {
@@ -140,7 +143,7 @@ impl Picked {
         let bad = WebError::BadRequest;
         let (mut picked, mut shown) = (Vec::new(), Vec::new());
         let (mut action, mut priority, mut back) = (String::new(), String::new(), None);
-        let (mut is_all, mut is_sure) = (false, false);
+        let (mut is_all, mut is_sure, mut key) = (false, false, None);
         for (name, value) in said {
             match name.as_str() {
                 "job" => picked.push(params::number(&value)?),
@@ -150,6 +153,7 @@ impl Picked {
                 "back" => back = Some(value),
                 "all" => is_all = true,
                 "sure" => is_sure = true,
+                "key" => key = Some(value.parse::<Uuid>().map_err(|_| bad("key: no UUID".into()))?),
                 // The key of the form itself.
                 "form" => {}
                 _ => return Err(bad(format!("a form has no {name:?}"))),
@@ -169,7 +173,7 @@ impl Picked {
         let mut seen = BTreeSet::new();
         jobs.retain(|job| seen.insert(*job));
         let back = login::place(back.as_deref()).to_owned();
-        Ok(Self { action, jobs, back, is_sure })
+        Ok(Self { action, jobs, back, is_sure, key: key.map(|key| key.to_string()) })
     }
 }
 
@@ -189,7 +193,8 @@ pub(super) async fn send(
         response.extensions_mut().insert(Looked);
         return Ok(response);
     }
-    let told = bulk::each(&web, &who, &picked.action, jobs, !picked.is_sure).await?;
+    let told = bulk::each(&web, &who, &picked.action, jobs, !picked.is_sure, picked.key.as_deref())
+        .await?;
     let mut response = Html(render(&picked, &told).into_string()).into_response();
     bulk::noted(&mut response, &picked.action, &told, !picked.is_sure);
     Ok(response)
@@ -252,6 +257,7 @@ fn render(picked: &Picked, told: &[Told]) -> Markup {
                     input type="hidden" name="priority" value=(asked.0.0);
                 }
                 input type="hidden" name="back" value=(back);
+                input type="hidden" name="key" value=(Uuid::new_v4());
                 @for one in told.iter().filter(|one| !one.refused) {
                     input type="hidden" name="job" value=(one.number);
                 }

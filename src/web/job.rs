@@ -143,7 +143,8 @@ fn head(view: &JobView) -> Markup {
 
 /// What is known of its failure, what it retries, and what retries it.
 fn standing(view: &JobView) -> Markup {
-    let Standing { marks, group, made, retried_as, pending, not_retried } = &view.standing;
+    let Standing { marks, group, made, retried_as, resubmitted_as, pending, not_retried } =
+        &view.standing;
     let job = |id: JobId| html! { a href=(layout::job_url(id)) { "job " (id) } };
     html! {
         @for mark in marks {
@@ -169,11 +170,13 @@ fn standing(view: &JobView) -> Markup {
                 bdi { (words::shorten(&made.by, 64)) }
             }
         }
-        @if !retried_as.is_empty() {
-            p.standing {
-                "Retried as "
-                @for (at, id) in retried_as.iter().enumerate() {
-                    @if at > 0 { ", " } (job(*id))
+        @for (what, jobs) in [("Retried as ", retried_as), ("Resubmitted as ", resubmitted_as)] {
+            @if !jobs.is_empty() {
+                p.standing {
+                    (what)
+                    @for (at, id) in jobs.iter().enumerate() {
+                        @if at > 0 { ", " } (job(*id))
+                    }
                 }
             }
         }

@@ -161,6 +161,7 @@ impl Web {
     pub(super) async fn standing(&self, who: &Identity, id: JobId) -> Result<Standing, WebError> {
         let mut standing = self.store.standing(id).await?;
         standing.retried_as = self.visible(who, standing.retried_as).await?;
+        standing.resubmitted_as = self.visible(who, standing.resubmitted_as).await?;
         Ok(standing)
     }
 

@@ -202,7 +202,8 @@ impl Asked {
     }
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<String>, WebError> {
+/// The key that came with a request.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, WebError> {
     let Some(key) = headers.get(KEY) else { return Ok(None) };
     let text = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
     let refused = || WebError::BadRequest(format!("{KEY}: 1 to {LONGEST_KEY} characters of ASCII"));

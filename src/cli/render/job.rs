@@ -77,7 +77,8 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
 
 /// Where it stands among failures and retries.
 fn standing(record: &Record, zone: &TimeZone) -> Vec<(&'static str, String)> {
-    let Standing { marks, group, made, retried_as, pending, not_retried } = &record.standing;
+    let Standing { marks, group, made, retried_as, resubmitted_as, pending, not_retried } =
+        &record.standing;
     let mut facts = Vec::new();
     for mark in marks {
         let bug = mark.bug.as_ref().map_or_else(String::new, |bug| format!(", {}", clean(bug)));
@@ -91,6 +92,9 @@ fn standing(record: &Record, zone: &TimeZone) -> Vec<(&'static str, String)> {
     }
     for retry in retried_as {
         facts.push(("retried as", format!("job {retry}")));
+    }
+    for job in resubmitted_as {
+        facts.push(("sent again", format!("job {job}")));
     }
     if let Some(pending) = pending {
         let (due, rule) = (time(pending.due, zone), clean(&pending.rule));

@@ -1,7 +1,7 @@
 //! Copies a bundle beside its place, and moves it there when it is wanted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
     os::unix::fs::MetadataExt,
@@ -16,6 +16,9 @@ use super::{
     tree::{self, unread},
 };
 use crate::{job_file::node::MAX_TEXT, model::Digest};
+
+/// Files that are flushed one by one.
+const FEW: usize = 16;
 
 /// A bundle that has been copied but not kept: gone when it is dropped.
 #[derive(Debug)]
@@ -91,8 +94,7 @@ impl Staged {
             return Ok(true);
         }
         sweep::touch(&self.folder)?;
-        // One call instead of one for each of up to a hundred thousand files.
-        syncfs(File::open(&self.folder)?)?;
+        self.flush()?;
         match fs::rename(&self.folder, folder) {
             Ok(()) => {
                 File::open(&self.bundles)?.sync_all()?;
@@ -102,6 +104,22 @@ impl Staged {
             Err(_) if sweep::touch(folder)? => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes all of it durable, names and contents. For many files that is one call for the whole file
+    /// system, which waits for everything that others write there, and for whoever else has called it.
+    fn flush(&self) -> io::Result<()> {
+        if self.files.len() > FEW {
+            return Ok(syncfs(File::open(&self.folder)?)?);
+        }
+        let mut folders = BTreeSet::from([self.folder.clone()]);
+        for path in self.files.keys() {
+            let file = self.folder.join(path);
+            File::open(&file)?.sync_all()?;
+            let parents = file.ancestors().skip(1).take_while(|folder| *folder != self.folder);
+            folders.extend(parents.map(Path::to_path_buf));
+        }
+        folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
     }
 
     fn fill(&mut self, source: Source) -> Result<(), BundleError> {

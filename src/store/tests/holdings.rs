@@ -13,11 +13,11 @@ use crate::{
 
 const RULE: Rule = Rule::Most { limit_mib: 1 };
 
-fn measured(video_bytes: u64, results_bytes: u64) -> Change {
+pub(super) fn measured(video_bytes: u64, results_bytes: u64) -> Change {
     Change::Measured { video_bytes, results_bytes }
 }
 
-fn removed(what: Keepsake) -> Change {
+pub(super) fn removed(what: Keepsake) -> Change {
     Change::Removed { what, at: at(99), rule: RULE }
 }
 

@@ -6,13 +6,16 @@ use proptest::{collection::vec, prelude::*};
 use tempfile::tempdir;
 use uuid::Uuid;
 
-use super::sample::{at, ended, job, open, wait};
+use super::{
+    holdings::{measured, removed},
+    sample::{at, ended, job, open, wait},
+};
 use crate::{
     clock,
     config::Retry,
     model::{
-        Cause, Code, Counted, Failure, JobId, JobState, Keepsake, KnownRule, Pattern, Rule,
-        RuleRetry, Touch, Verdict, Who,
+        Cause, Code, Counted, Failure, JobId, JobState, Keepsake, KnownRule, Lineage, NewJob,
+        Pattern, Rule, RuleRetry, Touch, Verdict, Who,
     },
     store::{Change, Leftover, Store, StoreError},
 };
@@ -468,4 +471,29 @@ async fn carry_out(store: &Store, n: u64, op: Op) {
             drop(store.forget(id).await);
         }
     }
+}
+
+#[tokio::test]
+async fn a_job_tells_which_were_made_of_it() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    let from = store.submit(job(1, 50)).await.unwrap().id;
+    let lineage = Lineage { resubmitted_from: Some(from), ..Lineage::default() };
+    let again = async |n| {
+        let new = NewJob { lineage: lineage.clone(), ..job(n, 50) };
+        store.submit(new).await.unwrap().id
+    };
+    let (second, third) = (again(2).await, again(3).await);
+    let made = async |id| store.standing(id).await.unwrap().resubmitted_as;
+    assert_eq!((made(from).await, made(second).await), (vec![second, third], vec![]));
+    store.check_consistent().unwrap();
+
+    store.change(second, ended(5, Verdict::Passed)).await.unwrap();
+    store.change(second, measured(1, 1)).await.unwrap();
+    store.change(second, removed(Keepsake::Results)).await.unwrap();
+    store.cleared(Leftover { job: second, what: Keepsake::Results }).await.unwrap();
+    store.forget(second).await.unwrap();
+    assert_eq!(made(from).await, [third]);
+    store.check_consistent().unwrap();
+    writer.close().await;
 }

@@ -23,7 +23,7 @@ fn values(page: &Answer, name: &str) -> Vec<String> {
 /// Sends the form of a page that shows what would be done, as its button does.
 async fn confirm(browser: &mut Browser, site: &Site, page: &Answer) -> Answer {
     let mut fields = vec![("sure".to_owned(), "yes".to_owned())];
-    for name in ["do", "priority", "back", "job"] {
+    for name in ["do", "priority", "back", "key", "job"] {
         fields.extend(values(page, name).into_iter().map(|value| (name.to_owned(), value)));
     }
     let fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -113,12 +113,21 @@ async fn jobs_that_have_ended_are_kept_released_and_sent_again() {
         assert!(result.text().contains(title), "{}", result.text());
         assert_eq!(is_kept().await.as_deref(), by);
     }
-    let fields = [("do", "resubmit"), ("job", "1"), ("job", "4")];
+    let fields = [("do", "resubmit"), ("job", "1"), ("job", "2"), ("job", "4")];
     let preview = olga.post(&site, PATH, history.text(), &fields).await;
-    for words in ["Nothing would be done", "nothing is taken in here", "job 4 has not ended"] {
+    for words in ["Resubmit 1 job?", "only what passed is taken in here", "job 4 has not ended"] {
         assert!(preview.text().contains(words), "{words}: {}", preview.text());
     }
-    assert!(values(&preview, "job").is_empty());
+    assert_eq!(values(&preview, "job"), ["1"]);
+    // A page that is loaded again sends its form again.
+    for _ in 0..2 {
+        let result = confirm(&mut olga, &site, &preview).await;
+        assert!(result.text().contains(r#", as <a href="/jobs/100">"#), "{}", result.text());
+    }
+    assert_eq!(site.asked.lock().unwrap().again.len(), 1);
+    let later = olga.post(&site, PATH, history.text(), &fields).await;
+    confirm(&mut olga, &site, &later).await;
+    assert_eq!(site.asked.lock().unwrap().again.len(), 2, "who asks again means it");
     site.close().await;
 }
 

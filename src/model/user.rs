@@ -107,7 +107,7 @@ pub fn is_user_name(name: &str) -> bool {
 }
 
 /// Somebody whom an administrator has entered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     pub name: String,
     pub role: Role,
@@ -124,7 +124,7 @@ pub struct User {
 }
 
 /// A key for programs, as it is shown: the secret itself is nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// Begins its hash; what it is revoked by.
     pub id: String,
@@ -138,7 +138,7 @@ pub struct Token {
 }
 
 /// Somebody logged in with a browser.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     pub user: String,
     pub created: Timestamp,
@@ -148,7 +148,7 @@ pub struct Session {
 }
 
 /// How somebody came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Door {
     /// The Unix socket: the kernel names the account.
@@ -340,7 +340,7 @@ pub enum Audience {
 }
 
 /// Something that somebody did, or tried to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deed {
     pub at: Timestamp,
     pub who: String,

@@ -15,8 +15,9 @@ use crate::{
     clock,
     config::Lends,
     decide::{
-        Lab,
+        Demand, Lab,
         health::{Due, due},
+        never,
     },
     model::{DeviceHealth, DeviceStatus, NewJob},
     store::{DeviceChange, Store, StoreError},
@@ -77,11 +78,11 @@ impl Devices {
     /// Publishes the lab as it is and submits the checks that are due. Returns when the next one will be.
     async fn look(&self) -> Result<Option<Timestamp>, StoreError> {
         let devices = self.store.devices().await?;
-        let lab = Lab::of(self.lends, &devices);
+        let lab = Arc::new(Lab::of(self.lends, &devices));
         self.labs.send_if_modified(|published| {
-            let new = **published != lab;
+            let new = *published != lab;
             if new {
-                *published = Arc::new(lab);
+                published.clone_from(&lab);
             }
             new
         });
@@ -89,7 +90,7 @@ impl Devices {
         for status in devices {
             let Some(check) = &status.kind.health_check else { continue };
             match due(now, &status.state, check) {
-                Due::Now { why } => self.check(status, &why).await?,
+                Due::Now { why } => self.check(status, &lab, &why).await?,
                 Due::At(at) => next = next.into_iter().chain([at]).min(),
                 Due::Never => {}
             }
@@ -97,9 +98,18 @@ impl Devices {
         Ok(next)
     }
 
-    async fn check(&self, status: DeviceStatus, why: &str) -> Result<(), StoreError> {
+    async fn check(
+        &self,
+        status: DeviceStatus,
+        lab: &Arc<Lab>,
+        why: &str,
+    ) -> Result<(), StoreError> {
         let device = status.device.name.clone();
-        match (self.make_check)(status).await {
+        // One that no device can ever run would wait for ever, and the device with it.
+        let made = (self.make_check)(status).await.and_then(|job| {
+            never(lab, &Demand::of_new(&job)).map_or(Ok(job), |reason| Err(reason.to_string()))
+        });
+        match made {
             Ok(job) => {
                 let id = self.store.submit(job).await?.id;
                 tracing::info!(%device, job = %id, why, "health check");
@@ -115,3 +125,6 @@ impl Devices {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

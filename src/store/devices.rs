@@ -28,12 +28,14 @@ pub(super) const TYPES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(
 pub(super) const DEVICES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("devices-1");
 /// Name of a device to how it is (`StateV1`); it stays when the device is taken away.
 pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("device-states-1");
-/// (device, time in microseconds since 1970, number) to what happened (`EventV1`).
+/// (device, time in microseconds since 1970, 0) to what happened (`EventV1`).
 pub(super) const LOG: TableDefinition<'_, (&str, i64, u32), &[u8]> =
     TableDefinition::new("device-log-1");
 
 /// Lines of the log of one device that are kept.
 const LOG_LINES: usize = 1_000;
+/// Who it is that says what the devices file says.
+const FILE: &str = "the file";
 
 #[derive(Encode, Decode)]
 struct TypeV1 {
@@ -138,16 +140,17 @@ impl<'txn> Devices<'txn> {
                 self.take_file(types, devices, usual, now)
             }
             DeviceChange::Type { kind } => {
-                if self.kind(&kind.name)?.is_some_and(|(_, origin)| origin == DeviceOrigin::File) {
+                if self.is_files_type(&kind.name)? == Some(true) {
                     return Err(StoreError::FromFile { name: kind.name.clone() });
                 }
-                self.put_type(kind, DeviceOrigin::Command)
+                self.put_type(kind, DeviceOrigin::Command, by, now)
             }
             DeviceChange::Put { device } => {
                 self.changeable(&device.name)?;
                 self.drop_default(by, now)?;
                 if self.kind(&device.device_type)?.is_none() {
-                    self.put_type(&DeviceType::plain(&device.device_type), DeviceOrigin::Command)?;
+                    let kind = DeviceType::plain(&device.device_type);
+                    self.put_type(&kind, DeviceOrigin::Command, by, now)?;
                 }
                 self.put(device, DeviceOrigin::Command, by, now)
             }
@@ -181,41 +184,65 @@ impl<'txn> Devices<'txn> {
         usual: &Device,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut changed = false;
-        for kind in types {
-            changed |= self.put_type(kind, DeviceOrigin::File)?;
-        }
-        for name in names(&self.types)? {
-            let is_files = self.kind(&name)?.is_some_and(|(_, from)| from == DeviceOrigin::File);
-            if is_files && !types.iter().any(|kind| kind.name == name) {
-                self.types.remove(name.as_str()).map_err(disk("written"))?;
-                changed = true;
-            }
-        }
+        let mut changed = self.take_types(types, devices, now)?;
         for name in names(&self.devices)? {
             let from = self.device(&name)?.map(|(_, origin)| origin);
             let is_named = devices.iter().any(|device| device.name == name);
             if from == Some(DeviceOrigin::File) && !is_named {
-                self.remove(&name, "the devices file no longer names it", "the file", now)?;
+                self.remove(&name, "the devices file no longer names it", FILE, now)?;
                 changed = true;
             }
         }
         for device in devices {
-            if self.kind(&device.device_type)?.is_none() {
-                self.put_type(&DeviceType::plain(&device.device_type), DeviceOrigin::File)?;
-            }
-            changed |= self.put(device, DeviceOrigin::File, "the file", now)?;
+            changed |= self.put(device, DeviceOrigin::File, FILE, now)?;
         }
         if devices.is_empty() && self.named_by_command()?.is_none() {
             if self.kind(&usual.device_type)?.is_none() {
-                self.put_type(&DeviceType::plain(&usual.device_type), DeviceOrigin::Default)?;
+                let kind = DeviceType::plain(&usual.device_type);
+                self.put_type(&kind, DeviceOrigin::Default, "sutler", now)?;
             }
             return Ok(changed | self.put(usual, DeviceOrigin::Default, "sutler", now)?);
         }
         if !devices.is_empty() {
-            self.drop_default("the file", now)?;
+            self.drop_default(FILE, now)?;
         }
         Ok(changed)
+    }
+
+    /// The types of the file are those it describes, and plain ones for its devices of a type that nobody
+    /// describes.
+    fn take_types(
+        &mut self,
+        types: &[DeviceType],
+        devices: &[Device],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut types = types.to_vec();
+        for Device { device_type, .. } in devices {
+            let is_named = types.iter().any(|kind| kind.name == *device_type);
+            if !is_named && self.is_files_type(device_type)?.unwrap_or(true) {
+                types.push(DeviceType::plain(device_type));
+            }
+        }
+        let mut changed = false;
+        for kind in &types {
+            changed |= self.put_type(kind, DeviceOrigin::File, FILE, now)?;
+        }
+        for name in names(&self.types)? {
+            let is_named = types.iter().any(|kind| kind.name == name);
+            if !is_named && self.is_files_type(&name)? == Some(true) {
+                // What still is of this type is of a plain one now.
+                self.put_type(&DeviceType::plain(&name), DeviceOrigin::File, FILE, now)?;
+                self.types.remove(name.as_str()).map_err(disk("written"))?;
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// None when there is no such type.
+    fn is_files_type(&self, name: &str) -> Result<Option<bool>, StoreError> {
+        Ok(self.kind(name)?.map(|(_, origin)| origin == DeviceOrigin::File))
     }
 
     /// Once somebody names a device, the box is no device of itself any more.
@@ -244,10 +271,32 @@ impl<'txn> Devices<'txn> {
         }
     }
 
-    fn put_type(&mut self, kind: &DeviceType, origin: DeviceOrigin) -> Result<bool, StoreError> {
+    fn put_type(
+        &mut self,
+        kind: &DeviceType,
+        origin: DeviceOrigin,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let before = self.kind(&kind.name)?.map(|(kind, _)| kind);
+        if before.unwrap_or_else(|| DeviceType::plain(&kind.name)) != *kind {
+            self.note_type(&kind.name, by, now)?;
+        }
         let bytes = encode(&TypeV1::of(kind, origin));
         let before = self.types.insert(kind.name.as_str(), bytes.as_slice());
         Ok(before.map_err(disk("written"))?.is_none_or(|before| before.value() != bytes))
+    }
+
+    /// What is said of a type holds for each of its devices.
+    fn note_type(&mut self, kind: &str, by: &str, now: Timestamp) -> Result<(), StoreError> {
+        let words = format!("its type {kind} was changed");
+        for name in names(&self.devices)? {
+            if self.device(&name)?.is_some_and(|(device, _)| device.device_type == kind) {
+                let health = self.state(&name, by, now)?.health;
+                self.note(&name, now, health, &words, by)?;
+            }
+        }
+        Ok(())
     }
 
     fn put(
@@ -259,11 +308,16 @@ impl<'txn> Devices<'txn> {
     ) -> Result<bool, StoreError> {
         let name = device.name.as_str();
         let bytes = encode(&DeviceV1::of(device, origin));
+        let was = self.device(name)?.map(|(device, _)| device.device_type);
         let before = self.devices.insert(name, bytes.as_slice()).map_err(disk("written"))?;
-        let (is_new, changed) = (before.is_none(), before.is_none_or(|b| b.value() != bytes));
+        let changed = before.is_none_or(|before| before.value() != bytes);
         if changed {
-            let state = self.state(name, by, now)?;
-            let words = if is_new { "it was added" } else { "it was changed" };
+            let mut state = self.state(name, by, now)?;
+            let words = if was.is_none() { "it was added" } else { "it was changed" };
+            // What checks another type says nothing of it, and may never come to run.
+            if was.is_some_and(|was| was != device.device_type) {
+                (state.checking, state.last_check) = (None, None);
+            }
             self.note(name, now, state.health, words, by)?;
             self.put_state(name, &state)?;
         }
@@ -277,8 +331,10 @@ impl<'txn> Devices<'txn> {
         by: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let state = self.state(name, by, now)?;
+        // A check that still waits does not keep one of that name from being checked later.
+        let state = DeviceState { checking: None, ..self.state(name, by, now)? };
         self.note(name, now, state.health, words, by)?;
+        self.put_state(name, &state)?;
         self.devices.remove(name).map_err(disk("written"))?;
         Ok(())
     }
@@ -317,7 +373,8 @@ impl<'txn> Devices<'txn> {
         let learned = after_job(&state, &kind, job);
         let matters = learned.is_some() || kind.health_check.is_some();
         if job.conditions.health_check {
-            state.checking = None;
+            // Somebody may have had it run again meanwhile.
+            state.checking = state.checking.filter(|checking| *checking != job.id);
             // One that was canceled, or never came to its end, says nothing: the next one will.
             if learned.is_some() {
                 state.last_check = Some(at);
@@ -351,6 +408,7 @@ impl<'txn> Devices<'txn> {
         self.put_state(name, &state)
     }
 
+    /// No two lines are of the same time: where one page of them ends, the next begins.
     fn note(
         &mut self,
         name: &str,
@@ -360,10 +418,11 @@ impl<'txn> Devices<'txn> {
         by: &str,
     ) -> Result<(), StoreError> {
         let record = EventV1 { health: health.name().into(), words: words.into(), by: by.into() };
-        let at = now.as_microsecond();
-        let same = self.log.range((name, at, 0)..=(name, at, u32::MAX)).map_err(disk("read"))?;
-        let number = u32::try_from(same.count()).unwrap_or(u32::MAX);
-        self.log.insert((name, at, number), encode(&record).as_slice()).map_err(disk("written"))?;
+        let mut at = now.as_microsecond();
+        while self.log.get((name, at, 0)).map_err(disk("read"))?.is_some() {
+            at += 1;
+        }
+        self.log.insert((name, at, 0), encode(&record).as_slice()).map_err(disk("written"))?;
         let all = (name, i64::MIN, 0)..=(name, i64::MAX, u32::MAX);
         let too_old = {
             let mut lines = self.log.range(all).map_err(disk("read"))?.rev();

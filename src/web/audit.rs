@@ -8,8 +8,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     errors::{PageError, Problem, WebError},
@@ -40,6 +40,14 @@ pub(super) struct Asked {
     limit: Option<usize>,
 }
 
+/// What was done, the latest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Deeds {
+    deeds: Vec<Deed>,
+    /// `before` of the next page; none on the last.
+    next: Option<String>,
+}
+
 async fn fetch(web: &Web, who: &Identity, asked: &Asked) -> Result<DeedPage, WebError> {
     may(who, Act::Users)?;
     let before = asked.before.as_deref().map(str::parse).transpose();
@@ -64,7 +72,7 @@ pub(super) async fn page(
     path = "/audit",
     tag = "People",
     params(Asked),
-    responses((status = 200, description = "What was done, the latest first", body = serde_json::Value)),
+    responses((status = 200, description = "What was done, the latest first", body = Deeds)),
 )]
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
@@ -73,7 +81,7 @@ pub(super) async fn api(
 ) -> Result<Response, Problem> {
     let DeedPage { deeds, next } = fetch(&web, &who, &asked).await?;
     let next = next.map(|key| key.to_string());
-    Ok(Json(json!({ "deeds": deeds, "next": next })).into_response())
+    Ok(Json(Deeds { deeds, next }).into_response())
 }
 
 fn render(page: &DeedPage, asked: &Asked, moment: &Moment) -> Markup {

@@ -1,6 +1,6 @@
 //! `/api/tokens` and `/api/me`: keys for programs, and who one is.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -10,8 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -24,7 +23,7 @@ use super::{
 use crate::{
     clock,
     decide::access::{Act, may},
-    model::{Door, Identity, LONGEST_USER_NAME, Person, Token, TokenScope},
+    model::{Door, Identity, LONGEST_USER_NAME, Person, Role, Token, TokenScope},
     people,
     secrets::Key,
     store::id_of_token,
@@ -38,23 +37,34 @@ const DAY: u64 = 86_400;
 pub(super) const USUAL_DAYS: u64 = 90;
 pub(super) const MOST_DAYS: u64 = 3_650;
 
+/// Who one is here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Me<'a> {
+    /// Nobody has none.
+    name: Option<&'a str>,
+    is_user: bool,
+    /// The account of this box that is the same person.
+    uid: Option<u32>,
+    /// The most that this request may do; none: not even look.
+    role: Option<Role>,
+    groups: &'a BTreeSet<String>,
+    door: Door,
+}
+
 /// `GET /api/me`: who one is here.
 #[utoipa::path(
     get,
     path = "/me",
     tag = "People",
-    responses((status = 200, description = "Who one is here", body = serde_json::Value)),
+    responses((status = 200, description = "Who one is here", body = Me)),
 )]
 pub(super) async fn me(
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let is_user = who.user_name().is_some();
-    let answer = json!({
-        "name": who.name(), "is_user": is_user, "uid": who.uid(), "role": who.role,
-        "groups": who.groups, "door": who.door,
-    });
-    Ok(Json(answer).into_response())
+    let (name, uid, is_user) = (who.name(), who.uid(), who.user_name().is_some());
+    let Identity { role, groups, door, person: _ } = &who;
+    Ok(Json(Me { name, is_user, uid, role: *role, groups, door: *door }).into_response())
 }
 
 /// Whose tokens are meant: one's own, or for an administrator somebody's.
@@ -84,13 +94,18 @@ pub(super) struct Which {
     user: Option<String>,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Tokens {
+    tokens: Vec<Token>,
+}
+
 /// `GET /api/tokens`: one's own; for an administrator who is no user, all.
 #[utoipa::path(
     get,
     path = "/tokens",
     tag = "People",
     params(Which),
-    responses((status = 200, description = "Tokens, without their secrets", body = serde_json::Value)),
+    responses((status = 200, description = "Tokens, without their secrets", body = Tokens)),
 )]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
@@ -99,7 +114,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let is_all = user.is_none() && who.user_name().is_none() && who.is_administrator();
     let user = if is_all { None } else { Some(of(&who, user)?) };
-    Ok(Json(json!({ "tokens": web.store.tokens(user).await? })).into_response())
+    Ok(Json(Tokens { tokens: web.store.tokens(user).await? }).into_response())
 }
 
 /// A token as somebody asks for it.
@@ -113,13 +128,22 @@ pub(super) struct Wanted {
     pub days: Option<u64>,
 }
 
+/// A token as it is given out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MadeToken<'a> {
+    #[serde(flatten)]
+    of: &'a Token,
+    /// The secret itself.
+    token: String,
+}
+
 /// `POST /api/tokens`: the answer holds the token, this once.
 #[utoipa::path(
     post,
     path = "/tokens",
     tag = "People",
     request_body(content = Wanted),
-    responses((status = 201, description = "The token, this once", body = serde_json::Value)),
+    responses((status = 201, description = "The token, this once", body = MadeToken)),
 )]
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
@@ -128,8 +152,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let (token, key) = make(&web, &who, read(body).await?).await?;
-    let mut answer = json!(token);
-    answer["token"] = format!("{PREFIX}{}", key.reveal()).into();
+    let answer = MadeToken { of: &token, token: format!("{PREFIX}{}", key.reveal()) };
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
     response.extensions_mut().insert(about(&token));
     Ok(response)
@@ -174,13 +197,19 @@ pub(super) async fn make(
     Ok((token, key))
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Revoked {
+    /// Id of the token.
+    revoked: String,
+}
+
 /// `DELETE /api/tokens/{id}`: one's own; for an administrator any.
 #[utoipa::path(
     delete,
     path = "/tokens/{id}",
     tag = "People",
     params(("id" = String, Path, description = "Id of the token", example = "0123456789ab")),
-    responses((status = 200, description = "The token is good for nothing any more", body = serde_json::Value)),
+    responses((status = 200, description = "The token is good for nothing any more", body = Revoked)),
 )]
 pub(super) async fn revoke(
     State(web): State<Arc<Web>>,
@@ -190,5 +219,5 @@ pub(super) async fn revoke(
 ) -> Result<Response, Problem> {
     let only = if who.is_administrator() { None } else { Some(of(&who, None)?) };
     web.store.revoke_token(id.clone(), only).await.map_err(refused)?;
-    Ok(Json(json!({ "revoked": id })).into_response())
+    Ok(Json(Revoked { revoked: id }).into_response())
 }

@@ -11,14 +11,13 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     errors::{PageError, Problem, WebError, refused},
     guard::{About, Asks},
-    known::read,
+    known::{Removed, read},
     layout::{self, Frame, Tab},
     params::{NoParams, Params, Path},
     state::Web,
@@ -27,7 +26,7 @@ use crate::{
     clock,
     decide::access::{Act, may},
     markup::{Moment, words},
-    model::{Identity, Role, User, is_user_name},
+    model::{Identity, Role, Session, Token, User, is_user_name},
     secrets::Key,
     store::UserChange,
 };
@@ -82,12 +81,17 @@ fn render(users: &[User], moment: &Moment) -> Markup {
     layout::page(&Frame::new("Users", Tab::Users), &content)
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Users {
+    users: Vec<User>,
+}
+
 /// `GET /api/users`
 #[utoipa::path(
     get,
     path = "/users",
     tag = "People",
-    responses((status = 200, description = "All users", body = serde_json::Value)),
+    responses((status = 200, description = "All users", body = Users)),
 )]
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
@@ -95,7 +99,17 @@ pub(super) async fn list(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
-    Ok(Json(json!({ "users": web.store.users().await? })).into_response())
+    Ok(Json(Users { users: web.store.users().await? }).into_response())
+}
+
+/// A user, and the ways in that are open to them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UserRecord)]
+pub(super) struct Record {
+    #[serde(flatten)]
+    user: User,
+    tokens: Vec<Token>,
+    sessions: Vec<Session>,
 }
 
 /// `GET /api/users/{name}`
@@ -104,7 +118,7 @@ pub(super) async fn list(
     path = "/users/{name}",
     tag = "People",
     params(("name" = String, Path, description = "Name of the user", example = "ann")),
-    responses((status = 200, description = "A user with tokens and sessions", body = serde_json::Value)),
+    responses((status = 200, description = "A user with tokens and sessions", body = Record)),
 )]
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
@@ -114,11 +128,10 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
     let user = web.store.user(name.clone()).await?.ok_or(WebError::NotFound("user"))?;
-    let mut answer = json!(user);
-    answer["tokens"] = json!(web.store.tokens(Some(name.clone())).await?);
+    let tokens = web.store.tokens(Some(name.clone())).await?;
     let sessions = web.store.sessions(name).await?;
-    answer["sessions"] = sessions.iter().map(|(_, session)| json!(session)).collect();
-    Ok(Json(answer).into_response())
+    let sessions = sessions.into_iter().map(|(_, session)| session).collect();
+    Ok(Json(Record { user, tokens, sessions }).into_response())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -136,13 +149,30 @@ struct New {
     again: bool,
 }
 
+/// A link on which a user chooses a password, once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Invitation {
+    url: String,
+    /// The same without the name of the box.
+    path: String,
+    expires: Timestamp,
+}
+
+/// A user who has just been entered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Entered {
+    #[serde(flatten)]
+    user: User,
+    invitation: Invitation,
+}
+
 /// `POST /api/users`: the answer has the way in.
 #[utoipa::path(
     post,
     path = "/users",
     tag = "People",
     request_body(content = New),
-    responses((status = 201, description = "The user, and the way in", body = serde_json::Value)),
+    responses((status = 201, description = "The user, and the way in", body = Entered)),
 )]
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
@@ -165,8 +195,7 @@ pub(super) async fn create(
         has_password: false,
     };
     web.store.add_user(user.clone(), again).await.map_err(refused)?;
-    let mut answer = json!(user);
-    answer["invitation"] = invitation(&web, &who, &name).await?;
+    let answer = Entered { user, invitation: invitation(&web, &who, &name).await? };
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
     response.extensions_mut().insert(About(format!("{name} ({role})")));
     Ok(response)
@@ -200,7 +229,7 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D
     tag = "People",
     request_body(content = Changes),
     params(("name" = String, Path, description = "Name of the user", example = "ann")),
-    responses((status = 200, description = "The user as they are now", body = serde_json::Value)),
+    responses((status = 200, description = "The user as they are now", body = User)),
 )]
 pub(super) async fn change(
     State(web): State<Arc<Web>>,
@@ -246,7 +275,7 @@ fn told(
     path = "/users/{name}",
     tag = "People",
     params(("name" = String, Path, description = "Name of the user", example = "ann")),
-    responses((status = 200, description = "The user is gone", body = serde_json::Value)),
+    responses((status = 200, description = "The user is gone", body = Removed)),
 )]
 pub(super) async fn remove(
     State(web): State<Arc<Web>>,
@@ -256,7 +285,13 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
     web.store.remove_user(name.clone(), clock::now()).await.map_err(refused)?;
-    Ok(Json(json!({ "removed": name })).into_response())
+    Ok(Json(Removed { removed: name }).into_response())
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Invited {
+    name: String,
+    invitation: Invitation,
 }
 
 /// `POST /api/users/{name}/invite`
@@ -265,7 +300,7 @@ pub(super) async fn remove(
     path = "/users/{name}/invite",
     tag = "People",
     params(("name" = String, Path, description = "Name of the user", example = "ann")),
-    responses((status = 201, description = "A link to choose a password on, once", body = serde_json::Value)),
+    responses((status = 201, description = "A link to choose a password on, once", body = Invited)),
 )]
 pub(super) async fn invite(
     State(web): State<Arc<Web>>,
@@ -274,12 +309,11 @@ pub(super) async fn invite(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
-    let answer = json!({ "name": name, "invitation": invitation(&web, &who, &name).await? });
+    let answer = Invited { invitation: invitation(&web, &who, &name).await?, name };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-/// A link on which a user chooses a password, once.
-async fn invitation(web: &Web, who: &Identity, name: &str) -> Result<Value, WebError> {
+async fn invitation(web: &Web, who: &Identity, name: &str) -> Result<Invitation, WebError> {
     let (key, now) = (Key::new(), clock::now());
     let expires: Timestamp = now.checked_add(INVITATION).unwrap_or(now);
     let by = who.name().unwrap_or_default().to_owned();
@@ -292,7 +326,7 @@ async fn invitation(web: &Web, who: &Identity, name: &str) -> Result<Value, WebE
         (None, Some(listen)) => format!("http://{listen}"),
         (None, None) => String::new(),
     };
-    Ok(json!({ "url": format!("{base}{path}"), "path": path, "expires": expires }))
+    Ok(Invitation { url: format!("{base}{path}"), path, expires })
 }
 
 fn check(what: &str, name: &str) -> Result<(), WebError> {

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod crash;
+mod devices;
 mod estimates;
 mod holdings;
 mod known;

@@ -1,6 +1,10 @@
 //! What the keeper has last said, for everyone who wants to read it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -109,6 +113,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    fn upcoming(&self) -> Upcoming {
+        let takes = self.past.takes(self.queued.demand.needs.at_most);
+        Upcoming { queued: self.queued.clone(), takes, after: self.after.clone() }
+    }
+
     /// What is known of it by itself.
     fn estimate(&self) -> Estimate {
         let at_most = self.queued.demand.needs.at_most;
@@ -141,11 +150,14 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// What is expected of a job behind all that wait, by the work before it.
-    fn at_end(&self, wanted: &Wanted) -> Estimate {
+    /// What is expected of a job behind all that wait, and those that came `before` it since, by the
+    /// work of them.
+    fn at_end(&self, before: &[Upcoming], wanted: &Wanted) -> Estimate {
         let estimate = wanted.estimate();
         let Behind { from, machines, ref jobs, work } = self.behind;
-        let position = Some(self.play.in_line + jobs.len() as u64 + 1);
+        let before = before.iter().filter(|one| one.after.is_empty());
+        let (more, work) = before.fold((0, work), |(n, work), one| (n + 1, work.and(one.takes)));
+        let position = Some(self.play.in_line + jobs.len() as u64 + more + 1);
         let outlook = from.map(|from| behind(from, work, machines, estimate.takes));
         Estimate { position, outlook, is_coarse: true, ..estimate }
     }
@@ -194,8 +206,24 @@ impl Estimate {
 /// Reads what was last said. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) told: watch::Receiver<Arc<Snapshot>>,
-    pub(super) lent: Lent,
+    told: watch::Receiver<Arc<Snapshot>>,
+    lent: Lent,
+    recent: Arc<Mutex<Recent>>,
+}
+
+/// Jobs that have come in and may not have been played yet, each with how often the queue had been by
+/// then. Whoever comes in next stands behind them.
+#[derive(Debug, Default)]
+struct Recent(Vec<(u64, Upcoming)>);
+
+impl Recent {
+    /// Those that the last play did not know, which took in what had come when it began.
+    fn before(&mut self, told: &Snapshot) -> impl Iterator<Item = &Upcoming> {
+        self.0.retain(|(played, one)| {
+            *played + 1 >= told.played && told.get(one.queued.id).is_none()
+        });
+        self.0.iter().map(|(_, one)| one)
+    }
 }
 
 impl std::fmt::Debug for Handle {
@@ -205,6 +233,10 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
+    pub(super) fn new(told: watch::Receiver<Arc<Snapshot>>, lent: Lent) -> Self {
+        Self { told, lent, recent: Arc::default() }
+    }
+
     pub fn now(&self) -> Arc<Snapshot> {
         self.told.borrow().clone()
     }
@@ -222,37 +254,50 @@ impl Handle {
         if let Some(played) = told.get(wanted.queued.id) {
             return played;
         }
+        let before: Vec<Upcoming> = {
+            let mut recent = self.recent.lock().expect("nobody panics while holding it");
+            let before = recent.before(&told).cloned().collect();
+            recent.0.push((told.played, wanted.upcoming()));
+            before
+        };
         let is_last = wanted.queued.priority <= Priority::MEDIUM && wanted.after.is_empty();
         if is_last && told.play.waiting.len() > SHORT {
-            return told.at_end(&wanted);
+            return told.at_end(&before, &wanted);
         }
-        self.if_submitted(wanted).await
+        self.beside(&told, before, &wanted).await
     }
 
     /// Where a job would stand in the queue, and what would come of it, were it submitted now.
     pub async fn if_submitted(&self, wanted: Wanted) -> Estimate {
         let told = self.now();
-        let Play { waiting, in_line, underway, scene, is_held } = told.play.clone();
+        let before = {
+            let mut recent = self.recent.lock().expect("nobody panics while holding it");
+            recent.before(&told).cloned().collect()
+        };
+        self.beside(&told, before, &wanted).await
+    }
+
+    /// Plays it with the others. `before` has come in since they were played.
+    async fn beside(&self, told: &Snapshot, before: Vec<Upcoming>, wanted: &Wanted) -> Estimate {
+        let Play { waiting, underway, scene, is_held, .. } = told.play.clone();
         let scene = scene.unwrap_or_else(|| (self.lent)());
         let id = wanted.queued.id;
-        let estimate = wanted.estimate();
-        let Wanted { queued, after, .. } = wanted.clone();
-        let upcoming = Upcoming { queued, takes: estimate.takes, after };
+        let (estimate, upcoming) = (wanted.estimate(), wanted.upcoming());
         let mut position = None;
         if upcoming.after.is_empty() {
             let mut line = Waiting::new(scene.order);
-            let all = waiting.iter().filter(|one| one.after.is_empty()).chain([&upcoming]);
-            all.for_each(|one| line.insert(&one.queued));
-            let place = line.best(&scene.shares).position(|one| one == id);
-            let place = place.map_or(in_line, |place| place as u64);
+            let others = waiting.iter().chain(&before).filter(|one| one.after.is_empty());
+            others.chain([&upcoming]).for_each(|one| line.insert(&one.queued));
+            let last = line.len() - 1;
+            let place = line.best(&scene.shares).position(|one| one == id).unwrap_or(last);
             // Behind all that were played, it would be behind those after them, too.
-            if place == in_line && !told.behind.jobs.is_empty() {
-                return told.at_end(&wanted);
+            if place == last && !told.behind.jobs.is_empty() {
+                return told.at_end(&before, wanted);
             }
-            position = Some(place + 1);
+            position = Some(place as u64 + 1);
         }
         let play = move || {
-            let all: Vec<_> = waiting.iter().cloned().chain([upcoming]).collect();
+            let all: Vec<_> = waiting.iter().cloned().chain(before).chain([upcoming]).collect();
             outlook(clock::now(), &all, &underway, &scene).remove(&id)
         };
         let outlook = if is_held { None } else { tasks::blocking(play).await };

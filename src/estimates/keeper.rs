@@ -109,7 +109,7 @@ struct Active {
 impl Keeper {
     pub fn new(store: Store, lent: Lent, hold: watch::Receiver<Option<String>>) -> (Self, Handle) {
         let (told, heard) = watch::channel(Arc::default());
-        let handle = Handle { told: heard, lent: lent.clone() };
+        let handle = Handle::new(heard, lent.clone());
         let keeper = Self {
             changes: store.changes(),
             store,

@@ -209,8 +209,13 @@ async fn what_is_foretold_follows_what_happens_and_is_compared_with_it() {
     let fourth = house.handle.if_submitted(wanted(50, &[])).await;
     assert_eq!((fourth.position, fourth.is_coarse), (Some(4), false));
     assert!(fourth.outlook.unwrap().start.usual > start);
-    let new = house.handle.of_new(wanted(50, &[])).await;
-    assert_eq!((new.position, new.is_coarse), (Some(4), false));
+    // Whoever comes in before the next play stands behind who has just come in.
+    for place in [4, 5] {
+        let mut next = wanted(50, &[]);
+        next.queued.id = JobId(100 + place);
+        let new = house.handle.of_new(next).await;
+        assert_eq!((new.position, new.is_coarse), (Some(place), false));
+    }
     assert_eq!(house.handle.if_submitted(wanted(100, &[])).await.position, Some(1));
     let then = house.handle.if_submitted(wanted(100, &[first])).await;
     assert_eq!((then.position, then.after), (None, Some(first)));

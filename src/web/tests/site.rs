@@ -258,7 +258,7 @@ fn take(asked: &Mutex<Asked>, request: &SubmitRequest) -> Result<Submitted, Subm
         b"bad" => Err(SubmitRefused::Invalid {
             problems: serde_json::json!([{"line": 3, "words": "no such device type"}]),
         }),
-        _ => Ok(Submitted { id: JobId(5), uuid: uuid::Uuid::nil(), fresh: true }),
+        _ => Ok(Submitted { id: JobId(5), uuid: Uuid::nil(), fresh: true }),
     };
     asked.lock().unwrap().submit.push((bytes, request.submitter.clone(), request.wishes.strict));
     answer

@@ -53,29 +53,34 @@ async fn send(
     let stream = UnixStream::connect(appliance.socket()).await.expect("the appliance listens");
     let (mut connection, driver) =
         http1::handshake(TokioIo::new(stream)).await.expect("it speaks HTTP");
-    tokio::spawn(driver);
     let mut times = Vec::new();
-    while since.elapsed() < LONG {
-        let number = times.len();
-        let job = format!(
-            "job_name: sent by {sender} as {number} of {of}\n\
-             timeouts: {{ job: {{ minutes: 10 }} }}\n\
-             actions:\n\
-             - boot:\n    method: qemu\n    guest: {{ memory: 256M }}\n\
-             - test:\n    screen:\n      steps:\n      - save_screenshot\n",
-        );
-        let request = Request::post("/api/jobs")
-            .header("host", "localhost")
-            .header("content-type", "application/yaml")
-            .body(Full::new(Bytes::from(job)))
-            .expect("it is a request");
-        connection.ready().await.expect("the appliance keeps the connection");
-        let sent = Stopwatch::start();
-        let response = connection.send_request(request).await.expect("it answers");
-        let status = response.status();
-        let said = response.into_body().collect().await.expect("it answers whole").to_bytes();
-        assert_eq!(status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&said));
-        times.push(sent.elapsed().as_secs_f64() * 1000.0);
+    let sends = async {
+        while since.elapsed() < LONG {
+            let number = times.len();
+            let job = format!(
+                "job_name: sent by {sender} as {number} of {of}\n\
+                 timeouts: {{ job: {{ minutes: 10 }} }}\n\
+                 actions:\n\
+                 - boot:\n    method: qemu\n    guest: {{ memory: 256M }}\n\
+                 - test:\n    screen:\n      steps:\n      - save_screenshot\n",
+            );
+            let request = Request::post("/api/jobs")
+                .header("host", "localhost")
+                .header("content-type", "application/yaml")
+                .body(Full::new(Bytes::from(job)))
+                .expect("it is a request");
+            connection.ready().await.expect("the appliance keeps the connection");
+            let sent = Stopwatch::start();
+            let response = connection.send_request(request).await.expect("it answers");
+            let status = response.status();
+            let said = response.into_body().collect().await.expect("it answers whole").to_bytes();
+            assert_eq!(status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&said));
+            times.push(sent.elapsed().as_secs_f64() * 1000.0);
+        }
+    };
+    tokio::select! {
+        closed = driver => panic!("the appliance has closed the connection: {closed:?}"),
+        () = sends => {}
     }
     (times.len() as u64, times)
 }

@@ -141,6 +141,7 @@ struct New {
     name: String,
     role: Role,
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     groups: BTreeSet<String>,
     /// Name of the account of this box that is the same person.
     account: Option<String>,
@@ -208,8 +209,10 @@ pub(super) async fn create(
 struct Changes {
     role: Option<Role>,
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     enter: BTreeSet<String>,
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     leave: BTreeSet<String>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]

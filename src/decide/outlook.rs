@@ -2,8 +2,8 @@
 //!
 //! The play is [`plan()`]'s own choice at each end of a job, so what it foretells is what will happen as
 //! long as the times come true, nobody sends another job, and jobs that others wait for come out as
-//! those need it. It is played twice, with what half of the
-//! runs stay within and with what nearly all do.
+//! those need it. It is played twice, with what half of the runs stay within and with what nearly all
+//! do.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -147,9 +147,11 @@ impl Snapshot {
         let (is_coarse, after) = (true, None);
         Some(Estimate { position, outlook, is_coarse, after, takes, at_most, past, planned })
     }
-}
 
-impl Snapshot {
+    fn knows(&self, id: JobId) -> bool {
+        self.jobs.contains_key(&id) || self.behind.jobs.contains_key(&id)
+    }
+
     /// What is expected of a job behind all that wait, and those that came `before` it since, by the
     /// work of them.
     fn at_end(&self, before: &[Upcoming], wanted: &Wanted) -> Estimate {
@@ -217,12 +219,14 @@ pub struct Handle {
 struct Recent(Vec<(u64, Upcoming)>);
 
 impl Recent {
-    /// Those that the last play did not know, which took in what had come when it began.
-    fn before(&mut self, told: &Snapshot) -> impl Iterator<Item = &Upcoming> {
+    /// Those other than this one that the last play did not know, which took in what had come when it
+    /// began.
+    fn before(&mut self, told: &Snapshot, id: JobId) -> Vec<Upcoming> {
         self.0.retain(|(played, one)| {
-            *played + 1 >= told.played && told.get(one.queued.id).is_none()
+            let other = one.queued.id;
+            *played + 1 >= told.played && other != id && !told.knows(other)
         });
-        self.0.iter().map(|(_, one)| one)
+        self.0.iter().map(|(_, one)| one.clone()).collect()
     }
 }
 
@@ -249,14 +253,14 @@ impl Handle {
     /// What is expected of a job that has just come in, which may not have been played yet: what it would
     /// be [`if_submitted`](Self::if_submitted); but where the queue is long, what comes in last is not
     /// played.
-    pub async fn of_new(&self, wanted: Wanted) -> Estimate {
-        let told = self.now();
-        if let Some(played) = told.get(wanted.queued.id) {
+    pub async fn of_taken(&self, wanted: Wanted) -> Estimate {
+        let (told, id) = (self.now(), wanted.queued.id);
+        if let Some(played) = told.get(id) {
             return played;
         }
-        let before: Vec<Upcoming> = {
-            let mut recent = self.recent.lock().expect("nobody panics while holding it");
-            let before = recent.before(&told).cloned().collect();
+        let before = {
+            let mut recent = self.recent();
+            let before = recent.before(&told, id);
             recent.0.push((told.played, wanted.upcoming()));
             before
         };
@@ -270,11 +274,12 @@ impl Handle {
     /// Where a job would stand in the queue, and what would come of it, were it submitted now.
     pub async fn if_submitted(&self, wanted: Wanted) -> Estimate {
         let told = self.now();
-        let before = {
-            let mut recent = self.recent.lock().expect("nobody panics while holding it");
-            recent.before(&told).cloned().collect()
-        };
+        let before = self.recent().before(&told, wanted.queued.id);
         self.beside(&told, before, &wanted).await
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().expect("nobody panics while holding it")
     }
 
     /// Plays it with the others. `before` has come in since they were played.

@@ -87,7 +87,6 @@ struct Queue {
 struct Waiting {
     name: String,
     device_type: String,
-    at_most: Duration,
     queued: Queued,
     /// The jobs whose ends it waits for, before it is anybody's turn.
     after: Vec<JobId>,
@@ -101,7 +100,6 @@ struct Active {
     device_type: String,
     started: Timestamp,
     running: Running,
-    at_most: Duration,
     definition: Option<Definition>,
     is_kept: bool,
 }
@@ -188,10 +186,9 @@ impl Keeper {
         match job.state {
             JobState::Waiting => {
                 let queued = Queued::of(&job);
-                let (id, at_most) = (job.id, job.needs.at_most);
-                let Job { name, device_type, conditions, .. } = job;
+                let Job { id, name, device_type, conditions, .. } = job;
                 let after = conditions.after.iter().map(|after| after.job).collect();
-                let waiting = Waiting { name, device_type, at_most, queued, after, is_kept };
+                let waiting = Waiting { name, device_type, queued, after, is_kept };
                 self.queue.insert(id, waiting);
             }
             JobState::Preparing | JobState::Running | JobState::Collecting => {
@@ -200,17 +197,10 @@ impl Keeper {
                 let read = move || read(&text, "job.yaml", Options::default()).ok();
                 let definition = tasks::blocking(read).await.map(|read| read.definition);
                 let started = job.started.unwrap_or(job.submitted);
-                let (running, at_most) = (Running::of(&job), job.needs.at_most);
+                let running = Running::of(&job);
                 let Job { id, name, device_type, .. } = job;
-                let active = Active {
-                    name,
-                    device_type,
-                    started,
-                    running,
-                    at_most,
-                    definition,
-                    is_kept: false,
-                };
+                let active =
+                    Active { name, device_type, started, running, definition, is_kept: false };
                 self.active.insert(id, active);
             }
             // It has ended before we looked.
@@ -314,10 +304,10 @@ impl Keeper {
         let active = self.active.iter().map(|(id, job)| {
             let past = past(&job.name, &job.device_type);
             let planned = job.definition.as_ref().map(|definition| past.plan(definition));
-            let takes = past.takes(job.at_most);
+            let takes = past.takes(job.running.needs.at_most);
             let underway =
                 Underway { id: *id, running: job.running.clone(), started: job.started, takes };
-            (underway, job.at_most, past, planned.unwrap_or_default())
+            (underway, past, planned.unwrap_or_default())
         });
         let (waiting, blocked, active) = (waiting.collect(), blocked.collect(), active.collect());
         let behind = behind.into_iter();
@@ -427,7 +417,7 @@ impl Queue {
                 Some(of_type) => of_type,
                 None => line.behind.entry(job.device_type.clone()).or_default(),
             };
-            of_type.push((place, id, job.at_most));
+            of_type.push((place, id, job.queued.demand.needs.at_most));
         }
         line
     }
@@ -449,7 +439,7 @@ type FarBehind = (u64, JobId, Duration);
 /// What one play needs, taken away from the keeper to be played elsewhere.
 struct Turn {
     waiting: Vec<(Queued, Arc<Past>)>,
-    active: Vec<(Underway, Duration, Arc<Past>, Vec<Planned>)>,
+    active: Vec<(Underway, Arc<Past>, Vec<Planned>)>,
     /// By device type, each with its place.
     behind: Vec<(Arc<Past>, Vec<FarBehind>)>,
     /// With the jobs whose ends each waits for.
@@ -495,14 +485,14 @@ impl Turn {
             };
             jobs.insert(queued.id, estimate);
         }
-        for (underway, at_most, past, planned) in active {
+        for (underway, past, planned) in active {
             let estimate = Estimate {
                 position: None,
                 outlook: outlooks.get(&underway.id).copied(),
                 is_coarse: false,
                 after: None,
                 takes: underway.takes,
-                at_most,
+                at_most: underway.running.needs.at_most,
                 past,
                 planned: planned.into(),
             };

@@ -213,8 +213,11 @@ async fn what_is_foretold_follows_what_happens_and_is_compared_with_it() {
     for place in [4, 5] {
         let mut next = wanted(50, &[]);
         next.queued.id = JobId(100 + place);
-        let new = house.handle.of_new(next).await;
-        assert_eq!((new.position, new.is_coarse), (Some(place), false));
+        // Also when it is sent once more, and is the same job.
+        for _ in 0..2 {
+            let new = house.handle.of_taken(next.clone()).await;
+            assert_eq!((new.position, new.is_coarse), (Some(place), false));
+        }
     }
     assert_eq!(house.handle.if_submitted(wanted(100, &[])).await.position, Some(1));
     let then = house.handle.if_submitted(wanted(100, &[first])).await;
@@ -295,7 +298,7 @@ async fn what_waits_far_back_is_told_the_work_before_it() {
     let last = house.store.job(last).await.unwrap().unwrap();
     let queued = Queued { id: JobId(u64::MAX), ..Queued::of(&last) };
     let wanted = Wanted { queued, after: Vec::new(), past: told.past.clone() };
-    let next = house.handle.of_new(wanted).await;
+    let next = house.handle.of_taken(wanted).await;
     assert_eq!((next.position, next.is_coarse), (Some(AHEAD as u64 + 4), true));
     assert_eq!(next.outlook.unwrap().start.usual, told.outlook.unwrap().end.usual);
     house.close().await;

@@ -1,11 +1,44 @@
-//! What the tests of this room have in common: a rule for known failures, and a job that fails by it.
+//! What the tests of this room have in common: a job to submit, a rule for known failures, and how a
+//! job fails by it.
+
+use std::time::Duration;
+
+use uuid::Uuid;
 
 use crate::{
     clock,
     config::Retry,
-    model::{Cause, Code, Failure, Job, JobId, KnownRule, Pattern, RuleRetry, Touch, Verdict, Who},
+    model::{
+        Cause, Code, Conditions, Digest, Failure, Job, JobId, KnownRule, Lineage, Needs, NewJob,
+        Pattern, Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
+    },
     store::{Change, Store},
 };
+
+pub(super) fn new_job(device_type: &str, memory_mib: u32) -> NewJob {
+    NewJob {
+        uuid: Uuid::now_v7(),
+        name: "job".into(),
+        definition: "x".into(),
+        definition_hash: Digest::of(b"x"),
+        bundle: Digest::of(b"x"),
+        submitter: Submitter { uid: Some(1000), name: "ada".into() },
+        way_in: WayIn::Command,
+        submitted: clock::now(),
+        priority: Priority::MEDIUM,
+        device_type: device_type.into(),
+        tags: vec![],
+        settings: [].into(),
+        metadata: [].into(),
+        visibility: Visibility::Public,
+        stream: None,
+        needs: Needs { memory_mib, cores: 1, at_most: Duration::from_secs(600) },
+        conditions: Conditions::default(),
+        lineage: Lineage::default(),
+        idempotency: None,
+        intake_key: None,
+    }
+}
 
 /// A rule that knows what [`fail`] does.
 pub(super) fn flaky(retry: RuleRetry) -> KnownRule {

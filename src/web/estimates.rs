@@ -173,7 +173,7 @@ pub(super) async fn of_taken(web: &Web, who: &Identity, id: JobId) -> Option<Ahe
     // It is taken in, whatever cannot be found out about it now.
     let job = web.seen(who, id).await.ok()?;
     let wanted = wanted(web, who, &job.name, Queued::of(&job), &job.conditions.after).await.ok()?;
-    Some(Ahead::from(&web.estimates.of_new(wanted).await))
+    Some(Ahead::from(&web.estimates.of_taken(wanted).await))
 }
 
 /// What would come of a job, were it submitted as it is.

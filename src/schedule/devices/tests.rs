@@ -1,15 +1,14 @@
 use tempfile::{TempDir, tempdir};
 use tokio::{sync::mpsc, task::JoinHandle};
-use uuid::Uuid;
 
 use super::*;
 use crate::{
     config::Order,
     model::{
-        Cause, Code, Conditions, Device, DeviceType, Digest, HealthCheck, Job, JobId, Lineage,
-        Needs, Priority, Submitter, Verdict, Visibility, WayIn, Who,
+        Cause, Code, Conditions, Device, DeviceType, HealthCheck, Job, JobId, Submitter, Verdict,
+        WayIn, Who,
     },
-    schedule::{Handle, Owner, Standing},
+    schedule::{Handle, Owner, Standing, samples::new_job},
     store::{Change, StoreSettings, Writer},
     supervise::Wish,
     tasks::Tasks,
@@ -92,7 +91,7 @@ impl House {
     }
 
     async fn submit(&self) -> JobId {
-        self.store.submit(job("board", 512)).await.unwrap().id
+        self.store.submit(new_job("board", 512)).await.unwrap().id
     }
 
     /// The next job that starts.
@@ -194,37 +193,12 @@ fn make_check() -> MakeCheck {
                     ..Conditions::default()
                 };
                 let submitter = Submitter { uid: None, name: "sutler".into() };
-                let new = job(&device.device_type, memory_mib);
+                let new = new_job(&device.device_type, memory_mib);
                 Ok(NewJob { conditions, submitter, way_in: WayIn::Appliance, ..new })
             }
         };
         Box::pin(std::future::ready(made))
     })
-}
-
-fn job(device_type: &str, memory_mib: u32) -> NewJob {
-    NewJob {
-        uuid: Uuid::now_v7(),
-        name: "job".into(),
-        definition: "x".into(),
-        definition_hash: Digest::of(b"x"),
-        bundle: Digest::of(b"x"),
-        submitter: Submitter { uid: Some(1000), name: "ada".into() },
-        way_in: WayIn::Command,
-        submitted: clock::now(),
-        priority: Priority::MEDIUM,
-        device_type: device_type.into(),
-        tags: vec![],
-        settings: [].into(),
-        metadata: [].into(),
-        visibility: Visibility::Public,
-        stream: None,
-        needs: Needs { memory_mib, cores: 1, at_most: Duration::from_secs(600) },
-        conditions: Conditions::default(),
-        lineage: Lineage::default(),
-        idempotency: None,
-        intake_key: None,
-    }
 }
 
 fn check(job: &str) -> Option<HealthCheck> {

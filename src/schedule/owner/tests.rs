@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use tempfile::{TempDir, tempdir};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -8,11 +6,8 @@ use super::*;
 use crate::{
     config::Retry,
     decide::{Device, Open},
-    model::{
-        After, Conditions, Digest, Lineage, Needs, NewJob, Priority, RuleRetry, Submitter,
-        Visibility, WayIn,
-    },
-    schedule::samples::{fail, flaky},
+    model::{After, Conditions, NewJob, Priority, RuleRetry},
+    schedule::samples::{fail, flaky, new_job},
     store::{StoreSettings, Writer},
     tasks::Tasks,
 };
@@ -134,28 +129,7 @@ impl House {
 }
 
 fn job(memory_mib: u32) -> NewJob {
-    NewJob {
-        uuid: Uuid::now_v7(),
-        name: "job".into(),
-        definition: "x".into(),
-        definition_hash: Digest::of(b"x"),
-        bundle: Digest::of(b"x"),
-        submitter: Submitter { uid: Some(1000), name: "ada".into() },
-        way_in: WayIn::Command,
-        submitted: clock::now(),
-        priority: Priority::MEDIUM,
-        device_type: "qemu".into(),
-        tags: vec![],
-        settings: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-        visibility: Visibility::Public,
-        stream: None,
-        needs: Needs { memory_mib, cores: 1, at_most: Duration::from_secs(600) },
-        conditions: Conditions::default(),
-        lineage: Lineage::default(),
-        idempotency: None,
-        intake_key: None,
-    }
+    new_job("qemu", memory_mib)
 }
 
 #[tokio::test]

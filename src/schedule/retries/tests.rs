@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tempfile::tempdir;
 use tokio::{
@@ -11,12 +11,11 @@ use crate::{
     config::{Order, Retry},
     decide::{self, Device, Open},
     model::{
-        Cause, Code, Conditions, Digest, JobId, KnownRule, Lineage, Needs, NewJob, Pattern,
-        Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
+        Cause, Code, JobId, KnownRule, NewJob, Pattern, Priority, RuleRetry, Touch, Verdict, Who,
     },
     schedule::{
         Owner,
-        samples::{fail, flaky},
+        samples::{fail, flaky, new_job},
     },
     store::{StoreSettings, Writer},
     supervise::{BlameBox, Prepare, Supervisor},
@@ -69,28 +68,7 @@ impl Lab {
 }
 
 fn job() -> NewJob {
-    NewJob {
-        uuid: Uuid::now_v7(),
-        name: "job".into(),
-        definition: "x".into(),
-        definition_hash: Digest::of(b"x"),
-        bundle: Digest::of(b"x"),
-        submitter: Submitter { uid: Some(1000), name: "ada".into() },
-        way_in: WayIn::Command,
-        submitted: clock::now(),
-        priority: Priority(70),
-        device_type: "qemu".into(),
-        tags: vec!["uefi".into()],
-        settings: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-        visibility: Visibility::Public,
-        stream: None,
-        needs: Needs { memory_mib: 64, cores: 1, at_most: Duration::from_secs(600) },
-        conditions: Conditions::default(),
-        lineage: Lineage::default(),
-        idempotency: None,
-        intake_key: None,
-    }
+    NewJob { priority: Priority(70), tags: vec!["uefi".into()], ..new_job("qemu", 64) }
 }
 
 const AT_ONCE: Retry = Retry { automatic: false, most: 1, backoff: Duration::ZERO, per_day: 20 };

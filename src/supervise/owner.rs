@@ -128,12 +128,16 @@ impl Supervisor {
     /// Finds the engines an earlier appliance started, and settles the jobs whose engine is gone.
     /// The queue must not start anything before this is done.
     pub async fn reattach(&mut self) -> Result<(), StoreError> {
+        // All of them before the first is followed: followed, it may go on to a state not read yet,
+        // and would be followed twice.
+        let mut begun = Vec::new();
         for state in [JobState::Preparing, JobState::Running, JobState::Collecting] {
-            for job in self.store.jobs_in(state, usize::MAX).await? {
-                let folder = JobFolder::new(&self.data, job.id);
-                let span = span(&job);
-                self.find_again(job, folder).instrument(span).await;
-            }
+            begun.extend(self.store.jobs_in(state, usize::MAX).await?);
+        }
+        for job in begun {
+            let folder = JobFolder::new(&self.data, job.id);
+            let span = span(&job);
+            self.find_again(job, folder).instrument(span).await;
         }
         Ok(())
     }

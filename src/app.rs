@@ -195,15 +195,13 @@ impl Parts {
         queue.spawn(schedule::Retries::new(store.clone()).run(queue.stop.clone()));
 
         let people = People::new(store.clone(), settings.access);
+        let entrance =
+            Entrance { store: store.clone(), queue: schedule.clone(), people: people.clone() };
         let inbox = {
             let folder = settings.inbox.clone();
             let keep_rejected = settings.keep_rejected.try_into().unwrap_or(usize::MAX);
             let inbox = InboxSettings { folder, keep_rejected };
-            let gate = Gate {
-                admission: admission.clone(),
-                entrance: Entrance { store: store.clone(), queue: schedule.clone() },
-                people: people.clone(),
-            };
+            let gate = Gate { admission: admission.clone(), entrance: entrance.clone() };
             let store = store.clone();
             tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
         };
@@ -225,7 +223,6 @@ impl Parts {
 
         let listener = doors::Listeners::bind(settings).await?;
         let address = listener.address;
-        let entrance = Entrance { store: store.clone(), queue: schedule.clone() };
         let web = Web {
             store: store.clone(),
             people,

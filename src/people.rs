@@ -14,14 +14,16 @@ use crate::{
     clock,
     config::AccessSettings,
     decide::access::Rights,
-    model::{Deed, Door, Identity, Role},
+    model::{Deed, Door, Identity, NewJob, Role},
     secrets::Key,
-    store::{Store, StoreError},
+    store::{Store, StoreError, Submitted},
 };
 
 /// Sessions end when nobody used them for this long, and in any case after the other.
 const IDLE: SignedDuration = SignedDuration::from_hours(3 * 24);
 pub const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// What is noted of whoever submits a job.
+pub const SUBMIT: &str = "submit job";
 /// To this it is known when a key was last used: not each request is worth a commit.
 const TO_ABOUT: SignedDuration = SignedDuration::from_mins(5);
 
@@ -130,17 +132,34 @@ impl People {
 
     /// Notes what somebody did. That it could not be noted undoes nothing, and is logged.
     pub async fn did(&self, who: &Identity, what: &str, on: &str, outcome: &str) {
-        let at = clock::now();
-        let who_name = who.name().unwrap_or("nobody").to_owned();
-        let (what, on, outcome) = (clipped(what), clipped(on), clipped(outcome));
-        let deed = Deed { at, who: who_name, door: who.door, what, on, outcome };
-        let kept = self.settings.audit.map(SignedDuration::try_from).and_then(Result::ok);
-        let keep_from = kept.and_then(|kept| at.checked_sub(kept).ok()).unwrap_or(Timestamp::MIN);
-        if let Err(error) = self.store.did(deed.clone(), keep_from).await {
+        let deed = deed(who, what, on, outcome);
+        if let Err(error) = self.store.did(deed.clone(), self.keep_from(deed.at)).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, ?deed, "what was done could not be noted");
         }
     }
+
+    /// Makes a job durable, and in the same commit that it was submitted, if it is new.
+    ///
+    /// # Errors
+    /// As [`Store::submit`].
+    pub async fn submit(&self, who: &Identity, job: NewJob) -> Result<Submitted, StoreError> {
+        let deed = deed(who, SUBMIT, "", "done");
+        let keep_from = self.keep_from(deed.at);
+        self.store.submit_noted(job, deed, keep_from).await
+    }
+
+    /// What was done before is forgotten.
+    fn keep_from(&self, now: Timestamp) -> Timestamp {
+        let kept = self.settings.audit.map(SignedDuration::try_from).and_then(Result::ok);
+        kept.and_then(|kept| now.checked_sub(kept).ok()).unwrap_or(Timestamp::MIN)
+    }
+}
+
+fn deed(who: &Identity, what: &str, on: &str, outcome: &str) -> Deed {
+    let (what, on, outcome) = (clipped(what), clipped(on), clipped(outcome));
+    let by = who.name().unwrap_or("nobody").to_owned();
+    Deed { at: clock::now(), who: by, door: who.door, what, on, outcome }
 }
 
 /// Root, or the account the appliance runs under.

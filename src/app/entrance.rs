@@ -1,7 +1,7 @@
 //! The ways in: whoever sends a job, by whichever door, it is read, held against the box, and made
 //! durable here.
 
-use std::{fmt, fs, io, sync::Arc, time::Duration};
+use std::{fmt, fs, sync::Arc, time::Duration};
 
 use crate::{
     clock,
@@ -10,14 +10,14 @@ use crate::{
         access::{Rights, sees},
     },
     intake::{Content, Examine, Explanation, Found},
-    job_file::{self, Admission, Arrival, Options, Problems, Refusal, bundle},
+    job_file::{Admission, Arrival, Problems, Refusal, bundle},
     model::{
         After, Conditions, Door, Idempotency, Identity, Job, JobId, Lineage, NewJob, Submitter,
         WayIn,
         problem::{Place, Problem},
         with_causes,
     },
-    people::People,
+    people::{People, SUBMIT},
     schedule,
     store::{self, Store, StoreError},
     tasks,
@@ -45,13 +45,8 @@ pub(super) fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::w
         let (admission, entrance) = (admission.clone(), entrance.clone());
         Box::pin(async move {
             let (only_check, who) = (request.only_check, request.rights.who.clone());
-            // What is kept is made durable, and whoever waits for that does not keep others waiting.
-            let admit = move || admit_text(&admission, request);
-            let job = if only_check {
-                tasks::blocking(admit).await
-            } else {
-                tasks::lasting(admit).await
-            }?;
+            // A large file that it names may have a sum.
+            let job = tasks::lasting(move || admit_text(&admission, request)).await?;
             if !only_check {
                 return Ok(Composed::Submitted(entrance.enter(job, &who).await?));
             }
@@ -67,6 +62,7 @@ pub(super) fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::w
 pub(super) struct Entrance {
     pub store: Store,
     pub queue: schedule::Handle,
+    pub people: People,
 }
 
 /// Why a job that is well written is not for this box.
@@ -123,8 +119,16 @@ impl Entrance {
 
     async fn enter(&self, job: NewJob, who: &Identity) -> Result<Submitted, SubmitRefused> {
         self.look(&job, who).await?;
-        match self.store.submit(job).await {
-            Ok(job) => Ok(Submitted { id: job.id, uuid: job.uuid, fresh: job.fresh }),
+        // Of what is submitted again, it is the other job that is noted, by whoever was asked.
+        let is_first = job.lineage.resubmitted_from.is_none();
+        let taken = match is_first {
+            true => self.people.submit(who, job).await,
+            false => self.store.submit(job).await,
+        };
+        match taken {
+            Ok(store::Submitted { id, uuid, fresh }) => {
+                Ok(Submitted { id, uuid, fresh, noted: fresh && is_first })
+            }
             Err(error @ StoreError::NoBundle(_)) => {
                 Err(refused("", error.to_string(), "what it came with", "send it with its files"))
             }
@@ -203,17 +207,13 @@ fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
 }
 
 fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, SubmitRefused> {
-    let ComposeRequest { from, text, submitter, rights, way_in, wishes, only_check } = request;
+    let ComposeRequest { from, text, submitter, rights, way_in, wishes, .. } = request;
     let may = |stream: Option<&str>| rights.may_submit(stream).map_err(|why| why.to_string());
     let arrival = Arrival { submitter, way_in, submitted: clock::now(), intake_key: None };
     let options = admission.options(wishes.strict);
     let Some(from) = from else {
-        let job = if only_check {
-            admission.look(&text, arrival, options, &may).map_err(|wrong| invalid(&wrong))
-        } else {
-            admit_alone(admission, &text, arrival, options, &may)
-        };
-        return Ok(wished(job?, wishes));
+        let job = admission.admit_text(&text, arrival, options, &may);
+        return Ok(wished(job.map_err(|wrong| invalid(&wrong))?, wishes));
     };
     let job = admission.admit_again(&text, from.bundle, arrival, options, &may);
     let job = job.map_err(|wrong| invalid(&wrong))?;
@@ -224,30 +224,10 @@ fn admit_text(admission: &Admission, request: ComposeRequest) -> Result<NewJob, 
     Ok(wished(NewJob { conditions, lineage, ..job }, wishes))
 }
 
-/// A text that came with nothing.
-fn admit_alone(
-    admission: &Admission,
-    text: &str,
-    arrival: Arrival,
-    options: Options,
-    may: job_file::MaySubmit<'_>,
-) -> Result<NewJob, SubmitRefused> {
-    const NAME: &str = "job.yaml";
-    let file = rustix::fs::memfd_create(NAME, rustix::fs::MemfdFlags::CLOEXEC).map(fs::File::from);
-    let file = file.map_err(io::Error::from).and_then(|mut file| {
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        io::Seek::rewind(&mut file)?;
-        Ok(file)
-    });
-    let source = bundle::Source::of_file(file.map_err(|error| unavailable(&error))?, NAME);
-    admission.admit(source, NAME, arrival, options, may).map_err(told)
-}
-
 /// The way in of the inbox.
 pub(super) struct Gate {
     pub admission: Arc<Admission>,
     pub entrance: Entrance,
-    pub people: People,
 }
 
 impl Gate {
@@ -255,15 +235,15 @@ impl Gate {
     async fn who(&self, owner: &Submitter) -> Result<Identity, StoreError> {
         let Submitter { uid, name } = owner.clone();
         match uid {
-            Some(uid) => self.people.account(uid, name, Door::Inbox).await,
-            None => Ok(self.people.nobody()),
+            Some(uid) => self.entrance.people.account(uid, name, Door::Inbox).await,
+            None => Ok(self.entrance.people.nobody()),
         }
     }
 
     /// What the owner of a file may submit. Blocks.
     fn rights(&self, owner: &Submitter) -> Result<Rights, StoreError> {
         tokio::runtime::Handle::current()
-            .block_on(async { self.people.rights(self.who(owner).await?).await })
+            .block_on(async { self.entrance.people.rights(self.who(owner).await?).await })
     }
 }
 
@@ -299,7 +279,7 @@ impl Examine for Gate {
 
     async fn taken(&self, job: JobId, from: Submitter) {
         match self.who(&from).await {
-            Ok(who) => self.people.did(&who, "submit job", &job.to_string(), "done").await,
+            Ok(who) => self.entrance.people.did(&who, SUBMIT, &job.to_string(), "done").await,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, %job, "that it was submitted could not be noted");

@@ -7,7 +7,7 @@ use uzers::get_user_groups;
 
 use super::{
     Arrival, Options, Problem, Problems, Read,
-    bundle::{BundleError, Limits, Source, Staged},
+    bundle::{self, BundleError, JOB_FILES, Limits, Source, Staged},
     check::{Identity, Scope, check},
     read_bytes, to_new_job,
 };
@@ -77,11 +77,11 @@ impl Admission {
         Ok(to_new_job(read.definition, &read.text, bundle, arrival))
     }
 
-    /// What a text that comes with nothing would become; nothing is kept of it.
+    /// A job from a text that nothing comes with, so nothing has to be kept of it here.
     ///
     /// # Errors
     /// With all that is wrong with it.
-    pub fn look(
+    pub fn admit_text(
         &self,
         text: &str,
         arrival: Arrival,
@@ -91,7 +91,8 @@ impl Admission {
         // No bundle has this name, so there is nothing in it.
         let nothing = self.bundles.join("nothing");
         let read = self.read_text(&nothing, true, text, &arrival, options, may)?;
-        Ok(to_new_job(read.definition, &read.text, Digest::of(b""), arrival))
+        let bundle = bundle::alone(JOB_FILES[0], text.as_bytes());
+        Ok(to_new_job(read.definition, &read.text, bundle, arrival))
     }
 
     /// A job from what another one came with, by its own text or one that was changed.
@@ -107,7 +108,8 @@ impl Admission {
         may: MaySubmit<'_>,
     ) -> Result<NewJob, Box<Problems>> {
         let folder = self.bundles.join(bundle.to_string());
-        let read = self.read_text(&folder, false, text, &arrival, options, may)?;
+        let alone = !folder.exists();
+        let read = self.read_text(&folder, alone, text, &arrival, options, may)?;
         Ok(to_new_job(read.definition, &read.text, bundle, arrival))
     }
 

@@ -5,6 +5,9 @@
 //! however it came. It is staged beside its place, made durable and renamed; whatever crashes in
 //! between leaves a `.staging-…` folder, which [`clean`] removes at the next start.
 //!
+//! A job file that nothing came with has a hash and no folder: the store keeps its text, and to make
+//! a folder durable takes longer than all else that happens to a job on its way in.
+//!
 //! Nothing in here is trusted: links, devices and names that lead outside are refused by name,
 //! sizes are counted while they are read, never believed.
 
@@ -21,7 +24,7 @@ use std::{
 };
 
 pub use pack::{pack, references};
-pub use stage::Staged;
+pub use stage::{Staged, alone};
 pub use sweep::{GRACE, idle, remove_idle, size};
 
 use crate::model::Digest;
@@ -74,6 +77,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub bundle: Digest,
+    /// Not there when nothing came with the job file.
     pub folder: PathBuf,
     /// Name of the job file in it.
     pub job_file: &'static str,
@@ -90,8 +94,8 @@ pub enum BundleError {
     NoJobFile { hint: String },
     #[error("{first} and {second} are both there: a bundle holds one job file")]
     TwoJobFiles { first: &'static str, second: &'static str },
-    #[error("the job file has {bytes} bytes, more than 1 MiB")]
-    LongJobFile { bytes: u64 },
+    #[error("the job file has more than 1 MiB")]
+    LongJobFile,
     #[error("{path}: {kind} is refused, only files and folders travel")]
     Kind { path: String, kind: &'static str },
     #[error("{path}: this name leads outside of the bundle")]

@@ -24,9 +24,9 @@ use super::{
 use crate::{
     decide::retention::Oldest,
     model::{
-        DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Field, Foresight,
-        Job, JobId, JobState, Keepsake, NewJob, Outlook, Scope, Series, SetThreshold, Shelved,
-        Stage, Verdict,
+        Deed, DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Field,
+        Foresight, Job, JobId, JobState, Keepsake, NewJob, Outlook, Scope, Series, SetThreshold,
+        Shelved, Stage, Verdict,
     },
     tasks,
 };
@@ -124,7 +124,29 @@ impl Store {
     /// [`StoreError::Disk`] or [`StoreError::Closed`]; the job is then not known to be kept, and
     /// the same may be asked again.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
-        let (job, new) = self.ask(Work::Submit(Box::new(job))).await?.job();
+        self.enter(job, None).await
+    }
+
+    /// The same, and notes of a new job in the same commit that it was submitted, on its number. Of
+    /// what was noted earlier a little is forgotten each time, if it is older than `keep_from`.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_noted(
+        &self,
+        job: NewJob,
+        deed: Deed,
+        keep_from: Timestamp,
+    ) -> Result<Submitted, StoreError> {
+        self.enter(job, Some((deed, keep_from))).await
+    }
+
+    async fn enter(
+        &self,
+        job: NewJob,
+        deed: Option<(Deed, Timestamp)>,
+    ) -> Result<Submitted, StoreError> {
+        let (job, new) = self.ask(Work::Submit { job: Box::new(job), deed }).await?.job();
         Ok(Submitted { id: job.id, uuid: job.uuid, fresh: new })
     }
 

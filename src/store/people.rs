@@ -384,7 +384,7 @@ impl<'txn> People<'txn> {
         remove(&mut self.tokens, key)
     }
 
-    fn did(&mut self, deed: &Deed, keep_from: Timestamp) -> Result<bool, StoreError> {
+    pub(super) fn did(&mut self, deed: &Deed, keep_from: Timestamp) -> Result<bool, StoreError> {
         let last = self.deeds.last().map_err(disk("read"))?.map_or(0, |(key, _)| key.value().1);
         let old = self.deeds.range(..(keep_from.as_microsecond(), 0)).map_err(disk("read"))?;
         let old: Result<Vec<_>, _> =

@@ -24,8 +24,8 @@ use super::{
 use crate::{
     clock::Stopwatch,
     model::{
-        Digest, DiskSample, Holdings, Job, JobId, JobState, NewJob, Outlook, Scope, SetThreshold,
-        Shelved, Stage,
+        Deed, Digest, DiskSample, Holdings, Job, JobId, JobState, NewJob, Outlook, Scope,
+        SetThreshold, Shelved, Stage,
     },
 };
 
@@ -39,18 +39,32 @@ pub(super) enum Command {
 }
 
 pub(super) enum Work {
-    Submit(Box<NewJob>),
+    Submit {
+        job: Box<NewJob>,
+        /// Noted of it when it is new, and from when on earlier ones are kept.
+        deed: Option<(Deed, Timestamp)>,
+    },
     Change(JobId, Change),
     MeasuredBundle(Digest, u64),
     Cleared(Leftover),
     Forget(JobId),
     Shelved(JobId, Shelved),
-    Sample { sample: DiskSample, drop: Vec<i64> },
+    Sample {
+        sample: DiskSample,
+        drop: Vec<i64>,
+    },
     Known(KnownWork),
     People(PeopleWork),
     SetThreshold(Scope, Option<SetThreshold>),
-    Unlearn { job: String, device_type: Option<String> },
-    Devices { change: DeviceChange, by: String, now: Timestamp },
+    Unlearn {
+        job: String,
+        device_type: Option<String>,
+    },
+    Devices {
+        change: DeviceChange,
+        by: String,
+        now: Timestamp,
+    },
     Foretell(Vec<(JobId, Stage, Outlook)>),
 }
 
@@ -186,7 +200,7 @@ fn write(database: &Database, work: Vec<Work>) -> Result<Written, StoreError> {
 
 fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError> {
     match work {
-        Work::Submit(new) => submit(tables, *new),
+        Work::Submit { job, deed } => submit(tables, *job, deed),
         Work::Change(id, change) => {
             let (job, new) = change_job(tables, id, change, |_, _| Ok(()))?;
             Ok(Outcome::Job { job, new })
@@ -252,7 +266,11 @@ pub(super) fn change_job(
     Ok((now.job, new))
 }
 
-fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
+fn submit(
+    tables: &mut Tables<'_>,
+    new: NewJob,
+    deed: Option<(Deed, Timestamp)>,
+) -> Result<Outcome, StoreError> {
     if let Some(id) = tables.known(&new)? {
         let known = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?.job;
         if (known.bundle, known.definition_hash) != (new.bundle, new.definition_hash) {
@@ -271,6 +289,9 @@ fn submit(tables: &mut Tables<'_>, new: NewJob) -> Result<Outcome, StoreError> {
     let mut stored = Stored { job: waiting(id, new), intake_key };
     stored.round();
     tables.put(None, &stored)?;
+    if let Some((deed, keep_from)) = deed {
+        tables.people.did(&Deed { on: id.to_string(), ..deed }, keep_from)?;
+    }
     Ok(Outcome::Job { job: stored.job, new: true })
 }
 

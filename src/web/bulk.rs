@@ -20,7 +20,7 @@ use super::{
     actions::{AskedPriority, prioritise},
     api::called,
     errors::{Problem, WebError, refused},
-    guard::{About, Asks, CHANGE_JOBS, Failed, Looked},
+    guard::{About, Asks, CHANGE_JOBS, Failed, NothingToNote},
     known::read,
     params::{NoParams, Params},
     state::{ComposeRequest, Composed, SubmitRefused, Web, Wishes},
@@ -132,7 +132,7 @@ pub(super) async fn api(
 pub(super) fn noted(response: &mut Response, action: &Action, told: &[Told], is_preview: bool) {
     let extensions = response.extensions_mut();
     if is_preview || told.iter().any(|one| one.done) {
-        extensions.insert(Looked);
+        extensions.insert(NothingToNote);
         return;
     }
     extensions.insert(Failed("every job was left alone".into()));

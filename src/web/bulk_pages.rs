@@ -19,7 +19,7 @@ use super::{
     bulk::{self, Action, Told},
     errors::{PageError, WebError},
     form::LongForm,
-    guard::{Asks, Looked},
+    guard::{Asks, NothingToNote},
     layout::{self, Frame, Tab, form_key, job_url},
     listing::Said,
     login, params,
@@ -190,7 +190,7 @@ pub(super) async fn send(
     if jobs.is_empty() {
         let page = Html(none_picked(&picked.back).into_string());
         let mut response = (StatusCode::UNPROCESSABLE_ENTITY, page).into_response();
-        response.extensions_mut().insert(Looked);
+        response.extensions_mut().insert(NothingToNote);
         return Ok(response);
     }
     let told = bulk::each(&web, &who, &picked.action, jobs, !picked.is_sure, picked.key.as_deref())

@@ -20,7 +20,7 @@ use super::{
     errors::{PageError, WebError},
     estimates,
     form::{Form, LongForm},
-    guard::{About, Asks, Failed, Looked},
+    guard::{About, Asks, Failed, NothingToNote},
     layout::{self, Frame, Tab, form_key, job_url},
     params::{NoParams, Params, Path, number},
     plan,
@@ -115,6 +115,9 @@ pub(super) async fn send(
         Ok(Composed::Submitted(job)) => {
             let mut response = Redirect::to(&job_url(job.id)).into_response();
             response.extensions_mut().insert(About(job.id.to_string()));
+            if job.noted {
+                response.extensions_mut().insert(NothingToNote);
+            }
             return Ok(response);
         }
         Ok(Composed::Fine { job, waits }) => {
@@ -135,7 +138,7 @@ pub(super) async fn send(
     let page = Html(render(&ComposeView { text, from, found }).into_string());
     let mut response = (status, page).into_response();
     if only_check {
-        response.extensions_mut().insert(Looked);
+        response.extensions_mut().insert(NothingToNote);
     } else {
         response.extensions_mut().insert(Failed("the job has problems".into()));
     }

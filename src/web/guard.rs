@@ -34,7 +34,7 @@ use super::{
 use crate::{
     decide::access::{Act, Denied, may},
     model::{Door, Identity, Role},
-    people::Proof,
+    people::{Proof, SUBMIT},
     secrets::Key,
 };
 
@@ -82,9 +82,9 @@ pub(super) struct About(pub String);
 #[derive(Debug, Clone)]
 pub(super) struct Failed(pub String);
 
-/// Only looked at, and nothing was done: there is nothing to note.
+/// Nothing was done but to look, or it is noted already.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Looked;
+pub(super) struct NothingToNote;
 
 /// Set on every answer that has none of its own. Everything a page needs comes from here, nothing
 /// in a page is a script or a style, and nobody may frame it.
@@ -145,8 +145,10 @@ pub(super) async fn guard(
                 false => response,
             };
             let status = response.status();
-            let looked = response.extensions().get::<Looked>().is_some();
-            if let Some(note) = note.filter(|note| !looked && note.is_worth_it(&who, status)) {
+            let note = note.filter(|note| note.is_worth_it(&who, status));
+            if let Some(note) = note
+                && response.extensions().get::<NothingToNote>().is_none()
+            {
                 let (what, on, outcome) = note.told(&response);
                 web.people.did(&who, &what, &on, &outcome).await;
             }
@@ -326,7 +328,7 @@ pub(super) const CHANGE_JOBS: &str = "change jobs";
 
 /// What is done by which request. One that is not in it is noted by its route.
 const DEEDS: &[(Method, &str, &str)] = &[
-    (Method::POST, "/api/jobs", "submit job"),
+    (Method::POST, "/api/jobs", SUBMIT),
     (Method::POST, "/api/jobs/{id}/cancel", "cancel job"),
     (Method::POST, "/api/jobs/{id}/keep", "keep job"),
     (Method::POST, "/api/jobs/{id}/release", "release job"),
@@ -338,7 +340,7 @@ const DEEDS: &[(Method, &str, &str)] = &[
     (Method::POST, "/jobs/{id}/cancel", "cancel job"),
     (Method::POST, "/jobs/{id}/priority", "change priority"),
     (Method::POST, "/jobs/{id}/resubmit", "resubmit job"),
-    (Method::POST, "/submit", "submit job"),
+    (Method::POST, "/submit", SUBMIT),
     (Method::POST, "/api/devices", "set device"),
     (Method::DELETE, "/api/devices/{name}", "remove device"),
     (Method::POST, "/api/devices/{name}/health", "set health of device"),

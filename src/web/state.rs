@@ -138,6 +138,8 @@ pub struct Submitted {
     pub uuid: Uuid,
     /// False when this very submission has come before.
     pub fresh: bool,
+    /// Who submitted it is noted already.
+    pub noted: bool,
 }
 
 #[derive(Debug, thiserror::Error)]

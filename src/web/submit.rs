@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     errors::{Problem, WebError},
     estimates,
-    guard::{About, Asks, Looked},
+    guard::{About, Asks, NothingToNote},
     layout::job_url,
     params::Params,
     plan::Ahead,
@@ -152,7 +152,7 @@ pub(super) async fn create(
                     let expected = Ahead::from(&expected);
                     let mut response =
                         Json(Checked { name: job.name, waits, expected }).into_response();
-                    response.extensions_mut().insert(Looked);
+                    response.extensions_mut().insert(NothingToNote);
                     return Ok(response);
                 }
             }
@@ -168,6 +168,9 @@ pub(super) async fn create(
     let location = [(header::LOCATION, url)];
     let mut response = (status, location, Json(taken)).into_response();
     response.extensions_mut().insert(About(number.to_string()));
+    if job.noted {
+        response.extensions_mut().insert(NothingToNote);
+    }
     Ok(response)
 }
 

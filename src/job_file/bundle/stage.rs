@@ -20,7 +20,8 @@ use crate::{job_file::node::MAX_TEXT, model::Digest};
 /// Files that are flushed one by one.
 const FEW: usize = 16;
 
-/// A bundle that has been copied but not kept: gone when it is dropped.
+/// A bundle that has been copied but not kept: gone when it is dropped. A job file by itself is only
+/// in memory, for the store keeps its text.
 #[derive(Debug)]
 pub struct Staged {
     folder: PathBuf,
@@ -29,31 +30,43 @@ pub struct Staged {
     /// Path to the hash of the content.
     files: BTreeMap<String, Digest>,
     bytes: u64,
+    /// What could be the job file, by its name.
+    texts: BTreeMap<&'static str, Vec<u8>>,
     job_file: &'static str,
     text: Vec<u8>,
 }
 
 impl Staged {
-    /// Copies `source` into a new folder in `bundles`, which must exist.
+    /// Copies `source` into a new folder in `bundles`.
     pub fn new(source: Source, bundles: &Path, limits: Limits) -> Result<Self, BundleError> {
-        let folder = bundles.join(format!("{STAGING}{}", uuid::Uuid::new_v4()));
-        fs::create_dir(&folder)
-            .map_err(|source| BundleError::Keep { path: folder.clone(), source })?;
         let mut staged = Self {
-            folder,
+            folder: bundles.join(format!("{STAGING}{}", uuid::Uuid::new_v4())),
             bundles: bundles.to_owned(),
             limits,
             files: BTreeMap::new(),
             bytes: 0,
+            texts: BTreeMap::new(),
             job_file: JOB_FILES[0],
             text: Vec::new(),
         };
         staged.fill(source)?;
         staged.find_job_file()?;
+        if !staged.is_alone() {
+            let name = staged.job_file;
+            let mut file =
+                create(&staged.folder.join(name)).map_err(|error| staged.kept(name, error))?;
+            file.write_all(&staged.text).map_err(|error| staged.kept(name, error))?;
+        }
         Ok(staged)
     }
 
-    /// Where the files are for now: for the checks that need them.
+    /// Whether nothing came with the job file.
+    fn is_alone(&self) -> bool {
+        self.files.len() == 1
+    }
+
+    /// Where the files are for now: for the checks that need them. There is no such folder when
+    /// nothing came with the job file.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -66,21 +79,10 @@ impl Staged {
         &self.text
     }
 
-    /// Over sorted paths and contents.
-    pub fn digest(&self) -> Digest {
-        let mut hash = Sha256::new();
-        for (path, content) in &self.files {
-            // The length keeps one path from passing for the end of another.
-            hash.update((path.len() as u64).to_le_bytes());
-            hash.update(path.as_bytes());
-            hash.update(content.as_bytes());
-        }
-        Digest::from_bytes(hash.finalize().into())
-    }
-
-    /// Makes it durable and moves it to its place, unless the same bundle is there.
+    /// Makes it durable and moves it to its place, unless the same bundle is there. Of a job file
+    /// alone there is no place.
     pub fn keep(mut self) -> Result<Accepted, BundleError> {
-        let bundle = self.digest();
+        let bundle = digest(&self.files);
         let folder = self.bundles.join(bundle.to_string());
         let reused = self
             .put(&folder)
@@ -90,6 +92,9 @@ impl Staged {
     }
 
     fn put(&self, folder: &Path) -> io::Result<bool> {
+        if self.is_alone() {
+            return Ok(false);
+        }
         if sweep::touch(folder)? {
             return Ok(true);
         }
@@ -129,12 +134,6 @@ impl Staged {
                 let stat = fstat(&file).map_err(|error| unread(&name, error.into()))?;
                 if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
                     return Err(BundleError::Kind { path: name, kind: "what is no file" });
-                }
-                match u64::try_from(stat.st_size) {
-                    Ok(bytes) if bytes > MAX_TEXT as u64 => {
-                        return Err(BundleError::LongJobFile { bytes });
-                    }
-                    Ok(_) | Err(_) => {}
                 }
                 let json = name.to_ascii_lowercase().ends_with(".json");
                 let inside = if json { JOB_FILES[2] } else { JOB_FILES[0] };
@@ -184,61 +183,92 @@ impl Staged {
         if self.files.len() == self.limits.files {
             return Err(BundleError::TooMany { limit: self.limits.files });
         }
-        let place = self.folder.join(path);
-        let keep = |source: io::Error| {
-            let path = path.to_owned();
-            let is = |kinds: &[io::ErrorKind]| kinds.contains(&source.kind());
-            if is(&[io::ErrorKind::InvalidFilename]) {
-                BundleError::LongPath { path, limit: 255 }
-            } else if is(&[io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory]) {
-                BundleError::Twice { path }
-            } else {
-                BundleError::Keep { path: place.clone(), source }
-            }
+        let (hash, copied) = match JOB_FILES.into_iter().find(|name| *name == path) {
+            Some(name) => self.read(name, content)?,
+            None => self.copy_beside(path, content)?,
         };
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).map_err(keep)?;
-        }
-        let mut out = OpenOptions::new().write(true).create_new(true).open(&place).map_err(keep)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 128 << 10];
-        let mut copied = 0;
-        loop {
-            let length = match content.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unread(path, error)),
-            };
-            copied += length as u64;
-            if self.bytes + copied > self.limits.bytes {
-                return Err(BundleError::TooLarge { limit: self.limits.bytes });
-            }
-            hash.update(&buffer[..length]);
-            out.write_all(&buffer[..length]).map_err(keep)?;
-        }
         self.bytes += copied;
         self.files.insert(path.to_owned(), Digest::from_bytes(hash.finalize().into()));
         Ok(copied)
     }
 
+    /// Reads what may be the job file.
+    fn read(
+        &mut self,
+        name: &'static str,
+        content: &mut dyn Read,
+    ) -> Result<(Sha256, u64), BundleError> {
+        let mut text = Vec::new();
+        let most = MAX_TEXT as u64;
+        content.take(most + 1).read_to_end(&mut text).map_err(|error| unread(name, error))?;
+        let copied = text.len() as u64;
+        if copied > most {
+            return Err(BundleError::LongJobFile);
+        }
+        self.fits(copied)?;
+        let hash = Sha256::new_with_prefix(&text);
+        match self.texts.insert(name, text) {
+            None => Ok((hash, copied)),
+            Some(_) => Err(BundleError::Twice { path: name.into() }),
+        }
+    }
+
+    fn copy_beside(
+        &self,
+        path: &str,
+        content: &mut dyn Read,
+    ) -> Result<(Sha256, u64), BundleError> {
+        let keep = |error| self.kept(path, error);
+        let mut out = create(&self.folder.join(path)).map_err(keep)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 128 << 10];
+        let mut copied = 0;
+        loop {
+            let length = match content.read(&mut buffer) {
+                Ok(0) => return Ok((hash, copied)),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unread(path, error)),
+            };
+            copied += length as u64;
+            self.fits(copied)?;
+            hash.update(&buffer[..length]);
+            out.write_all(&buffer[..length]).map_err(keep)?;
+        }
+    }
+
+    /// Whether there is room for so many bytes more.
+    fn fits(&self, bytes: u64) -> Result<(), BundleError> {
+        let limit = self.limits.bytes;
+        if self.bytes + bytes > limit { Err(BundleError::TooLarge { limit }) } else { Ok(()) }
+    }
+
+    /// Why a file of it could not be written.
+    fn kept(&self, path: &str, source: io::Error) -> BundleError {
+        let path = path.to_owned();
+        let is = |kinds: &[io::ErrorKind]| kinds.contains(&source.kind());
+        if is(&[io::ErrorKind::InvalidFilename]) {
+            BundleError::LongPath { path, limit: 255 }
+        } else if is(&[io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory]) {
+            BundleError::Twice { path }
+        } else {
+            BundleError::Keep { path: self.folder.join(path), source }
+        }
+    }
+
     fn find_job_file(&mut self) -> Result<(), BundleError> {
-        let mut found = JOB_FILES.into_iter().filter(|name| self.files.contains_key(*name));
-        let Some(first) = found.next() else {
-            return Err(BundleError::NoJobFile { hint: self.hint() });
-        };
-        if let Some(second) = found.next() {
-            return Err(BundleError::TwoJobFiles { first, second });
+        let mut texts =
+            JOB_FILES.into_iter().filter_map(|name| Some((name, self.texts.remove(name)?)));
+        match (texts.next(), texts.next()) {
+            (None, _) => Err(BundleError::NoJobFile { hint: self.hint() }),
+            (Some((first, _)), Some((second, _))) => {
+                Err(BundleError::TwoJobFiles { first, second })
+            }
+            (Some(only), None) => {
+                (self.job_file, self.text) = only;
+                Ok(())
+            }
         }
-        let path = self.folder.join(first);
-        let read = |source| BundleError::Keep { path: path.clone(), source };
-        let bytes = fs::metadata(&path).map_err(read)?.len();
-        if bytes > MAX_TEXT as u64 {
-            return Err(BundleError::LongJobFile { bytes });
-        }
-        self.text = fs::read(&path).map_err(read)?;
-        self.job_file = first;
-        Ok(())
     }
 
     /// Where a job file is that is not where it should be.
@@ -249,6 +279,31 @@ impl Staged {
         });
         alike.map(|path| format!(", only {path}")).unwrap_or_default()
     }
+}
+
+/// The hash of a job file that nothing came with.
+pub fn alone(job_file: &str, text: &[u8]) -> Digest {
+    digest(&BTreeMap::from([(job_file.to_owned(), Digest::of(text))]))
+}
+
+/// Over sorted paths and contents.
+fn digest(files: &BTreeMap<String, Digest>) -> Digest {
+    let mut hash = Sha256::new();
+    for (path, content) in files {
+        // The length keeps one path from passing for the end of another.
+        hash.update((path.len() as u64).to_le_bytes());
+        hash.update(path.as_bytes());
+        hash.update(content.as_bytes());
+    }
+    Digest::from_bytes(hash.finalize().into())
+}
+
+/// A new file, and the folders above it.
+fn create(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 impl Drop for Staged {

@@ -107,6 +107,7 @@ mod tests {
         let folder = bundles.parent().unwrap().join("job");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("job.yaml"), "job_name: x\n").unwrap();
+        fs::write(folder.join("disk.img"), "x").unwrap();
         let accepted = accept(Source::Folder(folder), bundles, Limits::default()).unwrap();
         (accepted.bundle, accepted.folder, accepted.reused)
     }

@@ -76,6 +76,16 @@ fn a_file_alone_is_a_bundle() {
         let accepted = accept(source, bundles.path(), Limits::default()).unwrap();
         assert_eq!((accepted.job_file, accepted.text.as_slice()), (inside, name.as_bytes()));
         assert!(path.exists(), "copied, not moved");
+        assert_eq!(accepted.bundle, alone(inside, name.as_bytes()));
+
+        // In a tar or a folder by itself it is the same, and there is no folder of it.
+        let tar = accept_tar(
+            tar_of(&[(inside, FILE, name.as_bytes())]),
+            bundles.path(),
+            Limits::default(),
+        );
+        assert_eq!(tar.unwrap(), accepted);
+        assert_eq!(names(bundles.path()), [""; 0]);
     }
 }
 
@@ -95,7 +105,7 @@ fn hostile_tars_are_refused_by_name() {
         (vec![job, ("d", Kind::Char, b"")], "d: a device is refused"),
         (vec![job, ("d", Kind::Block, b"")], "d: a device is refused"),
         (vec![job, job], "job.yaml: it is there twice"),
-        (vec![job, ("job.yaml/x", FILE, b"")], "job.yaml/x: it is there twice"),
+        (vec![job, ("job.yaml/x", FILE, b"")], "job.yaml: it is there twice"),
         (vec![job, ("a/b", FILE, b""), ("a", FILE, b"")], "a: it is there twice"),
         (vec![job, ("job.json", FILE, b"")], "job.yaml and job.json are both there"),
         (vec![("my/job.yaml", FILE, b"x")], "at the root of the bundle, only my/job.yaml"),

@@ -49,6 +49,7 @@ impl Place {
         let source = self.path().join(format!("job-{days_ago}"));
         fs::create_dir(&source).unwrap();
         fs::write(source.join("job.yaml"), format!("job_name: {days_ago}\n")).unwrap();
+        fs::write(source.join("disk.img"), "x").unwrap();
         let bundles = self.path().join("bundles");
         let accepted = accept(Source::Folder(source), &bundles, Limits::default()).unwrap();
         let at = clock::now() - SignedDuration::from_hours(24 * days_ago);

@@ -258,7 +258,7 @@ fn take(asked: &Mutex<Asked>, request: &SubmitRequest) -> Result<Submitted, Subm
         b"bad" => Err(SubmitRefused::Invalid {
             problems: serde_json::json!([{"line": 3, "words": "no such device type"}]),
         }),
-        _ => Ok(Submitted { id: JobId(5), uuid: Uuid::nil(), fresh: true }),
+        _ => Ok(Submitted { id: JobId(5), uuid: Uuid::nil(), fresh: true, noted: false }),
     };
     asked.lock().unwrap().submit.push((bytes, request.submitter.clone(), request.wishes.strict));
     answer
@@ -284,7 +284,8 @@ fn take_again(
         asked.again.push(key);
     }
     let id = JobId(100 + place as u64);
-    Ok(Composed::Submitted(Submitted { id, uuid: Uuid::nil(), fresh: known.is_none() }))
+    let fresh = known.is_none();
+    Ok(Composed::Submitted(Submitted { id, uuid: Uuid::nil(), fresh, noted: false }))
 }
 
 fn new_job(job: &Job) -> NewJob {

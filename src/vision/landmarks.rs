@@ -8,7 +8,11 @@
 //! best is taken, weighted so that neither the smallest nor the largest always wins.
 //!
 //! A window must not have changed in any of the pictures given (a cursor blinks, a clock goes on),
-//! and must not be on the screen a second time.
+//! and must not be on the screen a second time. What changed now and then before that ([`Unrest`]: a
+//! test's name, a progress bar that stands still for a while) is left out too, where there is
+//! something else.
+
+use std::sync::Arc;
 
 use crate::picture::{Picture, Rect};
 
@@ -30,12 +34,67 @@ const ALIKE: u32 = 20;
 /// Room between two areas: they should tell of different parts of the screen.
 const APART: i32 = 24;
 
-/// Up to `most` areas of the last of `pictures`, best first. Pictures of another size than the last
-/// are left out.
-pub fn landmarks(pictures: &[&Picture], most: usize) -> Vec<Rect> {
-    let Some(last) = pictures.last() else { return vec![] };
+/// Changes of a pixel that make it restless.
+const OFTEN: u8 = 3;
+/// Where more than one pixel in so many has changed, another screen has come.
+const ANOTHER: usize = 50;
+
+/// How often each pixel has changed since the screen came that is there now.
+#[derive(Debug, Clone, Default)]
+pub struct Unrest {
+    last: Option<Arc<Picture>>,
+    times: Vec<u8>,
+}
+
+impl Unrest {
+    /// The screen as it is a little later.
+    pub fn see(&mut self, picture: &Arc<Picture>) {
+        let before = self.last.replace(picture.clone());
+        let Some(before) = before.filter(|before| size(before) == size(picture)) else {
+            self.times = vec![0; picture.rgb().len() / 3];
+            return;
+        };
+        let pixels = before.rgb().chunks_exact(3).zip(picture.rgb().chunks_exact(3));
+        let changed: Vec<_> =
+            pixels.enumerate().filter(|(_, (was, is))| was != is).map(|(at, _)| at).collect();
+        if changed.len() > self.times.len() / ANOTHER {
+            self.times.fill(0);
+            return;
+        }
+        for at in changed {
+            self.times[at] = self.times[at].saturating_add(1);
+        }
+    }
+
+    fn is_of(&self, picture: &Picture) -> bool {
+        self.last.as_ref().is_some_and(|last| size(last) == size(picture))
+    }
+}
+
+fn size(picture: &Picture) -> (u32, u32) {
+    (picture.width(), picture.height())
+}
+
+/// Up to `most` areas of the last of `pictures`, best first. Pictures and unrest of another size
+/// than the last are left out.
+pub fn landmarks(pictures: &[&Picture], unrest: &[&Unrest], most: usize) -> Vec<Rect> {
+    let Some((last, earlier)) = pictures.split_last() else { return vec![] };
+    let unrest: Vec<_> = unrest.iter().filter(|unrest| unrest.is_of(last)).copied().collect();
+    let found = of_those_at_rest(last, earlier, &unrest, most);
+    if found.is_empty() && !unrest.is_empty() {
+        return of_those_at_rest(last, earlier, &[], most);
+    }
+    found
+}
+
+fn of_those_at_rest(
+    last: &Picture,
+    earlier: &[&Picture],
+    unrest: &[&Unrest],
+    most: usize,
+) -> Vec<Rect> {
     let grey = Grey::of(last);
-    let sums = Sums::of(&grey, &pictures[..pictures.len() - 1], last);
+    let sums = Sums::of(&grey, earlier, unrest, last);
     let mut windows = grey.windows(&sums);
     windows.sort_by(|a, b| b.worth.total_cmp(&a.worth));
     let Some(best) = windows.first().map(|window| window.worth) else { return vec![] };
@@ -169,8 +228,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(grey: &Grey, earlier: &[&Picture], last: &Picture) -> Self {
-        let size = |picture: &Picture| (picture.width(), picture.height());
+    fn of(grey: &Grey, earlier: &[&Picture], unrest: &[&Unrest], last: &Picture) -> Self {
         let earlier: Vec<_> =
             earlier.iter().filter(|picture| size(picture) == size(last)).collect();
         let width = grey.width + 1;
@@ -179,9 +237,11 @@ impl Sums {
             let mut row = [0.0; 4];
             for x in 0..grey.width {
                 let (right, down) = grey.gradient(x, y);
-                let at = 3 * (y * grey.width + x);
+                let number = y * grey.width + x;
+                let at = 3 * number;
                 let pixel = &last.rgb()[at..at + 3];
-                let has_moved = earlier.iter().any(|picture| &picture.rgb()[at..at + 3] != pixel);
+                let has_moved = earlier.iter().any(|picture| &picture.rgb()[at..at + 3] != pixel)
+                    || unrest.iter().any(|unrest| unrest.times[number] >= OFTEN);
                 let here = [right * right, down * down, right * down, has_moved.into()];
                 for (sum, value) in row.iter_mut().zip(here) {
                     *sum += f64::from(value);
@@ -227,12 +287,12 @@ mod tests {
     #[test]
     fn what_is_blank_or_has_only_borders_has_no_landmark() {
         let mut picture = Picture::filled(400, 300, [20; 3]);
-        assert!(landmarks(&[&picture], 3).is_empty());
+        assert!(landmarks(&[&picture], &[], 3).is_empty());
         for y in 100..200 {
             picture.row_mut(0, y, 400).fill(220);
         }
-        assert!(landmarks(&[&picture], 3).is_empty(), "an edge in one direction");
-        assert!(landmarks(&[], 3).is_empty());
+        assert!(landmarks(&[&picture], &[], 3).is_empty(), "an edge in one direction");
+        assert!(landmarks(&[], &[], 3).is_empty());
     }
 
     #[test]
@@ -245,12 +305,43 @@ mod tests {
         let mut earlier = picture.clone();
         write(&mut picture, 400, 400, 160, 24, 3);
         write(&mut earlier, 400, 400, 160, 24, 4);
-        let found = landmarks(&[&earlier, &picture], 3);
+        let found = landmarks(&[&earlier, &picture], &[], 3);
         assert!(!found.is_empty());
         assert!(found.iter().all(|area| lies_in(area, 40, 40, 160, 24)), "{found:?}");
         // Without the earlier picture the clock is as good as the heading.
-        let found = landmarks(&[&picture], 3);
+        let found = landmarks(&[&picture], &[], 3);
         assert!(found.iter().any(|area| lies_in(area, 400, 400, 160, 24)), "{found:?}");
+    }
+
+    #[test]
+    fn what_changed_now_and_then_is_none_where_there_is_something_else() {
+        let empty = Picture::filled(640, 480, [20; 3]);
+        let mut heading = empty.clone();
+        write(&mut heading, 40, 40, 160, 24, 1);
+        // A line under the heading that says something else each time, and rests at last.
+        let told = |heading: &Picture, seed| {
+            let mut picture = heading.clone();
+            write(&mut picture, 400, 400, 160, 24, seed);
+            Arc::new(picture)
+        };
+        let of = |heading: &Picture| {
+            let mut unrest = Unrest::default();
+            (10..16).for_each(|seed| unrest.see(&told(heading, seed)));
+            (told(heading, 15), unrest)
+        };
+        let line = |found: &[Rect]| found.iter().any(|area| lies_in(area, 400, 400, 160, 24));
+        let (last, unrest) = of(&heading);
+        assert!(line(&landmarks(&[&last], &[], 3)));
+        let found = landmarks(&[&last], &[&unrest], 3);
+        assert!(!found.is_empty() && !line(&found), "{found:?}");
+        // With nothing else there, it is better than nothing.
+        let (last, unrest) = of(&empty);
+        assert!(line(&landmarks(&[&last], &[&unrest], 3)));
+        // Of what came with another screen it is not held against it how things were before.
+        let (_, mut unrest) = of(&heading);
+        unrest.see(&Arc::new(Picture::filled(640, 480, [200; 3])));
+        unrest.see(&last);
+        assert!(line(&landmarks(&[&last], &[&unrest], 3)));
     }
 
     #[test]
@@ -259,7 +350,7 @@ mod tests {
         for (number, (x, y)) in (7..).zip([(0, 0), (470, 0), (0, 450), (300, 200)]) {
             write(&mut picture, x, y, 160, 26, number);
         }
-        let found = landmarks(&[&picture], 3);
+        let found = landmarks(&[&picture], &[], 3);
         assert_eq!(found.len(), 3);
         for (number, area) in found.iter().enumerate() {
             assert_eq!(area.within(640, 480), *area);

@@ -17,7 +17,7 @@ mod place;
 mod properties;
 mod screen;
 
-pub use landmarks::landmarks;
+pub use landmarks::{Unrest, landmarks};
 pub use lookout::{Look, Lookout, NARROW};
 pub use needle_file::{NeedleFileError, NeedleNote};
 pub use needle_set::{LoadedNeedle, NeedleSet, Refused, VisionError, Warning};

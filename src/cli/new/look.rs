@@ -12,7 +12,7 @@ use crate::{
     gauges::Timings,
     picture::{Frame, Picture, psnr},
     tasks::{Tasks, blocking},
-    vision::landmarks,
+    vision::{Unrest, landmarks},
     vm::{Machine, MachineEvent, MachineSpec},
 };
 
@@ -31,6 +31,8 @@ const KEEP_FOR: Duration = Duration::from_secs(10);
 pub(super) struct Seen {
     /// Of the last moments; the last one is the screen.
     pub pictures: Vec<Arc<Picture>>,
+    /// Of all the time the screen was there.
+    pub unrest: Unrest,
     pub after: Duration,
     pub has_rested: bool,
 }
@@ -99,11 +101,14 @@ async fn watch(
 ) -> Result<Seen, NewError> {
     // How often whoever waits is told how far it is.
     const TELL: Duration = Duration::from_millis(500);
+    // How often it is looked at what has changed.
+    const COMPARE: Duration = Duration::from_millis(500);
     machine.screen.attention(true);
     let end = wait.unwrap_or(AT_MOST);
     let mut recent: VecDeque<Arc<Frame>> = VecDeque::new();
     // The picture that later ones are compared with, and since when they have been alike.
     let mut rest: Option<(Arc<Frame>, Duration)> = None;
+    let (mut unrest, mut compare_at) = (Unrest::default(), Duration::ZERO);
     loop {
         let now = clock.elapsed();
         let rested = rest.as_ref().map(|(_, since)| now.saturating_sub(*since));
@@ -117,8 +122,8 @@ async fn watch(
             }
             let last = pictures.last().expect("there is one").clone();
             // An empty screen is at rest, too, and not what is waited for.
-            if is_over || blocking(move || !landmarks(&[&last], 1).is_empty()).await {
-                return Ok(Seen { pictures, after: now, has_rested });
+            if is_over || blocking(move || !landmarks(&[&last], &[], 1).is_empty()).await {
+                return Ok(Seen { pictures, unrest, after: now, has_rested });
             }
             rest = rest.map(|(frame, _)| (frame, now));
         }
@@ -152,6 +157,15 @@ async fn watch(
         }
         let Some(frame) = machine.frames.borrow_and_update().clone() else { continue };
         let now = clock.elapsed();
+        if now >= compare_at {
+            compare_at = now + COMPARE;
+            let picture = frame.picture.clone();
+            unrest = blocking(move || {
+                unrest.see(&picture);
+                unrest
+            })
+            .await;
+        }
         if let Some((reference, _)) = &rest {
             let (a, b) = (reference.picture.clone(), frame.picture.clone());
             if blocking(move || psnr(&a, &b)).await < ALIKE_DB {

@@ -35,6 +35,9 @@ use crate::{
 
 /// Areas of the first needle, at most.
 const AREAS: usize = 3;
+/// How alike they must be: a clock rate that was the same in two boots may differ in a third, and is
+/// a few of the many letters of an area. Less than that is another text.
+const ALIKE_PERCENT: u32 = 90;
 
 /// Write a first job, and a needle of what a guest shows when it has booted
 #[derive(Debug, clap::Args)]
@@ -339,7 +342,7 @@ async fn find(args: &Args, spec: MachineSpec) -> Result<Found, NewError> {
         }
         return Ok(Found { screen: first.screen().clone(), areas: vec![area], after: first.after });
     }
-    let mut pictures = Vec::new();
+    let (mut pictures, mut unrest) = (Vec::new(), vec![first.unrest.clone()]);
     if !args.once {
         let second = boot(args, &spec, "booting once more, to see what stays the same").await?;
         let size = |seen: &Seen| (seen.screen().width(), seen.screen().height());
@@ -347,17 +350,19 @@ async fn find(args: &Args, spec: MachineSpec) -> Result<Found, NewError> {
             return Err(NewError::TwoScreens);
         }
         pictures.extend(second.pictures);
+        unrest.push(second.unrest);
     }
     let is_alone = pictures.is_empty();
     pictures.extend(first.pictures.iter().cloned());
     let areas = tasks::blocking(move || {
         let pictures: Vec<_> = pictures.iter().map(AsRef::as_ref).collect();
-        landmarks(&pictures, AREAS)
+        let unrest: Vec<_> = unrest.iter().collect();
+        landmarks(&pictures, &unrest, AREAS)
     });
     let areas = areas.await;
     if areas.is_empty() {
         let last = first.screen();
-        let had_some = !is_alone && !landmarks(&[last], 1).is_empty();
+        let had_some = !is_alone && !landmarks(&[last], &[], 1).is_empty();
         return Err(if had_some { NewError::TwoScreens } else { NewError::NoLandmark });
     }
     Ok(Found { screen: first.screen().clone(), areas, after: first.after })
@@ -428,7 +433,7 @@ fn write(
             let area = |area: &Rect| {
                 json!({
                     "type": "match", "xpos": area.x, "ypos": area.y,
-                    "width": area.w, "height": area.h,
+                    "width": area.w, "height": area.h, "match": ALIKE_PERCENT,
                 })
             };
             let areas: Vec<_> = areas.iter().map(area).collect();

@@ -205,6 +205,7 @@ document.addEventListener("keydown", (event) => {
 function tell(time) {
   const seconds = Math.round((Date.now() - Date.parse(time.dateTime)) / 1000);
   const past = Math.abs(seconds);
+  if (time.dataset.relative === "expected" && seconds > -10) return "any moment";
   if (past < 10) return "just now";
   const [amount, unit] = past < 90 ? [past, "second"]
     : past < 5400 ? [Math.floor(past / 60), "minute"]

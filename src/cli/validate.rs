@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock,
     job_file::{Options, Problem, needs},
+    markup::words::count,
     model::{Definition, Limited},
     proto::query,
 };
@@ -76,12 +77,13 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
         let explained: Vec<_> =
             list.iter().map(|problem| problem.diagnostic(&name, &text)).collect();
         let mut words = render::explained(&explained, output::is_colourful());
-        words += &match (is_valid, list.len(), omitted) {
+        let told = list.len() as u64;
+        words += &match (is_valid, told, omitted) {
             (true, 0, _) => format!("{name} can be run\n"),
-            (true, warnings, _) => format!("{name} can be run, {warnings} warnings\n"),
-            (false, problems, 0) => format!("{name} cannot be run: {problems} problems\n"),
-            (false, problems, more) => {
-                format!("{name} cannot be run: {problems} problems and {more} more\n")
+            (true, ..) => format!("{name} can be run, {}\n", count(told, "warning")),
+            (false, _, 0) => format!("{name} cannot be run: {}\n", count(told, "problem")),
+            (false, _, more) => {
+                format!("{name} cannot be run: {} and {more} more\n", count(told, "problem"))
             }
         };
         if is_valid {

@@ -21,6 +21,15 @@ impl Moment {
         html! { time datetime=(at) title=(self.exact(at)) data-relative { (self.relative(at)) } }
     }
 
+    /// The same of what is expected, which may be late: then "any moment".
+    pub fn expected(&self, at: Timestamp) -> Markup {
+        let words = match self.now.duration_since(at).as_secs() {
+            ..=-10 => self.relative(at),
+            _ => "any moment".to_owned(),
+        };
+        html! { time datetime=(at) title=(self.exact(at)) data-relative="expected" { (words) } }
+    }
+
     /// "21 Nov 23:24", with the year when it is another one.
     pub fn stamp(&self, at: Timestamp) -> Markup {
         let (now, then) = (self.now.to_zoned(self.zone.clone()), at.to_zoned(self.zone.clone()));
@@ -115,6 +124,19 @@ mod tests {
         ] {
             let at: Timestamp = at.parse().unwrap();
             assert_eq!((moment.relative(at).as_str(), moment.day(at).as_str()), (words, day));
+        }
+    }
+
+    #[test]
+    fn what_is_expected_is_never_over() {
+        let moment = Moment { now: "2026-11-21T12:00:00Z".parse().unwrap(), zone: TimeZone::UTC };
+        for (at, words) in [
+            ("2026-11-21T12:00:30Z", "in 30 seconds"),
+            ("2026-11-21T12:00:05Z", "any moment"),
+            ("2026-11-21T11:00:00Z", "any moment"),
+        ] {
+            let shown = moment.expected(at.parse().unwrap()).into_string();
+            assert!(shown.contains(&format!(">{words}<")), "{shown}");
         }
     }
 

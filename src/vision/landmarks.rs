@@ -34,8 +34,8 @@ const ALIKE: u32 = 20;
 /// Room between two areas: they should tell of different parts of the screen.
 const APART: i32 = 24;
 
-/// Changes of a pixel that make it restless.
-const OFTEN: u8 = 3;
+/// Changes of a pixel that make it restless: with the first it came.
+const OFTEN: u8 = 2;
 /// Where more than one pixel in so many has changed, another screen has come.
 const ANOTHER: usize = 50;
 

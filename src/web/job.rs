@@ -182,7 +182,7 @@ fn standing(view: &JobView) -> Markup {
         }
         @if let Some(pending) = pending {
             p.standing {
-                "Will be retried " (view.moment.ago(pending.due)) ", by rule " (pending.rule)
+                "Will be retried " (view.moment.expected(pending.due)) ", by rule " (pending.rule)
             }
         }
         @if let (Some(why), true) = (not_retried, retried_as.is_empty()) {

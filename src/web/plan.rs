@@ -42,10 +42,10 @@ pub(super) fn ends(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
     html! {
         @if let Some((estimate, Outlook { end, .. })) = outlook {
             @if estimate.past.basis == Basis::Limit {
-                span.hint { "ends " (moment.ago(end.usual)) " at the latest" }
+                span.hint { "ends " (moment.expected(end.usual)) " at the latest" }
             } @else {
                 span.hint title=(estimate.basis()) {
-                    "usually ends " (moment.ago(end.usual)) (up_to(end))
+                    "usually ends " (moment.expected(end.usual)) (up_to(end))
                 }
             }
         }
@@ -64,7 +64,7 @@ pub(super) fn starts(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
     html! {
         span title=(estimate.basis()) {
             @if estimate.is_coarse { "about " }
-            (moment.ago(start.usual))
+            (moment.expected(start.usual))
         }
         span.hint { (up_to(start)) }
         @if let Some(after) = after { " " (after) }

@@ -115,6 +115,14 @@ pub(super) fn jobs_in<T>(
     Ok(picked)
 }
 
+/// The numbers of the jobs in a state, best first; no record is read.
+pub(super) fn numbers_in(txn: &ReadTransaction, state: JobState) -> Result<Vec<JobId>, StoreError> {
+    let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
+    let all = (state as u8, 0, 0)..=(state as u8, u8::MAX, u64::MAX);
+    let entries = by_state.range(all).map_err(disk("read"))?;
+    entries.map(|entry| Ok(JobId(entry.map_err(disk("read"))?.0.value().2))).collect()
+}
+
 /// When the job that waits longest was submitted. One look for each priority that has a job: the
 /// oldest of a priority is its first.
 pub(super) fn oldest_waiting(txn: &ReadTransaction) -> Result<Option<Timestamp>, StoreError> {

@@ -4,7 +4,7 @@
 //! a place among others, in the queue, it is a row without anything of its own ([`veil`]). A test
 //! reads the sources of this room: nobody else in it asks the store for jobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{errors::WebError, params::number, state::Web};
 use crate::{
@@ -72,6 +72,24 @@ impl Web {
             jobs.truncate(limit);
         }
         Ok(jobs)
+    }
+
+    /// Numbers of all waiting jobs, in the same order.
+    pub(super) async fn queue(&self) -> Result<Vec<JobId>, WebError> {
+        let all = self.store.numbers_in(JobState::Waiting).await?;
+        let waiting: HashSet<_> = all.iter().copied().collect();
+        let standing = self.schedule.standing();
+        let mut queue = standing.first().to_vec();
+        // The newest decision may be older than the store is now.
+        queue.retain(|id| waiting.contains(id));
+        let is_first: HashSet<_> = queue.iter().copied().collect();
+        queue.extend(all.into_iter().filter(|id| !is_first.contains(id)));
+        Ok(queue)
+    }
+
+    /// Jobs by their numbers, in this order; as [`Web::unveiled`].
+    pub(super) async fn unveiled_of(&self, ids: Vec<JobId>) -> Result<Vec<Job>, WebError> {
+        Ok(self.store.jobs_of(ids).await?)
     }
 
     /// Numbers of the jobs in a state, each with its device.
@@ -280,6 +298,7 @@ mod tests {
             "store.jobs_of(",
             "job_by_uuid(",
             "jobs_in(",
+            "numbers_in(",
             "pick_in(",
             "store.history",
             "store.list(",

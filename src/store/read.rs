@@ -1,5 +1,7 @@
 //! What readers ask, each in one short read transaction.
 
+use std::ops::Bound::{Excluded, Unbounded};
+
 use jiff::Timestamp;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
@@ -67,6 +69,28 @@ impl Jobs {
             stored.job.known_failure = first_mark(&self.marks, id.0)?;
         }
         Ok(stored)
+    }
+
+    /// The number behind one that has a record, or the first.
+    pub(super) fn next(&self, last: Option<u64>, down: bool) -> Result<Option<u64>, StoreError> {
+        let mut range = match (last, down) {
+            (None, _) => self.records.range::<u64>(..),
+            (Some(last), true) => self.records.range(..last),
+            (Some(last), false) => self.records.range((Excluded(last), Unbounded)),
+        }
+        .map_err(disk("read"))?;
+        let next = if down { range.next_back() } else { range.next() };
+        Ok(next.transpose().map_err(disk("read"))?.map(|(id, _)| id.value()))
+    }
+
+    /// Whether one of these rules has marked a job.
+    pub(super) fn is_marked(&self, id: u64, rules: &[String]) -> Result<bool, StoreError> {
+        for rule in rules {
+            if self.marks.get((id, rule.as_str())).map_err(disk("read"))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A job that an index names.

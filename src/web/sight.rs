@@ -12,7 +12,7 @@ use crate::{
     estimates::{Estimate, Past, Snapshot},
     model::{
         Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility,
-        terms,
+        duration_value, terms,
     },
     store::{HistoryKey, HistoryPage, JobPage, JobsAsked, Reader, RuleDays, Standing},
 };
@@ -124,7 +124,7 @@ impl Web {
         let JobsAsked { filter, cursor, .. } = &asked;
         let known = match cursor {
             Some(Cursor::Ended { value, .. }) => value.clone(),
-            Some(Cursor::Live { .. }) | None => None,
+            Some(Cursor::Live { .. } | Cursor::Number(_)) | None => None,
         };
         let is_all = filter.wanted.is_empty() && filter.rules.is_empty();
         // Any other question would find out something of what is behind the veil.
@@ -139,7 +139,7 @@ impl Web {
         if page.is_cut
             && let Some(Cursor::Ended { value: Some(value), .. }) = &page.next
             && known.as_ref() != Some(value)
-            && !page.jobs.iter().flat_map(terms).any(|term| term.value == value)
+            && !page.jobs.iter().any(|job| has(job, value))
         {
             page.next = None;
         }
@@ -228,6 +228,12 @@ impl Web {
         let names = names.into_iter().map(str::to_owned).collect();
         Ok(self.store.known_names(who.clone(), names).await?)
     }
+}
+
+/// Whether a list sorted by such a value may have a job there.
+fn has(job: &Job, value: &str) -> bool {
+    terms(job).iter().any(|term| term.value == value)
+        || duration_value(job).is_some_and(|duration| duration == value)
 }
 
 /// What becomes of jobs in the queue that whoever asks for a list does not see.

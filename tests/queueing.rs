@@ -244,3 +244,57 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
         lab.refuses(wrong, code);
     }
 }
+
+#[test]
+fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
+    let lab = Lab::start();
+    for number in 1..=3 {
+        fs::write(lab.file("job.yaml"), WAITS.replace("ever", &format!("{number}"))).unwrap();
+        assert_eq!(lab.submit(&[]), number);
+    }
+    lab.says(&["cancel", "3"]);
+    lab.appliance.wait_ended(3);
+
+    let all = ["--name", "waits for *"];
+    let asked = lab.refuses(&[&["cancel"], &all[..]].concat(), 2);
+    for words in ["2 jobs, meant:\n  job 1: ends before", "Cancel 2 jobs? Nobody", "--yes"] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
+    lab.refuses(&[&["priority", "0"], &all[..]].concat(), 2);
+    lab.refuses(&[&["resubmit"], &all[..]].concat(), 2);
+    let would = lab.says(&["priority", "70", "--name", "waits for 2", "--dry-run"]);
+    assert_eq!(would, "job 2: 50 becomes 70\n");
+    assert_eq!(lab.queue(), [1, 2]);
+
+    let told = lab.json(&["priority", "70", "--name", "waits for 2", "--yes"]);
+    let moved = json!({ "number": 2, "done": true, "words": "50 becomes 70" });
+    assert_eq!(told, json!([{ "preview": false, "results": [moved] }]));
+    assert_eq!(lab.queue(), [2, 1]);
+    let told = lab.says(&["priority", "1", "2", "high"]);
+    assert_eq!(told, "job 1: 50 becomes 100\njob 2: 70 becomes 100\n");
+    assert_eq!(lab.queue(), [1, 2]);
+
+    assert_eq!(lab.says(&[&["resubmit", "--yes"], &all[..]].concat()), "job 3: runs once more\n");
+    assert_eq!(lab.job(4)["resubmitted_from"], 3);
+    assert_eq!(lab.says(&["resubmit", "--verdict", "failed", "--yes"]), "no job is meant\n");
+    lab.says(&["cancel", "--yes", "--mine", "--name", "*1", "--name", "*2"]);
+    for number in [1, 2] {
+        assert_eq!(lab.appliance.wait_ended(number)["verdict"], "canceled");
+    }
+    assert_eq!(lab.queue(), [4]);
+    let told = lab.says(&["resubmit", "1", "2"]);
+    assert_eq!(told, "job 1: runs once more\njob 2: runs once more\n");
+    assert_eq!(lab.queue(), [4, 5, 6]);
+
+    for wrong in [
+        ["cancel"].as_slice(),
+        &["cancel", "4", "--mine"],
+        &["cancel", "--waiting", "--mine"],
+        &["priority", "high"],
+        &["priority", "4"],
+        &["resubmit", "1", "2", "--wait"],
+        &["resubmit", "--mine", "--edit"],
+    ] {
+        lab.refuses(wrong, 2);
+    }
+}

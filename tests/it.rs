@@ -21,6 +21,7 @@ mod package;
 mod pages;
 mod people;
 mod queue_month;
+mod queueing;
 mod reports;
 mod retries;
 mod runs;

@@ -272,5 +272,5 @@ async fn write_the_golden_store() {
     file.compact().unwrap();
     drop(file);
     let packed = zstd::encode_all(fs::File::open(&path).unwrap(), 19).unwrap();
-    fs::write(golden(5), packed).unwrap();
+    fs::write(golden(6), packed).unwrap();
 }

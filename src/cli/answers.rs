@@ -140,8 +140,11 @@ pub(super) struct PlanAnswer {
     /// Why nothing starts.
     pub hold: Option<String>,
     pub jobs: Vec<Planned>,
-    /// Waiting jobs that are not among them.
+    /// Waiting jobs that come later.
     pub more: u64,
+    /// The cursor of the next page; none when this was the last.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

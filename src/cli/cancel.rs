@@ -1,17 +1,11 @@
 //! `sutler cancel`
 
-use serde_json::json;
-
 use super::{
-    answers::{Bulk, JobList},
     args::JobName,
+    bulk::{self, Action, Many},
     client::Client,
     error::CliError,
-    output, render,
-};
-use crate::{
-    model::{JobId, JobState},
-    proto::query,
+    output,
 };
 
 /// Ask for jobs to be stopped; their results so far are kept
@@ -23,56 +17,28 @@ Examples:
   sutler cancel 7                     once more: at once, without waiting for the guest
   sutler cancel 7 9 12
   sutler cancel --waiting --dry-run   which of your jobs that would be
-  sutler cancel --waiting             all of yours that have not started")]
+  sutler cancel --waiting             all of yours that have not started
+  sutler cancel --name 'debian*'      all that have not ended and are like that; shows them and asks
+  sutler cancel --tag uefi --yes      the same from a script, where nobody can be asked")]
 pub(super) struct Args {
     /// Their numbers or uuids
-    #[arg(required_unless_present = "waiting", conflicts_with = "waiting")]
+    #[arg(required_unless_present_any = ["waiting", "Filter"], conflicts_with_all = ["waiting", "Filter"])]
     job: Vec<JobName>,
     /// All jobs of yours that wait
-    #[arg(long)]
+    #[arg(long, conflicts_with = "Filter")]
     waiting: bool,
-    /// Only say which jobs would be stopped
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    many: Many,
 }
 
-/// Jobs of one request.
-const AT_ONCE: usize = 500;
-
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
-    if let ([job], false) = (&*args.job, args.dry_run) {
-        return one(job, client, json).await;
-    }
-    let mut jobs: Vec<JobId> = Vec::new();
-    for name in &args.job {
-        let record = client.get::<super::answers::Job>(&format!("/api/jobs/{name}")).await?;
-        jobs.push(record.read.number);
-    }
     if args.waiting {
-        let first = format!("/api/jobs?state={}&whose=mine&limit={AT_ONCE}", JobState::Waiting);
-        let mut path = first.clone();
-        loop {
-            let page = client.get::<JobList>(&path).await?.read;
-            jobs.extend(page.jobs.iter().map(|job| job.number));
-            let Some(next) = page.next else { break };
-            path = query::address(&first, &[("cursor", Some(&next))]);
-        }
+        return bulk::cancel_waiting(args.many.dry_run, client, json).await;
     }
-    let mut told = Vec::new();
-    let mut raw = Vec::new();
-    for some in jobs.chunks(AT_ONCE) {
-        let document = json!({ "action": "cancel", "jobs": some, "preview": args.dry_run });
-        let answer = client.send_json::<Bulk>("/api/jobs/bulk", &document).await?;
-        raw.push(answer.raw);
-        told.extend(answer.read.results);
+    match (&*args.job, args.many.dry_run) {
+        ([job], false) => one(job, client, json).await,
+        (jobs, _) => bulk::run(Action::Cancel, jobs, &args.many, client, json).await,
     }
-    let refused = told.iter().any(|one| one.refused);
-    if json {
-        output::print_json(&json!(raw))?;
-    } else {
-        output::print(&render::bulk(&told))?;
-    }
-    Ok(u8::from(refused))
 }
 
 async fn one(job: &JobName, client: &Client, json: bool) -> Result<u8, CliError> {

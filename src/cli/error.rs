@@ -51,6 +51,10 @@ pub(super) enum CliError {
     NotText,
     #[error("{editor} ended with a failure; nothing was sent")]
     NotEdited { editor: String },
+    #[error("--edit, --file and --wait are for one job")]
+    OfOneJob,
+    #[error("{question} Nobody has said so, and nothing was done; --yes says it")]
+    NotAgreed { question: String },
     #[error("there is no report of {}", folder.display())]
     NoResults { folder: PathBuf, source: NoResults },
     #[error("could not write {}", path.display())]
@@ -118,6 +122,8 @@ impl CliError {
             | Self::ApplianceRuns { .. }
             | Self::NoPage { .. }
             | Self::NotALimit { .. }
+            | Self::OfOneJob
+            | Self::NotAgreed { .. }
             | Self::Needle(_) => 2,
             Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
@@ -197,6 +203,8 @@ impl CliError {
             | Self::NotUnderstood { .. }
             | Self::NotText
             | Self::NotEdited { .. }
+            | Self::OfOneJob
+            | Self::NotAgreed { .. }
             | Self::NoResults { .. }
             | Self::Report { .. }
             | Self::Settings(_)

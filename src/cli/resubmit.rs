@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     answers::{Record, Submitted},
     args::JobName,
+    bulk::{self, Action, Many},
     client::Client,
     error::CliError,
     output::{self, is_watched, say},
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{job_file::diff::diff, tasks};
 
-/// Run a job once more with what it came with, as it is or with another definition
+/// Run jobs once more with what they came with, or one with another definition
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -26,27 +27,42 @@ Examples:
   sutler resubmit 7 --edit              in your editor; what you change is shown before it is sent
   sutler resubmit 7 --file longer.yaml  this definition, the same files
   sutler resubmit 7 --wait              until it has ended, with its verdict's exit code
+  sutler resubmit 7 9 12
+  sutler resubmit --verdict incomplete --since 1d --dry-run
+                                        which jobs that would be
+  sutler resubmit --verdict incomplete --since 1d
+                                        all that have ended so; shows them and asks
+  sutler resubmit --cause host_resources --mine --yes
+                                        from a script, where nobody can be asked
 
 A job that is sent again is yours. `sutler retry` runs it for the one whose it is.")]
 pub(super) struct Args {
-    /// Its number or uuid
-    job: JobName,
+    /// Their numbers or uuids
+    #[arg(required_unless_present = "Filter", conflicts_with = "Filter")]
+    job: Vec<JobName>,
     /// Change the definition in $EDITOR first
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, conflicts_with_all = ["file", "Filter"])]
     edit: bool,
     /// Take the definition from this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "Filter")]
     file: Option<PathBuf>,
-    /// Only show what would be changed
-    #[arg(long)]
-    dry_run: bool,
     /// Wait until the job has ended
-    #[arg(long)]
+    #[arg(long, conflicts_with = "Filter")]
     wait: bool,
+    #[command(flatten)]
+    many: Many,
 }
 
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
-    let path = format!("/api/jobs/{}", args.job);
+    match &*args.job {
+        [job] => one(job, args, client, json).await,
+        [_, ..] if args.edit || args.file.is_some() || args.wait => Err(CliError::OfOneJob),
+        jobs => bulk::run(Action::Resubmit, jobs, &args.many, client, json).await,
+    }
+}
+
+async fn one(job: &JobName, args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
+    let path = format!("/api/jobs/{job}");
     let before = client.get::<Record>(&path).await?.read.definition;
     let (file, edit, text) = (args.file.clone(), args.edit, before.clone());
     let after = tasks::blocking(move || match file {
@@ -56,11 +72,11 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     })
     .await?;
     let changes = diff(&before, &after);
-    if args.dry_run {
+    if args.many.dry_run {
         let lines = changes.iter().map(|(line, text)| format!("{}{text}", line.mark()));
         let lines: Vec<_> = lines.collect();
         if json {
-            output::print_json(&json!({ "resubmit": args.job.to_string(), "diff": lines }))?;
+            output::print_json(&json!({ "resubmit": job.to_string(), "diff": lines }))?;
         } else {
             output::print(&render::diff(&changes))?;
         }
@@ -78,7 +94,7 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
     if json {
         output::print_json(&answer.raw)?;
     } else {
-        output::print(&format!("job {number} is job {} once more\n", args.job))?;
+        output::print(&format!("job {number} is job {job} once more\n"))?;
     }
     Ok(0)
 }

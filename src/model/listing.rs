@@ -2,12 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Field, JobId, JobState, Priority};
+use super::{Field, Job, JobId, JobState, Priority};
 
 /// By what ended jobs are sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SortBy {
     Ended,
+    /// The number they were given when they came in.
+    Number,
+    /// How long jobs ran, of those that did; whole seconds, and of equals the newest end first.
+    Duration,
     /// Jobs that have such a value, and of equals the newest end first. A job with several tags is
     /// there with each.
     Field {
@@ -31,6 +35,13 @@ impl Default for Sort {
     }
 }
 
+/// What an ended job has to be sorted by as [`SortBy::Duration`]: seconds, as a text of the same order.
+/// None of a job that did not run.
+pub fn duration_value(job: &Job) -> Option<String> {
+    let took = job.ended.and_then(|ended| job.running_time(ended))?;
+    Some(format!("{:010}", took.as_secs()))
+}
+
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("jobs are not sorted by {found:?}; there are: {}, each with - before it for the other way", sorts().join(", "))]
 pub struct NotASort {
@@ -43,7 +54,7 @@ pub fn sorts() -> Vec<String> {
         true => format!("{}.KEY", field.name()),
         false => field.name().to_owned(),
     });
-    std::iter::once("ended".to_owned()).chain(fields).collect()
+    ["ended", "number", "duration"].map(ToOwned::to_owned).into_iter().chain(fields).collect()
 }
 
 impl fmt::Display for Sort {
@@ -51,6 +62,8 @@ impl fmt::Display for Sort {
         let minus = if self.descending { "-" } else { "" };
         match &self.by {
             SortBy::Ended => write!(f, "{minus}ended"),
+            SortBy::Number => write!(f, "{minus}number"),
+            SortBy::Duration => write!(f, "{minus}duration"),
             SortBy::Field { field, key } if field.has_key() => {
                 write!(f, "{minus}{}.{key}", field.name())
             }
@@ -67,8 +80,14 @@ impl FromStr for Sort {
             Some(name) => (true, name),
             None => (false, text),
         };
-        if name == "ended" {
-            return Ok(Self { by: SortBy::Ended, descending });
+        let plain = match name {
+            "ended" => Some(SortBy::Ended),
+            "number" => Some(SortBy::Number),
+            "duration" => Some(SortBy::Duration),
+            _ => None,
+        };
+        if let Some(by) = plain {
+            return Ok(Self { by, descending });
         }
         let (name, key) = name.split_once('.').map_or((name, None), |(n, key)| (n, Some(key)));
         let is = |field: &Field| field.name() == name && field.has_key() == key.is_some();
@@ -85,8 +104,10 @@ impl FromStr for Sort {
 pub enum Cursor {
     /// Among the jobs that have not ended.
     Live { state: JobState, priority: Priority, id: JobId },
-    /// Among those that have. The value is that of the field that is sorted by.
+    /// Among those that have. The value is that of what is sorted by.
     Ended { value: Option<String>, ended_us: i64, id: JobId },
+    /// Among those that have, in the order of their numbers.
+    Number(JobId),
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +118,7 @@ pub struct NotACursor {
 }
 
 impl Cursor {
-    /// `waiting:50-7`, `-ended:1700000000000000-7`, `device:1700000000000000-7:bench-1`
+    /// `waiting:50-7`, `-ended:1700000000000000-7`, `device:1700000000000000-7:bench-1`, `number:7`
     pub fn write(&self, sort: &Sort) -> String {
         match self {
             Self::Live { state, priority, id } => format!("{state}:{}-{id}", priority.0),
@@ -105,6 +126,7 @@ impl Cursor {
             Self::Ended { value: Some(value), ended_us, id } => {
                 format!("{sort}:{ended_us}-{id}:{value}")
             }
+            Self::Number(id) => format!("{sort}:{id}"),
         }
     }
 
@@ -121,8 +143,9 @@ impl Cursor {
     fn ended(text: &str, sort: &Sort) -> Option<Self> {
         let place = text.strip_prefix(&sort.to_string())?.strip_prefix(':')?;
         let (place, value) = match &sort.by {
+            SortBy::Number => return Some(Self::Number(place.parse().ok()?)),
             SortBy::Ended => (place, None),
-            SortBy::Field { .. } => {
+            SortBy::Duration | SortBy::Field { .. } => {
                 let (place, value) = place.split_once(':')?;
                 (place, Some(value.to_owned()))
             }
@@ -147,12 +170,13 @@ mod tests {
 
     #[test]
     fn an_order_reads_what_it_writes_and_others_are_refused() {
-        for text in ["ended", "-ended", "device", "-metadata.build", "setting.a.b"] {
+        let texts = ["ended", "-ended", "-number", "duration", "device", "-metadata.build"];
+        for text in texts.into_iter().chain(["setting.a.b"]) {
             assert_eq!(text.parse::<Sort>().unwrap().to_string(), text);
         }
-        for bad in ["", "-", "metadata", "metadata.", "device.x", "number", "--ended"] {
+        for bad in ["", "-", "metadata", "metadata.", "device.x", "number.x", "--ended"] {
             let refused = bad.parse::<Sort>().unwrap_err().to_string();
-            assert!(refused.contains("ended, verdict"), "{refused}");
+            assert!(refused.contains("ended, number, duration, verdict"), "{refused}");
         }
     }
 
@@ -160,6 +184,7 @@ mod tests {
     fn a_place_reads_what_it_writes_in_its_own_order_only() {
         let by_end = Sort::default();
         let by_build: Sort = "metadata.a:b".parse().unwrap();
+        let [by_number, by_duration] = ["-number", "duration"].map(|text| text.parse().unwrap());
         let ended = |value: Option<&str>, ended_us| Cursor::Ended {
             value: value.map(Into::into),
             ended_us,
@@ -169,6 +194,12 @@ mod tests {
         for (cursor, sort, text) in [
             (ended(None, -5), &by_end, "-ended:-5-18446744073709551615"),
             (ended(Some("1:2-3"), 9), &by_build, "metadata.a:b:9-18446744073709551615:1:2-3"),
+            (
+                ended(Some("0000000012"), 9),
+                &by_duration,
+                "duration:9-18446744073709551615:0000000012",
+            ),
+            (Cursor::Number(JobId(7)), &by_number, "-number:7"),
             (live, &by_end, "waiting:50-7"),
         ] {
             assert_eq!(cursor.write(sort), text);
@@ -177,6 +208,7 @@ mod tests {
         let other = Cursor::read("ended:5-1", &by_end).unwrap_err().to_string();
         assert!(other.contains("sorted by -ended has no such place"), "{other}");
         assert!(Cursor::read("waiting:50-7", &by_build).is_err());
+        assert!(Cursor::read("-number:5-7", &by_number).is_err());
         for bad in ["", "-ended:", "-ended:5", "-ended:x-1", "ended:50-7", "waiting:256-1"] {
             assert!(Cursor::read(bad, &by_end).is_err(), "{bad}");
         }

@@ -382,6 +382,11 @@ impl Store {
         self.read(move |txn| read::jobs_in(txn, state, limit, pick)).await
     }
 
+    /// The numbers of all jobs in `state`, in the order of [`Store::jobs_in`].
+    pub async fn numbers_in(&self, state: JobState) -> Result<Vec<JobId>, StoreError> {
+        self.read(move |txn| read::numbers_in(txn, state)).await
+    }
+
     /// At most `limit` ended jobs, newest end first, from `before` on backwards.
     pub async fn history(
         &self,

@@ -13,9 +13,17 @@
 //! Who may look is such a kind too, so what is hidden from somebody costs them nothing and no page of
 //! theirs ends at it.
 //!
+//! A list by number has the order of the records themselves. Where something is wanted that few have,
+//! the numbers of those few are put in order; else each record is looked at.
+//!
 //! Some filters have no index: when a job was submitted, a pattern that too many names fit, and all
 //! there is to ask of jobs that have not ended. They are checked on the record. When [`STEPS`] are
 //! used up, the page says so, and its next one goes on from there.
+
+use std::{
+    collections::BTreeSet,
+    ops::Bound::{Excluded, Unbounded},
+};
 
 use redb::{ReadOnlyTable, ReadTransaction};
 
@@ -37,9 +45,11 @@ use crate::{
 
 /// What one page may cost, in looks into an index.
 const STEPS: usize = 6_000;
-/// The same of a list that is sorted by a value, for whom all is not shown: most values may be those of
-/// hidden jobs, and no page of theirs may end at one.
-const STEPS_BY_VALUE: usize = 100_000;
+/// The same of a list that is not sorted by ends, for whom all is not shown: most values and numbers may
+/// be those of hidden jobs, and no page of theirs may end at a value of one.
+const STEPS_UNSEEN: usize = 100_000;
+/// So many jobs are few: their numbers are put in order for each page of a list by number.
+const FEW: u64 = 20_000;
 /// What reading a job costs that is not meant.
 const RECORD: usize = 10;
 /// Names that a pattern is tried on, and that may fit it, before the records are asked instead.
@@ -345,6 +355,17 @@ fn behind((end, id): Place, down: bool) -> Option<Place> {
     }
 }
 
+/// The number behind one, or the first.
+fn next_of(numbers: &BTreeSet<u64>, last: Option<u64>, down: bool) -> Option<u64> {
+    let next = match (last, down) {
+        (None, true) => numbers.last(),
+        (None, false) => numbers.first(),
+        (Some(last), true) => numbers.range(..last).next_back(),
+        (Some(last), false) => numbers.range((Excluded(last), Unbounded)).next(),
+    };
+    next.copied()
+}
+
 struct Walk<'a> {
     index: &'a Index,
     filter: &'a JobFilter,
@@ -377,7 +398,7 @@ impl Walk<'_> {
     /// Those that have not ended: state by state, best first.
     fn live(&mut self, asked: &JobsAsked) -> Result<Option<Stop>, StoreError> {
         let after = match &asked.cursor {
-            Some(Cursor::Ended { .. }) => return Ok(None),
+            Some(Cursor::Ended { .. } | Cursor::Number(_)) => return Ok(None),
             Some(Cursor::Live { state, priority, id }) => {
                 Some((*state as u8, u8::MAX - priority.0, id.0))
             }
@@ -433,18 +454,30 @@ impl Walk<'_> {
             Some(Cursor::Ended { value, ended_us, id }) => {
                 (value.as_deref(), Some((*ended_us, id.0)))
             }
-            Some(Cursor::Live { .. }) | None => (None, None),
+            Some(Cursor::Live { .. } | Cursor::Number(_)) | None => (None, None),
         };
+        if sought.seen.is_some() && sort.by != SortBy::Ended {
+            self.left = STEPS_UNSEEN;
+        }
         match &sort.by {
             SortBy::Ended => {
                 let sources = rarest_first(sought.all());
                 self.by_end(&sources, sought.seen.as_ref(), None, place, sort.descending)
             }
+            SortBy::Number => {
+                let after = match cursor {
+                    Some(Cursor::Number(id)) => Some(id.0),
+                    Some(Cursor::Live { .. } | Cursor::Ended { .. }) | None => None,
+                };
+                self.by_number(&sought, after, sort.descending)
+            }
+            SortBy::Duration => {
+                let values = (terms::DURATION, "", sort.descending);
+                self.by_value(values, &sought, value.zip(place))
+            }
             SortBy::Field { field, key } => {
-                if sought.seen.is_some() {
-                    self.left = STEPS_BY_VALUE;
-                }
-                self.by_value((*field, key, sort.descending), &sought, value.zip(place))
+                let values = (*field as u8, &**key, sort.descending);
+                self.by_value(values, &sought, value.zip(place))
             }
         }
     }
@@ -452,11 +485,10 @@ impl Walk<'_> {
     /// Value by value, and of each the newest end first.
     fn by_value(
         &mut self,
-        (field, key, descending): (Field, &str, bool),
+        (field, key, descending): (u8, &str, bool),
         sought: &Resolved<'_>,
         after: Option<(&str, Place)>,
     ) -> Result<Option<Stop>, StoreError> {
-        let field = field as u8;
         let begin = after.map_or("", |(value, _)| value);
         let mut range = match (descending, after) {
             (false, _) => self.index.terms.range((field, key, begin)..),
@@ -485,6 +517,58 @@ impl Walk<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Number by number, behind one.
+    fn by_number(
+        &mut self,
+        sought: &Resolved<'_>,
+        after: Option<u64>,
+        down: bool,
+    ) -> Result<Option<Stop>, StoreError> {
+        let few = self.few(sought)?;
+        self.checks_terms = true;
+        let mut last = after;
+        loop {
+            let next = match &few {
+                Some(few) => next_of(few, last, down),
+                None => self.index.jobs.next(last, down)?,
+            };
+            let Some(id) = next else { return Ok(None) };
+            let place = Cursor::Number(JobId(id));
+            let job = self.index.jobs.indexed(id)?;
+            if self.is_meant(&job)? {
+                if self.push(job, place) {
+                    return Ok(Some(Stop::Full));
+                }
+            } else if !self.has_left(RECORD) {
+                return Ok(Some(Stop::Spent(place)));
+            }
+            last = Some(id);
+        }
+    }
+
+    /// The numbers of the jobs of the rarest kind that is wanted, where those are few.
+    fn few(&self, sought: &Resolved<'_>) -> Result<Option<BTreeSet<u64>>, StoreError> {
+        let rarest = sought.all().min_by_key(|source| source.jobs());
+        let Some(Source::Terms { numbers, jobs: ..=FEW }) = rarest else { return Ok(None) };
+        let mut few = BTreeSet::new();
+        for number in numbers {
+            let jobs = span(FIRST, false, |(end, id)| (*number, end, id));
+            for entry in self.index.by_term.range(jobs).map_err(disk("read"))? {
+                few.insert(entry.map_err(disk("read"))?.0.value().2);
+            }
+        }
+        Ok(Some(few))
+    }
+
+    /// Whether a job is one of those that have ended and are wanted, by its record alone.
+    fn is_meant(&self, job: &Job) -> Result<bool, StoreError> {
+        let rules = &self.filter.rules;
+        let Some(ended) = job.ended else { return Ok(false) };
+        Ok(self.filter.ended.holds(ended)
+            && self.fits(job)
+            && (rules.is_empty() || self.index.jobs.is_marked(job.id.0, rules)?))
     }
 
     /// All that each of the sources has, behind a place. The rarest comes first. One of them is `seen`:
@@ -576,7 +660,8 @@ impl Walk<'_> {
         let filter = &asked.filter;
         let ended_only = filter.states.iter().eq([&JobState::Ended]);
         let times = filter.ended.is_always() && filter.submitted.is_always();
-        if !ended_only || !times || !filter.rules.is_empty() || asked.sort.by != SortBy::Ended {
+        let is_all = matches!(asked.sort.by, SortBy::Ended | SortBy::Number);
+        if !ended_only || !times || !filter.rules.is_empty() || !is_all {
             return Ok(None);
         }
         match filter.wanted.as_slice() {

@@ -31,7 +31,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// | 3 | known failures and groups of unknown ones, retries; what jobs took, thresholds, what happened to jobs by day; whose screens are not on the shelf yet |
 /// | 4 | why known failures are not retried; what rules find later is counted |
 /// | 5 | what jobs wait for and why they were started; definitions kept once each; devices; users, sessions, tokens, invitations, what was done; for whom the names of jobs are no secret; what ended jobs are found by; what was foretold of jobs and how right it was; what parts take by device type |
-pub(super) const LAYOUT: u64 = 5;
+/// | 6 | what ended jobs are sorted by: how long they ran |
+pub(super) const LAYOUT: u64 = 6;
 
 /// Jobs of an older layout that are learned from: those that ended last.
 const LEARN_FROM: usize = 50_000;
@@ -52,7 +53,8 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
         Some(found) if found > LAYOUT => {
             return Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT });
         }
-        Some(found @ 1..LAYOUT) => {
+        Some(5) => adopt_running_times(&mut Tables::open(&txn)?)?,
+        Some(found @ 1..5) => {
             let tables = &mut Tables::open(&txn)?;
             adopt_records(&txn, tables)?;
             if found < 2 {
@@ -155,6 +157,16 @@ fn adopt_terms(tables: &mut Tables<'_>) -> Result<(), StoreError> {
     let mut from = 0;
     while let Some(stored) = tables.next_stored(from)? {
         tables.adopt_terms(&stored.job)?;
+        from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
+/// Layout 5 sorted ended jobs by nothing that is a length of time.
+fn adopt_running_times(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        tables.adopt_duration(&stored.job)?;
         from = stored.job.id.0 + 1;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! What readers ask, each in one short read transaction.
 
+use std::ops::Bound::{Excluded, Unbounded};
+
 use jiff::Timestamp;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
@@ -69,6 +71,28 @@ impl Jobs {
         Ok(stored)
     }
 
+    /// The number behind one that has a record, or the first.
+    pub(super) fn next(&self, last: Option<u64>, down: bool) -> Result<Option<u64>, StoreError> {
+        let mut range = match (last, down) {
+            (None, _) => self.records.range::<u64>(..),
+            (Some(last), true) => self.records.range(..last),
+            (Some(last), false) => self.records.range((Excluded(last), Unbounded)),
+        }
+        .map_err(disk("read"))?;
+        let next = if down { range.next_back() } else { range.next() };
+        Ok(next.transpose().map_err(disk("read"))?.map(|(id, _)| id.value()))
+    }
+
+    /// Whether one of these rules has marked a job.
+    pub(super) fn is_marked(&self, id: u64, rules: &[String]) -> Result<bool, StoreError> {
+        for rule in rules {
+            if self.marks.get((id, rule.as_str())).map_err(disk("read"))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A job that an index names.
     pub(super) fn indexed(&self, id: u64) -> Result<Job, StoreError> {
         let stored = self.get(JobId(id))?.map(|stored| stored.job);
@@ -113,6 +137,14 @@ pub(super) fn jobs_in<T>(
         picked.push(pick(jobs.indexed(key.value().2)?));
     }
     Ok(picked)
+}
+
+/// The numbers of the jobs in a state, best first; no record is read.
+pub(super) fn numbers_in(txn: &ReadTransaction, state: JobState) -> Result<Vec<JobId>, StoreError> {
+    let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
+    let all = (state as u8, 0, 0)..=(state as u8, u8::MAX, u64::MAX);
+    let entries = by_state.range(all).map_err(disk("read"))?;
+    entries.map(|entry| Ok(JobId(entry.map_err(disk("read"))?.0.value().2))).collect()
 }
 
 /// When the job that waits longest was submitted. One look for each priority that has a job: the

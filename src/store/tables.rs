@@ -1,4 +1,4 @@
-//! The tables of layout 5, and the one place that changes them.
+//! The tables of layout 6, and the one place that changes them.
 
 use jiff::Timestamp;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -425,6 +425,11 @@ impl<'txn> Tables<'txn> {
     /// Layouts before 5 found ended jobs by nothing but their ends.
     pub(super) fn adopt_terms(&mut self, job: &Job) -> Result<(), StoreError> {
         self.terms.enter(job)
+    }
+
+    /// Layout 5 did not find ended jobs by how long they ran.
+    pub(super) fn adopt_duration(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.terms.enter_duration(job)
     }
 
     /// Older layouts kept every screen in its job's folder.

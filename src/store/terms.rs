@@ -1,4 +1,4 @@
-//! What ended jobs are found by: each term once, with a number, and for each number the jobs that
+//! What ended jobs are found and sorted by: each term once, with a number, and for each number the jobs that
 //! have it in the order of their ends. Who may look is a term too, so a list for somebody costs what
 //! they see and not what is hidden from them.
 //!
@@ -14,7 +14,7 @@ use redb::{
 use super::{StoreError, audience, error::disk, tables::end_key};
 use crate::{
     decide::access::lookers,
-    model::{Audience, Field, Job, Term, terms},
+    model::{Audience, Field, Job, Term, duration_value, terms},
 };
 
 /// (field, key, value) to (number, ended jobs that have it).
@@ -29,6 +29,9 @@ pub(super) const fn name(term: Term<'_>) -> Name<'_> {
     (term.field as u8, term.key, term.value)
 }
 
+/// How long a job ran stands among the terms as a field of its own, so that jobs are sorted by it.
+pub(super) const DURATION: u8 = 100;
+
 /// Audiences stand among the terms as fields of their own, one for each kind.
 const LOOKERS: u8 = 200;
 
@@ -38,6 +41,9 @@ pub(super) fn each_name<E>(
     mut each: impl FnMut(Name<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     terms(job).into_iter().try_for_each(|term| each(name(term)))?;
+    if let Some(duration) = duration_value(job) {
+        each((DURATION, "", &duration))?;
+    }
     lookers(job.into()).iter().try_for_each(|looker| {
         let (kind, whom) = audience::key(looker);
         each((LOOKERS + kind, "", &whom))
@@ -71,15 +77,25 @@ impl<'txn> Terms<'txn> {
     /// Enters a job that has ended; of one that has not, nothing is known.
     pub(super) fn enter(&mut self, job: &Job) -> Result<(), StoreError> {
         let Some((end, id)) = end_key(job) else { return Ok(()) };
-        each_name(job, |name| {
-            let (number, count) = match self.get(name)? {
-                Some(known) => known,
-                None => (self.next()?, 0),
-            };
-            self.terms.insert(name, (number, count + 1)).map_err(disk("written"))?;
-            self.jobs.insert((number, end, id), ()).map_err(disk("written"))?;
-            Ok(())
-        })
+        each_name(job, |name| self.add(name, (end, id)))
+    }
+
+    /// Enters only how long an ended job ran.
+    pub(super) fn enter_duration(&mut self, job: &Job) -> Result<(), StoreError> {
+        match (end_key(job), duration_value(job)) {
+            (Some(place), Some(duration)) => self.add((DURATION, "", &duration), place),
+            _ => Ok(()),
+        }
+    }
+
+    fn add(&mut self, name: Name<'_>, (end, id): (i64, u64)) -> Result<(), StoreError> {
+        let (number, count) = match self.get(name)? {
+            Some(known) => known,
+            None => (self.next()?, 0),
+        };
+        self.terms.insert(name, (number, count + 1)).map_err(disk("written"))?;
+        self.jobs.insert((number, end, id), ()).map_err(disk("written"))?;
+        Ok(())
     }
 
     /// Takes a job out again.

@@ -263,8 +263,9 @@ fn heading(listing: Option<&Listing>, words: &str, by: &SortBy) -> Markup {
     let Some(listing) = listing else { return html! { (words) } };
     let now = listing.sort();
     let is_by = now.by == *by;
-    // Times begin with the newest, names with the first.
-    let descending = if is_by { !now.descending } else { *by == SortBy::Ended };
+    // Times begin with the newest and the longest, names with the first.
+    let is_time = matches!(by, SortBy::Ended | SortBy::Number | SortBy::Duration);
+    let descending = if is_by { !now.descending } else { is_time };
     let sort = Sort { by: by.clone(), descending };
     html! {
         a.sort href=(listing.sorted(PATH, &sort)) {
@@ -301,12 +302,17 @@ pub(super) fn table(jobs: &[Job], moment: &Moment, ended: Ended, list: Option<Li
             thead { tr {
                 @if picker.is_some() { (bulk_pages::heading()) }
                 th scope="col" aria-sort=[how(&verdict)] { (th("Verdict", &verdict)) }
-                th scope="col" aria-sort=[how(&name)] { (th("Job", &name)) }
+                th scope="col" aria-sort=[how(&SortBy::Number).or_else(|| how(&name))] {
+                    @if listing.is_some() { (th("No.", &SortBy::Number)) " " }
+                    (th("Job", &name))
+                }
                 th scope="col" data-label="Device type" aria-sort=[how(&device_type)] {
                     (th("Device type", &device_type))
                 }
                 th scope="col" data-label="By" aria-sort=[how(&submitter)] { (th("By", &submitter)) }
-                th.figure scope="col" { "Took" }
+                th.figure scope="col" aria-sort=[how(&SortBy::Duration)] {
+                    (th("Took", &SortBy::Duration))
+                }
                 th scope="col" aria-sort=[how(&SortBy::Ended)] { (th("Ended", &SortBy::Ended)) }
             } }
             tbody { @for job in jobs { tr {

@@ -158,7 +158,7 @@ impl Listing {
 
     /// Whether only jobs that have a value of what is sorted by are listed.
     pub(super) fn leaves_out(&self) -> bool {
-        self.sort.by != SortBy::Ended
+        matches!(self.sort.by, SortBy::Duration | SortBy::Field { .. })
     }
 
     /// The address of the same list, from its begin.
@@ -281,8 +281,7 @@ fn params(most: usize) -> Vec<Parameter> {
         "mine is of whoever asks, groups of the groups they are in",
         one_of(Whose::ALL.map(Whose::name).to_vec()),
     ));
-    let about =
-        "the order of ended jobs, as -ended, name or metadata.KEY; a - is the greatest first";
+    let about = "the order of ended jobs, as -ended, number, duration, name or metadata.KEY; a - is the greatest first";
     all.push(one("sort", about, text().build()));
     all.push(one("cursor", "where to go on: `next` of the page before", text().build()));
     let limit = ObjectBuilder::new().schema_type(Type::Integer);

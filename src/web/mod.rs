@@ -45,6 +45,7 @@ mod metrics;
 mod openapi;
 mod pages;
 mod params;
+mod place;
 mod plan;
 mod queue;
 mod ranged;

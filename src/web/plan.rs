@@ -9,13 +9,14 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    errors::Problem,
+    errors::{Problem, WebError},
     guard::Asks,
-    params::{NoParams, Params},
+    params::Params,
+    place::{Piece, Place, piece},
     records::{Summary, millis},
     sight::{foretold, veil},
     state::Web,
@@ -31,8 +32,9 @@ use crate::{
     model::{Foretold, JobId, JobState, Outlook, Part},
 };
 
-/// Waiting jobs that are listed.
+/// Jobs in an answer where no limit is named, and at most.
 const LISTED: usize = 200;
+const MOST: usize = 500;
 /// Closer together, two times are one.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -260,30 +262,65 @@ pub(super) struct Plan<'a> {
     hold: Option<String>,
     /// Running ones first, then those that wait, best first.
     jobs: Vec<PlannedJob<'a>>,
-    /// Waiting jobs that are not among them.
-    more: u64,
+    /// Waiting jobs that come later.
+    more: usize,
+    /// The cursor of the next page; none when this was the last.
+    next: Option<String>,
 }
 
-/// `GET /api/plan`
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+    /// At most this many jobs.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+}
+
+impl Asked {
+    fn read(self) -> Result<(Option<Place>, usize), WebError> {
+        let after = self.cursor.as_deref().map(str::parse).transpose();
+        let after = after.map_err(|error| WebError::BadRequest(format!("cursor: {error}")))?;
+        let limit = self.limit.unwrap_or(LISTED);
+        if !(1..=MOST).contains(&limit) {
+            let words = format!("limit: a number from 1 to {MOST}, not {limit}");
+            return Err(WebError::BadRequest(words));
+        }
+        Ok((after, limit))
+    }
+}
+
+/// `GET /api/plan`: what runs and what waits, a page at a time. The plan changes between two pages: a
+/// job that stays behind the last one of a page is on a later one, and one that stays before it does
+/// not come again. When that one has started or ended, those that wait come from the first on.
 #[utoipa::path(
     get,
     path = "/plan",
     tag = "Box",
+    params(Asked),
     responses((status = 200, description = "When jobs are expected to start and end", body = Plan)),
 )]
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
-    Params(NoParams {}): Params<NoParams>,
+    Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
+    let (after, limit) = asked.read()?;
+    // First those that wait: one that starts meanwhile is found twice and not missed.
+    let waiting = web.queue().await?;
     let mut active = Vec::new();
     for state in JobState::ALL.into_iter().filter(|state| state.is_active()) {
-        active.extend(web.unveiled(state, LISTED).await?);
+        active.extend(web.unveiled(state, usize::MAX).await?);
     }
-    active.sort_by_key(|job| (job.started, job.id));
-    let waiting = web.unveiled_queue(LISTED).await?;
-    let in_all = web.store.counts().await?.state(JobState::Waiting);
-    let more = in_all.saturating_sub(waiting.len() as u64);
+    active.sort_by_key(Place::of_running);
+    let running: Vec<_> = active.iter().map(Place::of_running).collect();
+    let Piece { running, waiting, next, more } = piece(&running, &waiting, after, limit);
+    let mut waiting = web.unveiled_of(waiting.to_vec()).await?;
+    let is_active = |id| active.iter().any(|job| job.id == id);
+    waiting.retain(|job| job.state != JobState::Ended && !is_active(job.id));
+    active.retain(|job| running.contains(&Place::of_running(job)));
     let (queue, now) = (web.schedule.standing(), clock::now());
     let estimates = web.estimates.now();
     let all = active.into_iter().chain(waiting);
@@ -296,5 +333,6 @@ pub(super) async fn api(
     });
     let jobs = jobs.collect();
     let hold = web.about.hold.borrow().clone();
-    Ok(Json(Plan { now, hold, jobs, more }).into_response())
+    let next = next.map(|place| place.to_string());
+    Ok(Json(Plan { now, hold, jobs, more, next }).into_response())
 }

@@ -196,7 +196,11 @@ fn waiting(view: &QueueView) -> Markup {
                     td data-label="Expected to start" { (plan::starts(foretold(&view.ahead, job).as_ref(), &view.moment)) }
                 } } }
             }
-            @if hidden > 0 { p.more { "and " (words::count(hidden, "more job")) } }
+            @if hidden > 0 {
+                p.more { a href="/history?state=waiting&whose=all" {
+                    "and " (words::count(hidden, "more job"))
+                } }
+            }
         }
     }
 }

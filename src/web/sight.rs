@@ -4,7 +4,7 @@
 //! a place among others, in the queue, it is a row without anything of its own ([`veil`]). A test
 //! reads the sources of this room: nobody else in it asks the store for jobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{errors::WebError, params::number, state::Web};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     estimates::{Estimate, Past, Snapshot},
     model::{
         Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility,
-        terms,
+        duration_value, terms,
     },
     store::{HistoryKey, HistoryPage, JobPage, JobsAsked, Reader, RuleDays, Standing},
 };
@@ -74,6 +74,24 @@ impl Web {
         Ok(jobs)
     }
 
+    /// Numbers of all waiting jobs, in the same order.
+    pub(super) async fn queue(&self) -> Result<Vec<JobId>, WebError> {
+        let all = self.store.numbers_in(JobState::Waiting).await?;
+        let waiting: HashSet<_> = all.iter().copied().collect();
+        let standing = self.schedule.standing();
+        let mut queue = standing.first().to_vec();
+        // The newest decision may be older than the store is now.
+        queue.retain(|id| waiting.contains(id));
+        let is_first: HashSet<_> = queue.iter().copied().collect();
+        queue.extend(all.into_iter().filter(|id| !is_first.contains(id)));
+        Ok(queue)
+    }
+
+    /// Jobs by their numbers, in this order; as [`Web::unveiled`].
+    pub(super) async fn unveiled_of(&self, ids: Vec<JobId>) -> Result<Vec<Job>, WebError> {
+        Ok(self.store.jobs_of(ids).await?)
+    }
+
     /// Numbers of the jobs in a state, each with its device.
     pub(super) async fn on_devices(
         &self,
@@ -106,7 +124,7 @@ impl Web {
         let JobsAsked { filter, cursor, .. } = &asked;
         let known = match cursor {
             Some(Cursor::Ended { value, .. }) => value.clone(),
-            Some(Cursor::Live { .. }) | None => None,
+            Some(Cursor::Live { .. } | Cursor::Number(_)) | None => None,
         };
         let is_all = filter.wanted.is_empty() && filter.rules.is_empty();
         // Any other question would find out something of what is behind the veil.
@@ -121,7 +139,7 @@ impl Web {
         if page.is_cut
             && let Some(Cursor::Ended { value: Some(value), .. }) = &page.next
             && known.as_ref() != Some(value)
-            && !page.jobs.iter().flat_map(terms).any(|term| term.value == value)
+            && !page.jobs.iter().any(|job| has(job, value))
         {
             page.next = None;
         }
@@ -212,6 +230,12 @@ impl Web {
     }
 }
 
+/// Whether a list sorted by such a value may have a job there.
+fn has(job: &Job, value: &str) -> bool {
+    terms(job).iter().any(|term| term.value == value)
+        || duration_value(job).is_some_and(|duration| duration == value)
+}
+
 /// What becomes of jobs in the queue that whoever asks for a list does not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unseen {
@@ -280,6 +304,7 @@ mod tests {
             "store.jobs_of(",
             "job_by_uuid(",
             "jobs_in(",
+            "numbers_in(",
             "pick_in(",
             "store.history",
             "store.list(",

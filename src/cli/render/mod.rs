@@ -23,7 +23,7 @@ pub(super) use known::{added, groups, preview, rule, rules, tried};
 pub(super) use people::{deeds, invitation, tokens, user, users};
 pub(super) use plan::{ends, expected, plan};
 pub(super) use problem::{diff, explained, mistakes, problems};
-pub(super) use table::{bulk, jobs};
+pub(super) use table::{bulk, bulk_preview, jobs, jobs_counted};
 pub(super) use threshold::{counts, explained_thresholds, overview, scopes, thresholds};
 pub(super) use timeouts::{timeouts, warnings};
 pub(super) use words::{clean, size, time};

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use super::words::{clean, columns, duration, time};
 use crate::{
     cli::answers::{BulkResult, Job, JobList},
+    markup::words,
     model::JobState,
 };
 
@@ -59,9 +60,64 @@ pub(in crate::cli) fn bulk(results: &[BulkResult]) -> String {
     results.iter().map(line).collect()
 }
 
+/// Jobs of each kind that a preview names.
+const NAMED: usize = 10;
+
+/// What would become of many, the first of them by their numbers.
+pub(in crate::cli) fn bulk_preview(results: &[BulkResult]) -> String {
+    let (refused, done): (Vec<_>, Vec<_>) = results.iter().partition(|one| one.refused);
+    let mut text = String::new();
+    for (jobs, heading) in [(done, "meant"), (refused, "left alone")] {
+        if jobs.is_empty() {
+            continue;
+        }
+        text += &format!("{}, {heading}:\n", jobs_counted(jobs.len()));
+        for one in jobs.iter().take(NAMED) {
+            text += &format!("  job {}: {}\n", one.number, clean(&one.words));
+        }
+        if let more @ 1.. = jobs.len().saturating_sub(NAMED) {
+            text += &format!("  and {more} more\n");
+        }
+    }
+    text
+}
+
+pub(in crate::cli) fn jobs_counted(jobs: usize) -> String {
+    words::count(jobs as u64, "job")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_preview_counts_all_and_names_the_first() {
+        let told = |number: u64, words: &str, refused| BulkResult {
+            number: crate::model::JobId(number),
+            words: words.into(),
+            refused,
+        };
+        let mut all: Vec<_> =
+            (1..=12).map(|n| told(n, "ends before it has started", false)).collect();
+        all.insert(3, told(99, "job 99 has ended already", true));
+        insta::assert_snapshot!(bulk_preview(&all), @r"
+        12 jobs, meant:
+          job 1: ends before it has started
+          job 2: ends before it has started
+          job 3: ends before it has started
+          job 4: ends before it has started
+          job 5: ends before it has started
+          job 6: ends before it has started
+          job 7: ends before it has started
+          job 8: ends before it has started
+          job 9: ends before it has started
+          job 10: ends before it has started
+          and 2 more
+        1 job, left alone:
+          job 99: job 99 has ended already
+        ");
+        assert_eq!(bulk_preview(&[]), "");
+    }
 
     #[test]
     fn a_list_shows_what_became_of_each_job_and_why_one_waits() {

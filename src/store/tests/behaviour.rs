@@ -172,7 +172,7 @@ async fn a_file_of_a_later_layout_is_refused_by_name() {
     drop(later);
 
     let error = Store::open(&path, StoreSettings::default()).unwrap_err();
-    assert!(error.to_string().contains("has layout 7, this sutler knows layouts up to 5"));
+    assert!(error.to_string().contains("has layout 7, this sutler knows layouts up to 6"));
     let untouched = redb::Database::open(&path).unwrap();
     let txn = untouched.begin_read().unwrap();
     assert_eq!(txn.open_table(meta).unwrap().get("layout").unwrap().unwrap().value(), 7);

@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    path::Path,
 };
 
 use proptest::prelude::*;
@@ -21,7 +22,8 @@ use crate::{
     },
     store::{
         Change, JobPage, JobsAsked, Leftover, Reader, Store,
-        terms::{BY_TERM, TERMS},
+        migrate::META,
+        terms::{BY_TERM, DURATION, TERMS},
     },
 };
 
@@ -135,8 +137,19 @@ const SAID: [(&str, &str); 19] = [
     ("submitted_since", "1970-01-01T00:00:09Z"),
 ];
 
-const SORTS: [&str; 7] =
-    ["-ended", "ended", "verdict", "-name", "metadata.build", "-setting.LANG", "tag"];
+const SORTS: [&str; 11] = [
+    "-ended",
+    "ended",
+    "verdict",
+    "-name",
+    "metadata.build",
+    "-setting.LANG",
+    "tag",
+    "number",
+    "-number",
+    "duration",
+    "-duration",
+];
 
 /// By a look at every job there is.
 fn expected(jobs: &[&Job], filter: &JobFilter, sort: &Sort) -> Vec<JobId> {
@@ -160,20 +173,25 @@ fn expected(jobs: &[&Job], filter: &JobFilter, sort: &Sort) -> Vec<JobId> {
             }
             ids
         }
-        SortBy::Field { field, key } => {
-            let of = |job: &Job| -> Vec<String> {
-                let is = |term: &crate::model::Term<'_>| term.field == *field && term.key == key;
-                terms(job).into_iter().filter(is).map(|term| term.value.to_owned()).collect()
-            };
-            let mut ids: Vec<(String, JobId)> = over
-                .iter()
-                .flat_map(|job| of(job).into_iter().map(|value| (value, job.id)))
-                .collect();
-            ids.sort_by(|(a, _), (b, _)| if sort.descending { b.cmp(a) } else { a.cmp(b) });
-            ids.into_iter().map(|(_, id)| id).collect()
-        }
+        SortBy::Number => by_value(&over, sort, |job| vec![job.id]),
+        SortBy::Duration => by_value(&over, sort, |job| {
+            let took = |from| job.ended.unwrap().duration_since(from).as_secs().max(0);
+            job.started.map(took).into_iter().collect()
+        }),
+        SortBy::Field { field, key } => by_value(&over, sort, |job| {
+            let is = |term: &crate::model::Term<'_>| term.field == *field && term.key == key;
+            terms(job).into_iter().filter(is).map(|term| term.value.to_owned()).collect()
+        }),
     };
     live.iter().map(|job| job.id).chain(over).collect()
+}
+
+/// The newest ends come first, and of equals stay so.
+fn by_value<V: Ord>(over: &[&Job], sort: &Sort, of: impl Fn(&Job) -> Vec<V>) -> Vec<JobId> {
+    let each = |job: &&Job| of(job).into_iter().map(|value| (value, job.id)).collect::<Vec<_>>();
+    let mut ids: Vec<_> = over.iter().flat_map(each).collect();
+    ids.sort_by(|(a, _), (b, _)| if sort.descending { b.cmp(a) } else { a.cmp(b) });
+    ids.into_iter().map(|(_, id)| id).collect()
 }
 
 fn filter(said: &[usize]) -> JobFilter {
@@ -283,6 +301,43 @@ async fn a_forgotten_job_is_found_by_nothing_and_counted_nowhere() {
     writer.close().await;
 }
 
+/// Makes of a closed store what a build of that layout would have left.
+fn as_layout_5(path: &Path) {
+    let file = redb::Database::open(path).unwrap();
+    let txn = file.begin_write().unwrap();
+    let mut numbers = BTreeSet::new();
+    let is_other = |(field, ..): (u8, &str, &str), (number, _): (u64, u64)| {
+        field != DURATION || !numbers.insert(number)
+    };
+    txn.open_table(TERMS).unwrap().retain(is_other).unwrap();
+    let is_other = |(number, ..): (u64, i64, u64), ()| !numbers.contains(&number);
+    txn.open_table(BY_TERM).unwrap().retain(is_other).unwrap();
+    txn.open_table(META).unwrap().insert("layout", 5).unwrap();
+    txn.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_layout_5_learns_how_long_its_jobs_ran() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("s");
+    let (store, writer) = open(&path);
+    LIKE_OTHERS.enter(&store, 1).await;
+    // The job of a number starts that many seconds in.
+    for (n, end) in [(2, 42), (3, 13), (4, 24)] {
+        let end = Some((end, Verdict::Passed));
+        Made { device: Some(0), end, ..LIKE_OTHERS }.enter(&store, n).await;
+    }
+    writer.close().await;
+    drop(store);
+    as_layout_5(&path);
+    let (store, writer) = open(&path);
+    store.check_consistent().unwrap();
+    let sort: Sort = "-duration".parse().unwrap();
+    let found = all(&store, &administrator(), (&JobFilter::default(), &sort, 2)).await;
+    assert_eq!(found, [2, 4, 3].map(JobId));
+    writer.close().await;
+}
+
 #[tokio::test]
 async fn a_page_that_would_cost_too_much_says_so_and_goes_on() {
     let folder = tempdir().unwrap();
@@ -319,7 +374,7 @@ async fn what_is_hidden_costs_a_stranger_nothing_and_tells_them_nothing() {
         let made = if n == 7 { LIKE_OTHERS } else { hidden.clone() };
         made.enter(&store, n).await;
     }
-    for sort in ["-ended", "ended", "name"] {
+    for sort in ["-ended", "ended", "name", "number", "-number"] {
         let asked = JobsAsked { sort: sort.parse().unwrap(), limit: 5, ..JobsAsked::default() };
         let page = store.list(asked, reader(&stranger())).await.unwrap();
         let found: Vec<_> = page.jobs.iter().map(|job| job.id.0).collect();

@@ -1,8 +1,11 @@
 //! What is told of times to come, and of those there may be.
 
+use serde_json::{Value, json};
+
 use super::site::Site;
 use crate::{
-    model::{Foretold, JobId, Outlook, Stage},
+    markup::samples,
+    model::{Foretold, JobId, Outlook, Stage, Verdict},
     store::Change,
 };
 
@@ -68,7 +71,7 @@ async fn how_right_it_was_is_told_by_device_type() {
     let of = async |moment: &str| {
         let told = site.get("/api/estimates/accuracy").await.json();
         let rows = told["accuracy"].as_array().unwrap().clone();
-        let is = |row: &&serde_json::Value| {
+        let is = |row: &&Value| {
             (&row["device_type"], &row["foretold_when"])
                 == (&"qemu-x86_64".into(), &"submitted".into())
         };
@@ -85,7 +88,7 @@ async fn how_right_it_was_is_told_by_device_type() {
     site.store.change(id, Change::Started { at, device: None, decision: None }).await.unwrap();
     let end = Change::Ended {
         at,
-        verdict: crate::model::Verdict::Passed,
+        verdict: Verdict::Passed,
         cause: None,
         backend: serde_json::Map::new(),
         load: None,
@@ -96,5 +99,61 @@ async fn how_right_it_was_is_told_by_device_type() {
     assert_eq!((of("start").await, of("end").await), (before.0 + 1, before.1 + 1));
     let page = site.get("/statistics").await;
     assert!(page.text().contains("the start, when it came in"), "{}", page.text());
+    site.close().await;
+}
+
+#[tokio::test]
+async fn the_plan_comes_a_page_at_a_time_and_has_each_job_once() {
+    let site = Site::furnished().await;
+    for id in 5..=8 {
+        site.add(&samples::waiting(id, "waits, too", 1)).await;
+    }
+    let numbers = |plan: &Value| -> Vec<u64> {
+        let jobs = plan["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| job["number"].as_u64().unwrap()).collect()
+    };
+    let all = site.get("/api/plan").await.json();
+    assert_eq!(numbers(&all), [3, 4, 5, 6, 7, 8]);
+    assert_eq!((&all["more"], &all["next"]), (&json!(0), &Value::Null));
+    for limit in [1, 2, 4] {
+        let (mut found, mut path) = (Vec::new(), format!("/api/plan?limit={limit}"));
+        loop {
+            let plan = site.get(&path).await.json();
+            found.extend(numbers(&plan));
+            assert_eq!(plan["more"], 6 - found.len());
+            let Some(next) = plan["next"].as_str() else { break };
+            path = format!("/api/plan?limit={limit}&cursor={next}");
+        }
+        assert_eq!(found, numbers(&all));
+    }
+    // What the cursor names may go; what waits behind it stays.
+    let cancel = async |id| {
+        let end = Change::Ended {
+            at: crate::clock::now(),
+            verdict: Verdict::Canceled,
+            cause: None,
+            backend: serde_json::Map::new(),
+            load: None,
+            parts: vec![],
+            samples: vec![],
+        };
+        site.store.change(JobId(id), end).await.unwrap();
+    };
+    cancel(4).await;
+    let plan = site.get("/api/plan?limit=2&cursor=waiting:5").await.json();
+    assert_eq!((numbers(&plan), &plan["next"]), (vec![6, 7], &json!("waiting:7")));
+    cancel(7).await;
+    let plan = site.get("/api/plan?cursor=waiting:7").await.json();
+    assert_eq!(numbers(&plan), [5, 6, 8]);
+    for (asked, words) in [
+        ("limit=0", "limit: a number from 1 to 500"),
+        ("limit=501", "limit: a number from 1 to 500"),
+        ("cursor=7", "cursor: the plan has no such place"),
+        ("page=2", "unknown field `page`"),
+    ] {
+        let refused = site.get(&format!("/api/plan?{asked}")).await;
+        assert_eq!(refused.status, 400, "{asked}");
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
     site.close().await;
 }

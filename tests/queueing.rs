@@ -1,0 +1,300 @@
+//! The commands that change the queue and what there is to run jobs on, as a person types them. Nothing
+//! runs: the only device that could is out of service.
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::appliance::{Appliance, SUTLER, wait_for};
+
+const WAITS: &str = "job_name: waits for ever\nactions:\n- boot: { guest: { memory: 64M } }\n";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An appliance, and a job file that it takes in.
+struct Lab {
+    folder: tempfile::TempDir,
+    appliance: Appliance,
+}
+
+impl Lab {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(folder.path().join("job.yaml"), WAITS).unwrap();
+        let lab = Self { appliance: Appliance::start(&data), folder };
+        lab.says(&["device", "maintenance", "local", "nothing runs in this test"]);
+        lab
+    }
+
+    /// What a command prints that does what it is asked to.
+    fn says(&self, arguments: &[&str]) -> String {
+        let output = self.appliance.command(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.says(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
+    /// What a command complains of.
+    fn refuses(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.appliance.command(arguments);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complaint}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        complaint
+    }
+
+    /// Sends the job.
+    fn submit(&self, more: &[&str]) -> u64 {
+        let file = self.file("job.yaml");
+        self.json(&[&["submit", &*file], more].concat())["number"].as_u64().unwrap()
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn job(&self, number: u64) -> Value {
+        self.json(&["show", &number.to_string()])
+    }
+
+    /// Numbers of the jobs that wait, best first.
+    fn queue(&self) -> Vec<u64> {
+        let plan = self.json(&["plan", "--limit", "2"]);
+        let rest = match plan["next"].as_str() {
+            Some(next) => self.json(&["plan", "--cursor", next])["jobs"].take(),
+            None => json!([]),
+        };
+        let first = plan["jobs"].as_array().unwrap().iter();
+        first.chain(rest.as_array().unwrap()).map(|job| job["number"].as_u64().unwrap()).collect()
+    }
+
+    /// Runs a command whose editor is that line of shell.
+    fn edits(&self, editor: &str, arguments: &[&str]) -> Output {
+        Command::new(SUTLER)
+            .env("SUTLER_CONFIG", "/dev/null")
+            .env_remove("VISUAL")
+            .env("EDITOR", editor)
+            .args(arguments)
+            .arg("--data")
+            .arg(&self.appliance.data)
+            .output()
+            .unwrap()
+    }
+}
+
+#[test]
+fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
+    let lab = Lab::start();
+    assert_eq!(lab.submit(&[]), 1);
+    lab.says(&["cancel", "1"]);
+    assert_eq!(lab.appliance.wait_ended(1)["verdict"], "canceled");
+
+    assert_eq!(lab.says(&["resubmit", "1"]), "job 2 is job 1 once more\n");
+    let again = lab.job(2);
+    assert_eq!((&again["definition"], &again["resubmitted_from"]), (&json!(WAITS), &json!(1)));
+    assert_eq!(lab.job(1)["standing"]["resubmitted_as"], json!([2]));
+
+    let changed = WAITS.replace("64M", "96M");
+    fs::write(lab.file("other.yaml"), &changed).unwrap();
+    let diff = lab.says(&["resubmit", "1", "--file", &lab.file("other.yaml"), "--dry-run"]);
+    for line in ["-- boot: { guest: { memory: 64M } }", "+- boot: { guest: { memory: 96M } }"] {
+        assert!(diff.lines().any(|one| one == line), "{line}: {diff}");
+    }
+    assert_eq!(lab.says(&["resubmit", "1", "--dry-run"]), "");
+    assert_eq!(lab.queue(), [2], "to look is to send nothing");
+
+    let told = lab.json(&["resubmit", "1", "--file", &lab.file("other.yaml")]);
+    assert_eq!((&told["number"], &told["resubmitted_from"]), (&json!(3), &json!(1)));
+    assert_eq!(lab.job(3)["definition"], changed);
+
+    let sent = lab.edits("sed -i s/64M/128M/", &["resubmit", "1", "--edit"]);
+    assert_eq!(text(&sent.stdout), "job 4 is job 1 once more\n", "{}", text(&sent.stderr));
+    assert_eq!(lab.job(4)["definition"], WAITS.replace("64M", "128M"));
+    let given_up = lab.edits("false", &["resubmit", "1", "--edit"]);
+    assert_eq!(given_up.status.code(), Some(70));
+    assert!(text(&given_up.stderr).contains("false"), "{}", text(&given_up.stderr));
+
+    fs::write(lab.file("bad.yaml"), WAITS.replace("memory", "memroy")).unwrap();
+    let bad = lab.refuses(&["resubmit", "1", "--file", &lab.file("bad.yaml")], 65);
+    assert!(bad.contains("memroy") && bad.contains('3'), "{bad}");
+    lab.refuses(&["resubmit", "1", "--file", &lab.file("gone.yaml")], 66);
+    lab.refuses(&["resubmit", "99"], 66);
+    lab.refuses(&["resubmit", "1", "--edit", "--file", "other.yaml"], 2);
+    assert_eq!(lab.queue(), [2, 3, 4]);
+}
+
+#[test]
+fn a_waiting_job_is_moved_in_the_queue() {
+    let lab = Lab::start();
+    for number in 1..=4 {
+        assert_eq!(lab.submit(&[]), number);
+    }
+    assert_eq!(lab.submit(&["--priority", "80"]), 5);
+    assert_eq!(lab.queue(), [5, 1, 2, 3, 4]);
+    assert_eq!(lab.says(&["priority", "3", "high"]), "job 3 has priority 100 now\n");
+    assert_eq!(lab.json(&["priority", "1", "0"])["priority"], 0);
+    assert_eq!(lab.queue(), [3, 5, 2, 4, 1]);
+    assert_eq!(lab.job(3)["priority"], 100);
+    let plan = lab.says(&["plan", "--all"]);
+    assert_eq!(plan.lines().filter(|line| line.contains("waits for ever")).count(), 5, "{plan}");
+    let plan = lab.says(&["plan", "--limit", "2"]);
+    assert!(plan.ends_with("and 3 more that wait\n"), "{plan}");
+
+    lab.says(&["cancel", "2"]);
+    lab.appliance.wait_ended(2);
+    let ended = lab.refuses(&["priority", "2", "high"], 70);
+    assert!(ended.contains("job 2"), "{ended}");
+    lab.refuses(&["priority", "99", "high"], 66);
+    for wrong in ["101", "highest", "-1"] {
+        lab.refuses(&["priority", "1", wrong], 2);
+    }
+}
+
+#[test]
+fn a_job_waits_for_another_to_pass_or_to_end() {
+    let lab = Lab::start();
+    assert_eq!(lab.submit(&[]), 1);
+    assert_eq!(lab.submit(&["--after", "1"]), 2);
+    assert_eq!(lab.submit(&["--after-end", "1"]), 3);
+    assert_eq!(lab.submit(&["--after", "2", "--after-end", "3"]), 4);
+    for (number, reason) in [
+        (2, "waits for job 1 to pass"),
+        (3, "waits for job 1 to end"),
+        (4, "waits for job 2 to pass"),
+    ] {
+        assert_eq!(lab.job(number)["reason"], reason);
+    }
+    let unknown = lab.refuses(&["submit", &lab.file("job.yaml"), "--after", "99"], 65);
+    assert!(unknown.contains("99"), "{unknown}");
+    lab.refuses(&["submit", &lab.file("job.yaml"), "--after", "last"], 2);
+
+    lab.says(&["cancel", "1"]);
+    for number in [2, 4] {
+        assert_eq!(lab.appliance.wait_ended(number)["verdict"], "skipped");
+    }
+    assert_eq!(lab.queue(), [3]);
+    // What can never be is over at once.
+    assert_eq!(lab.submit(&["--after", "1"]), 5);
+    assert_eq!(lab.appliance.wait_ended(5)["verdict"], "skipped");
+}
+
+#[test]
+fn devices_and_their_types_are_told_and_taken_out_of_service() {
+    let lab = Lab::start();
+    let add = ["device", "add", "small-1", "--tag", "small", "--memory", "2G", "--at-once", "1"];
+    let said = lab.says(&[&add[..], &["--description", "by the window"]].concat());
+    for words in ["small-1 is ", "small", "2.0 GiB", "by the window"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let device = lab.json(&["device", "show", "small-1"]);
+    assert_eq!((&device["memory_mib"], &device["at_once"]), (&json!(2048), &json!(1)));
+    assert_eq!(lab.json(&[&add[..7], &["--cores", "3"]].concat())["cores"], 3);
+    let device = lab.json(&["device", "show", "small-1"]);
+    assert_eq!((&device["at_once"], &device["description"]), (&json!(null), &json!("")));
+
+    let check = lab.file("job.yaml");
+    let kind = ["device", "type", "board", "--description", "under the desk"];
+    let checked = ["--health-check", &*check, "--every", "1d", "--after-jobs", "20"];
+    let said = lab.says(&[&kind[..], &checked[..]].concat());
+    assert_eq!(said, "device type board is as you say\n");
+    let types = lab.says(&["device", "types"]);
+    assert!(types.contains(&format!("{check}, every 24 h, after 20 jobs")), "{types}");
+
+    lab.says(&["device", "bad", "small-1", "it smells"]);
+    let said = lab.says(&["device", "check", "small-1", "the window is open"]);
+    assert_eq!(said, "device small-1 is unknown\n");
+    // A type with a check has it run on a device of which nobody knows how it is. It needs more than
+    // this one has, so it waits.
+    lab.says(&["device", "add", "board-1", "--type", "board", "--memory", "32M"]);
+    let job = wait_for("the health check", || {
+        lab.json(&["jobs", "--name", "waits for ever"])["jobs"].get(0).cloned()
+    });
+    assert_eq!((&job["device_type"], &job["state"]), (&json!("board"), &json!("waiting")), "{job}");
+
+    let said = lab.says(&["device", "retire", "small-1", "no longer needed"]);
+    assert_eq!(said, "device small-1 is retired\n");
+    let log = lab.says(&["device", "log", "small-1"]);
+    let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("{words}: {log}"));
+    assert!(at("no longer needed") < at("the window is open"), "{log}");
+    assert!(at("the window is open") < at("it smells"), "{log}");
+    let list = lab.says(&["device", "list"]);
+    assert!(list.lines().any(|line| line.starts_with("small-1  retired")), "{list}");
+
+    for (wrong, code) in [
+        (["device", "check", "nobody", "why not"].as_slice(), 66),
+        (&["device", "retire", "nobody", "why not"], 66),
+        (&["device", "retire", "small-1", " "], 70),
+        (&["device", "retire", "small-1"], 2),
+        (&["device", "add", "a b"], 2),
+        (&["device", "add", "small-2", "--memory", "2"], 2),
+        (&["device", "type", "board", "--every", "1d"], 2),
+        (&["device", "type", "board", "--health-check", "job.yaml"], 70),
+    ] {
+        lab.refuses(wrong, code);
+    }
+}
+
+#[test]
+fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
+    let lab = Lab::start();
+    for number in 1..=3 {
+        fs::write(lab.file("job.yaml"), WAITS.replace("ever", &format!("{number}"))).unwrap();
+        assert_eq!(lab.submit(&[]), number);
+    }
+    lab.says(&["cancel", "3"]);
+    lab.appliance.wait_ended(3);
+
+    let all = ["--name", "waits for *"];
+    let asked = lab.refuses(&[&["cancel"], &all[..]].concat(), 2);
+    for words in ["2 jobs, meant:\n  job 1: ends before", "Cancel 2 jobs? Nobody", "--yes"] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
+    lab.refuses(&[&["priority", "0"], &all[..]].concat(), 2);
+    lab.refuses(&[&["resubmit"], &all[..]].concat(), 2);
+    let would = lab.says(&["priority", "70", "--name", "waits for 2", "--dry-run"]);
+    assert_eq!(would, "job 2: 50 becomes 70\n");
+    assert_eq!(lab.queue(), [1, 2]);
+
+    let told = lab.json(&["priority", "70", "--name", "waits for 2", "--yes"]);
+    let moved = json!({ "number": 2, "done": true, "words": "50 becomes 70" });
+    assert_eq!(told, json!([{ "preview": false, "results": [moved] }]));
+    assert_eq!(lab.queue(), [2, 1]);
+    let told = lab.says(&["priority", "1", "2", "high"]);
+    assert_eq!(told, "job 1: 50 becomes 100\njob 2: 70 becomes 100\n");
+    assert_eq!(lab.queue(), [1, 2]);
+
+    assert_eq!(lab.says(&[&["resubmit", "--yes"], &all[..]].concat()), "job 3: runs once more\n");
+    assert_eq!(lab.job(4)["resubmitted_from"], 3);
+    assert_eq!(lab.says(&["resubmit", "--verdict", "failed", "--yes"]), "no job is meant\n");
+    lab.says(&["cancel", "--yes", "--mine", "--name", "*1", "--name", "*2"]);
+    for number in [1, 2] {
+        assert_eq!(lab.appliance.wait_ended(number)["verdict"], "canceled");
+    }
+    assert_eq!(lab.queue(), [4]);
+    let told = lab.says(&["resubmit", "1", "2"]);
+    assert_eq!(told, "job 1: runs once more\njob 2: runs once more\n");
+    assert_eq!(lab.queue(), [4, 5, 6]);
+
+    for wrong in [
+        ["cancel"].as_slice(),
+        &["cancel", "4", "--mine"],
+        &["cancel", "--waiting", "--mine"],
+        &["priority", "high"],
+        &["priority", "4"],
+        &["resubmit", "1", "2", "--wait"],
+        &["resubmit", "--mine", "--edit"],
+    ] {
+        lab.refuses(wrong, 2);
+    }
+}

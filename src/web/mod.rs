@@ -18,6 +18,7 @@ mod bulk;
 mod bulk_pages;
 mod compose;
 mod csv;
+mod device_forms;
 mod device_pages;
 mod devices;
 mod disk;

@@ -11,10 +11,10 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, actions, api, assets, audit, bulk, bulk_pages, compose, devices, disk, doctor,
-    estimates, events, failures, files, guard, handbook, history, known, list, login, metrics,
-    openapi, pages, plan, report, series, state::Web, statistics, submit, thresholds, tokens,
-    users, video,
+    account, actions, api, assets, audit, bulk, bulk_pages, compose, device_forms, devices, disk,
+    doctor, estimates, events, failures, files, guard, handbook, history, known, list, login,
+    metrics, openapi, pages, plan, report, series, state::Web, statistics, submit, thresholds,
+    tokens, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -79,8 +79,9 @@ pub fn router(web: Web) -> Router {
         .route("/", get(pages::queue))
         .route("/events", get(events::queue))
         .route("/history", get(history::page))
-        .route("/devices", get(devices::page))
+        .route("/devices", get(devices::page).post(device_forms::add))
         .route("/devices/{name}", get(devices::one))
+        .route("/devices/{name}/health", post(device_forms::set_health))
         .route("/jobs/bulk", post(bulk_pages::send))
         .route("/jobs/{id}/diff", get(actions::diff))
         .route("/jobs/{id}/cancel", post(compose::cancel))

@@ -68,6 +68,7 @@ mod threshold_plot;
 mod thresholds;
 mod timeouts;
 mod tokens;
+mod user_pages;
 mod users;
 mod video;
 mod watching;

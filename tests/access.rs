@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};
-use thirtyfour::WebDriver;
+use thirtyfour::{By, WebDriver};
 
 use crate::support::{
     appliance::{Appliance, wait_for},
@@ -32,8 +32,10 @@ const GOES_ON: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
                        - wait_serial: { regex: never, timeout: 500s }\n";
 
 /// What axe finds: rule, help, and the elements, a line each; and whether the page is too wide.
+/// Forms that are folded away are looked at, too.
 const LOOK: &str = r"
     const done = arguments[0];
+    document.querySelectorAll('main details:has(form)').forEach((one) => { one.open = true; });
     const wide = document.documentElement.scrollWidth - innerWidth;
     axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => {
         const found = violations.map((rule) => `${rule.id} (${rule.impact}): ${rule.help}\n` +
@@ -46,11 +48,7 @@ const LOOK: &str = r"
 
 #[tokio::test]
 async fn every_page_is_clean_for_axe_core_on_desk_and_phone_by_day_and_night() {
-    let axe = fs::read_to_string(AXE).unwrap_or_else(|error| {
-        panic!(
-            "this test needs axe-core at {AXE} ({error}): run packaging/test.sh, which fetches it"
-        )
-    });
+    let axe = axe();
     let folder = tempfile::tempdir().unwrap();
 
     let data = folder.path().join("empty");
@@ -96,6 +94,40 @@ async fn every_page_is_clean_for_axe_core_on_desk_and_phone_by_day_and_night() {
     used.command(&["cancel", "3"]);
     used.command(&["cancel", "4"]);
     used.wait_ended(3);
+}
+
+#[tokio::test]
+async fn what_an_administrator_may_change_is_clean_for_axe_core_too() {
+    let axe = axe();
+    let folder = tempfile::tempdir().unwrap();
+    let appliance = Appliance::start(folder.path());
+    assert!(appliance.command(&["user", "add", "ben", "--group", "lab"]).status.success());
+    let added = appliance.command(&["user", "add", "ann", "--role", "administrator", "--json"]);
+    let added: Value = serde_json::from_slice(&added.stdout).unwrap();
+    let invitation = added["invitation"]["path"].as_str().unwrap();
+    with_browser(async |browser| {
+        browser.goto(format!("http://{}{invitation}", appliance.address)).await.unwrap();
+        for field in ["password", "again"] {
+            let field = browser.find(By::Id(field)).await.unwrap();
+            field.send_keys("correct horse battery").await.unwrap();
+        }
+        browser.find(By::Css(".entry form button")).await.unwrap().click().await.unwrap();
+        let mut found = Vec::new();
+        for path in ["/devices", "/devices/local", "/users", "/audit", "/account"] {
+            found.extend(look(browser, &axe, &appliance.address, path).await);
+        }
+        assert!(found.is_empty(), "{} findings:\n{}", found.len(), found.join("\n"));
+    })
+    .await;
+    appliance.stop();
+}
+
+fn axe() -> String {
+    fs::read_to_string(AXE).unwrap_or_else(|error| {
+        panic!(
+            "this test needs axe-core at {AXE} ({error}): run packaging/test.sh, which fetches it"
+        )
+    })
 }
 
 /// A job that passed (1), one that failed (2), one that runs (3), one that waits (4).

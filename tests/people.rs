@@ -242,6 +242,72 @@ async fn the_first_administrator_comes_in_by_invitation() {
     appliance.stop();
 }
 
+#[tokio::test]
+async fn an_administrator_keeps_devices_and_users_on_their_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let appliance = Appliance::start(folder.path());
+    let arguments = ["user", "add", "ann", "--role", "administrator", "--json"];
+    let added = json(&appliance.command(&arguments));
+    let path = added["invitation"]["path"].as_str().unwrap().to_owned();
+    with_browser(async |browser| {
+        let at = |path: &str| format!("http://{}{path}", appliance.address);
+        browser.goto(at("/devices")).await.unwrap();
+        assert!(!page(browser).await.contains("Change local"), "nobody changes a device");
+        browser.goto(at(&path)).await.unwrap();
+        fill(browser, &[("password", PASSWORD), ("again", PASSWORD)]).await;
+
+        browser.goto(at("/devices")).await.unwrap();
+        unfold(browser, "Change local").await;
+        write(browser, ".change input[name='why']", "a new disk").await;
+        press(browser, "button[value='maintenance']").await;
+        let devices = page(browser).await;
+        assert!(devices.contains("maintenance") && devices.contains("a new disk"), "{devices}");
+        browser.goto(at("/devices/local")).await.unwrap();
+        write(browser, ".change input[name='why']", "the disk is in").await;
+        press(browser, "button[value='good']").await;
+        let device = page(browser).await;
+        assert!(device.contains("the disk is in, said by ann"), "{device}");
+        assert!(device.contains("a new disk"), "the log has both: {device}");
+
+        browser.goto(at("/users")).await.unwrap();
+        unfold(browser, "Add a user").await;
+        type_into(browser, "user-name", "ben").await;
+        press(browser, "form[action='/users'] button").await;
+        let link = browser.query(By::Css(".made pre")).first().await.unwrap().text().await.unwrap();
+        assert!(link.contains("/invite?code="), "{link}");
+        browser.goto(at("/users")).await.unwrap();
+        assert!(!page(browser).await.contains("/invite?code="), "it is shown once");
+        unfold(browser, "Change ben").await;
+        press(browser, "form[action='/users/ben'] option[value='operator']").await;
+        write(browser, "form[action='/users/ben'] input[name='groups']", "lab").await;
+        press(browser, "form[action='/users/ben'] button").await;
+        let users = page(browser).await;
+        assert!(users.contains("operator") && users.contains("lab"), "{users}");
+    })
+    .await;
+    let audit = json(&appliance.command(&["audit", "--who", "ann", "--json"]));
+    let deeds = audit["deeds"].as_array().unwrap().iter();
+    let told: Vec<_> = deeds.map(|deed| [&deed["what"], &deed["on"], &deed["outcome"]]).collect();
+    let want = [
+        ["change user", "ben: role operator, into lab", "done"],
+        ["add user", "ben (submitter)", "done"],
+        ["set health of device", "local", "done"],
+        ["set health of device", "local", "done"],
+    ];
+    assert_eq!(told[..4], want, "{audit}");
+    appliance.stop();
+}
+
+/// Shows what is folded away behind these words.
+async fn unfold(browser: &WebDriver, words: &str) {
+    let summary = By::XPath(format!("//summary[contains(., '{words}')]"));
+    browser.find(summary).await.unwrap().click().await.unwrap();
+}
+
+async fn write(browser: &WebDriver, field: &str, words: &str) {
+    browser.find(By::Css(field)).await.unwrap().send_keys(words).await.unwrap();
+}
+
 async fn page(browser: &WebDriver) -> String {
     browser.find(By::Css("body")).await.unwrap().text().await.unwrap()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{
+    device_forms::{add_form, health_form},
     devices::LINES,
     layout::{self, Frame, Tab, job_url},
 };
@@ -15,6 +16,8 @@ use crate::{
 };
 
 pub(super) struct DevicesView {
+    /// Whether whoever looks may change devices.
+    pub may_change: bool,
     pub devices: Vec<DeviceStatus>,
     /// Jobs that run, by device.
     pub running: BTreeMap<String, Vec<JobId>>,
@@ -23,6 +26,8 @@ pub(super) struct DevicesView {
 }
 
 pub(super) struct DeviceView {
+    /// Whether whoever looks may change devices.
+    pub may_change: bool,
     pub status: DeviceStatus,
     pub running: Vec<JobId>,
     /// Newest first.
@@ -44,22 +49,32 @@ pub(super) fn devices_page(view: &DevicesView) -> Markup {
                 th scope="col" { "Guests" } th scope="col" { "Last used" }
                 th scope="col" { "Runs" }
             } }
-            tbody { @for one in &view.devices { tr {
-                td { (badge(one.state.health)) }
-                td.main {
-                    a.job href=(device_url(&one.device.name)) { (one.device.name) }
-                    @if one.state.health != DeviceHealth::Good {
-                        p.hint { bdi { (words::shorten(&one.state.why, 200)) } }
+            tbody { @for one in &view.devices {
+                tr {
+                    td { (badge(one.state.health)) }
+                    td.main {
+                        a.job href=(device_url(&one.device.name)) { (one.device.name) }
+                        @if one.state.health != DeviceHealth::Good {
+                            p.hint { bdi { (words::shorten(&one.state.why, 200)) } }
+                        }
+                    }
+                    td data-label="Type" { code { (one.device.device_type) } }
+                    td data-label="Tags" { (tags(one)) }
+                    td data-label="Guests" { (limits(one)) }
+                    td data-label="Last used" { (last(one.state.last_used, moment)) }
+                    td data-label="Runs" {
+                        (jobs(view.running.get(&one.device.name).map_or(&[], Vec::as_slice)))
                     }
                 }
-                td data-label="Type" { code { (one.device.device_type) } }
-                td data-label="Tags" { (tags(one)) }
-                td data-label="Guests" { (limits(one)) }
-                td data-label="Last used" { (last(one.state.last_used, moment)) }
-                td data-label="Runs" {
-                    (jobs(view.running.get(&one.device.name).map_or(&[], Vec::as_slice)))
+                @if view.may_change {
+                    tr.change { td colspan="7" {
+                        details {
+                            summary { "Change " (one.device.name) }
+                            (health_form(one, "/devices"))
+                        }
+                    } }
                 }
-            } } }
+            } }
         }
         section { h2 { "Device types" }
             table.jobs {
@@ -76,8 +91,9 @@ pub(super) fn devices_page(view: &DevicesView) -> Markup {
                 } } }
             }
         }
+        @if view.may_change { (add_form(view)) }
         p.hint {
-            "Devices are named in the devices file or with " code { "sutler device" } "; "
+            "Devices are named in the devices file, here, or with " code { "sutler device" } "; "
             a href="/handbook/devices" { "the handbook" } " says how."
         }
     };
@@ -85,7 +101,7 @@ pub(super) fn devices_page(view: &DevicesView) -> Markup {
 }
 
 pub(super) fn device_page(view: &DeviceView) -> Markup {
-    let DeviceView { status, running, log, moment } = view;
+    let DeviceView { may_change, status, running, log, moment } = view;
     let DeviceStatus { device, origin, kind, state } = status;
     let content = html! {
         (layout::crumbs(&html! { a href="/devices" { "Devices" } " / " (device.name) }))
@@ -108,6 +124,11 @@ pub(super) fn device_page(view: &DeviceView) -> Markup {
             div { dt { "Runs" } dd { (jobs(running)) } }
             @if !device.description.is_empty() {
                 div { dt { "Description" } dd { bdi { (device.description) } } }
+            }
+        }
+        @if *may_change {
+            section.change { h2 { "Change it" }
+                (health_form(status, &device_url(&device.name)))
             }
         }
         section { h2 { "What has happened to it" }
@@ -135,7 +156,7 @@ pub(super) fn device_page(view: &DeviceView) -> Markup {
     layout::page(&Frame::new(&device.name, Tab::Devices), &content)
 }
 
-fn device_url(name: &str) -> String {
+pub(super) fn device_url(name: &str) -> String {
     // A device's name needs no quoting.
     format!("/devices/{name}")
 }
@@ -166,7 +187,7 @@ fn limits(status: &DeviceStatus) -> Markup {
 fn named_by(origin: DeviceOrigin) -> &'static str {
     match origin {
         DeviceOrigin::File => "the devices file",
-        DeviceOrigin::Command => "a command",
+        DeviceOrigin::Command => "an operator",
         DeviceOrigin::Default => "nobody: it is the box itself",
     }
 }

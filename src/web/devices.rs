@@ -17,7 +17,7 @@ use super::{
     api::called,
     device_pages::{DeviceView, DevicesView, device_page, devices_page},
     errors::{PageError, Problem, WebError, refused},
-    guard::Asks,
+    guard::{About, Asks},
     known::{Removed, read},
     params::{NoParams, Params, Path},
     state::Web,
@@ -36,7 +36,7 @@ use crate::{
 /// Lines of a log in one answer.
 pub(super) const LINES: usize = 200;
 /// Bytes of a reason or a description.
-const WORDS: usize = 500;
+pub(super) const WORDS: usize = 500;
 
 /// A device, for programs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -172,20 +172,20 @@ pub(super) async fn show(
 #[serde(deny_unknown_fields)]
 pub(super) struct Put {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
-    name: String,
+    pub name: String,
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
-    device_type: String,
+    pub device_type: String,
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    tags: std::collections::BTreeSet<String>,
+    pub tags: std::collections::BTreeSet<String>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    memory_mib: Option<std::num::NonZeroU32>,
+    pub memory_mib: Option<std::num::NonZeroU32>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    cores: Option<std::num::NonZeroU32>,
+    pub cores: Option<std::num::NonZeroU32>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    at_once: Option<std::num::NonZeroU32>,
+    pub at_once: Option<std::num::NonZeroU32>,
     #[serde(default)]
-    description: String,
+    pub description: String,
 }
 
 /// `POST /api/devices`: adds a device, or changes one that a command has added.
@@ -203,7 +203,19 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Response, Problem> {
     let by = operator(&who)?;
-    let asked: Put = read(body).await?;
+    let status = put_device(&web, read(body).await?, by).await?;
+    let about = About(status.device.name.clone());
+    let answer = Json(Record::new(&status, &[]));
+    let mut response = (StatusCode::CREATED, answer).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
+}
+
+pub(super) async fn put_device(
+    web: &Web,
+    asked: Put,
+    by: String,
+) -> Result<DeviceStatus, WebError> {
     for name in [&asked.name, &asked.device_type].into_iter().chain(&asked.tags) {
         fine_name(name)?;
     }
@@ -217,9 +229,8 @@ pub(super) async fn put(
         description: fine_words(asked.description)?,
     };
     let name = device.name.clone();
-    change(&web, DeviceChange::Put { device }, by).await?;
-    let status = find(&web, &name).await?;
-    Ok((StatusCode::CREATED, Json(Record::new(&status, &[]))).into_response())
+    change(web, DeviceChange::Put { device }, by).await?;
+    find(web, &name).await
 }
 
 /// `DELETE /api/devices/{name}`
@@ -246,9 +257,9 @@ pub(super) async fn remove(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SetHealth {
-    health: DeviceHealth,
+    pub health: DeviceHealth,
     #[schema(min_length = 1)]
-    why: String,
+    pub why: String,
 }
 
 /// `POST /api/devices/{name}/health`: takes a device out of service, or back.
@@ -270,15 +281,24 @@ pub(super) async fn set_health(
     body: Body,
 ) -> Result<Response, Problem> {
     let by = operator(&who)?;
-    let SetHealth { health, why } = read(body).await?;
-    let why = fine_words(why)?;
-    if why.trim().is_empty() {
-        return Err(WebError::BadRequest("say why, in a few words".into()).into());
-    }
-    change(&web, DeviceChange::Health { name: name.clone(), health, why }, by).await?;
+    put_health(&web, name.clone(), read(body).await?, by).await?;
     let status = find(&web, &name).await?;
     let running = running(&web).await?.remove(&name).unwrap_or_default();
     Ok(Json(Record::new(&status, &running)).into_response())
+}
+
+pub(super) async fn put_health(
+    web: &Web,
+    name: String,
+    SetHealth { health, why }: SetHealth,
+    by: String,
+) -> Result<(), WebError> {
+    let why = fine_words(why)?;
+    if why.trim().is_empty() {
+        return Err(WebError::BadRequest("say why, in a few words".into()));
+    }
+    change(web, DeviceChange::Health { name, health, why }, by).await?;
+    Ok(())
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -398,7 +418,7 @@ async fn change(web: &Web, change: DeviceChange, by: String) -> Result<bool, Web
 }
 
 /// Who keeps this box; nobody else changes what it has.
-fn operator(who: &Identity) -> Result<String, WebError> {
+pub(super) fn operator(who: &Identity) -> Result<String, WebError> {
     may(who, Act::Devices)?;
     Ok(called(who))
 }
@@ -425,9 +445,11 @@ fn fine_words(words: String) -> Result<String, WebError> {
 /// `GET /devices`
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Html<String>, PageError> {
     let view = DevicesView {
+        may_change: operator(&who).is_ok(),
         devices: web.store.devices().await?,
         running: running(&web).await?,
         types: web.store.device_types().await?,
@@ -439,11 +461,13 @@ pub(super) async fn page(
 /// `GET /devices/{name}`
 pub(super) async fn one(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Path(name): Path<String>,
     Params(LogAsked { before }): Params<LogAsked>,
 ) -> Result<Html<String>, PageError> {
     let log: Vec<DeviceEvent> = web.store.device_log(name.clone(), before, LINES).await?;
     let view = DeviceView {
+        may_change: operator(&who).is_ok(),
         status: find(&web, &name).await?,
         running: running(&web).await?.remove(&name).unwrap_or_default(),
         log,

@@ -117,7 +117,8 @@ impl WebError {
                  found by number or uuid with the field above."
             }
             Self::BadRequest(_) | Self::Range { .. } => {
-                "Follow a link of a page instead of changing its address by hand."
+                "Go back and change what was sent, or follow a link of a page instead of changing \
+                 its address by hand."
             }
             Self::Denied(Denied::Unnamed) | Self::BadKey => "Log in, and try again.",
             Self::OtherMethod => "The page of the API says what each address takes: /api",

@@ -11,10 +11,10 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, actions, api, assets, audit, bulk, bulk_pages, compose, devices, disk, doctor,
-    estimates, events, failures, files, guard, handbook, history, known, list, login, metrics,
-    openapi, pages, plan, report, series, state::Web, statistics, submit, thresholds, tokens,
-    users, video,
+    account, actions, api, assets, audit, bulk, bulk_pages, compose, device_forms, devices, disk,
+    doctor, estimates, events, failures, files, guard, handbook, history, known, list, login,
+    metrics, openapi, pages, plan, report, series, state::Web, statistics, submit, thresholds,
+    tokens, user_pages, users, video,
 };
 use crate::job_file::SCHEMA_PATH;
 
@@ -79,8 +79,9 @@ pub fn router(web: Web) -> Router {
         .route("/", get(pages::queue))
         .route("/events", get(events::queue))
         .route("/history", get(history::page))
-        .route("/devices", get(devices::page))
+        .route("/devices", get(devices::page).post(device_forms::add))
         .route("/devices/{name}", get(devices::one))
+        .route("/devices/{name}/health", post(device_forms::set_health))
         .route("/jobs/bulk", post(bulk_pages::send))
         .route("/jobs/{id}/diff", get(actions::diff))
         .route("/jobs/{id}/cancel", post(compose::cancel))
@@ -114,7 +115,9 @@ pub fn router(web: Web) -> Router {
         .route("/account/sessions", post(account::end_others))
         .route("/account/tokens", post(account::new_token))
         .route("/account/tokens/revoke", post(account::revoke))
-        .route("/users", get(users::page))
+        .route("/users", get(user_pages::page).post(user_pages::add))
+        .route("/users/{name}", post(user_pages::change))
+        .route("/users/{name}/invite", post(user_pages::invite))
         .route("/audit", get(audit::page))
         .route("/handbook", get(handbook::index))
         .route("/handbook/{page}", get(handbook::page))

@@ -1,4 +1,7 @@
-//! `/users` and `/api/users`: who the users are, and the way in for new ones.
+//! `/api/users`: who the users are, and the way in for new ones.
+//!
+//! Nobody ends their own administration from another machine: a slip could leave nobody who gives it
+//! back. On the box itself root always can.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,79 +10,29 @@ use axum::{
     body::Body,
     extract::State,
     http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use jiff::{SignedDuration, Timestamp};
-use maud::{Markup, html};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    errors::{PageError, Problem, WebError, refused},
+    errors::{Problem, WebError, refused},
     guard::{About, Asks},
     known::{Removed, read},
-    layout::{self, Frame, Tab},
     params::{NoParams, Params, Path},
     state::Web,
 };
 use crate::{
     clock,
     decide::access::{Act, may},
-    markup::{Moment, words},
-    model::{Identity, Role, Session, Token, User, is_user_name},
+    model::{Door, Identity, Role, Session, Token, User, is_user_name},
     secrets::Key,
     store::UserChange,
 };
 
 /// How long an invitation is good for.
 const INVITATION: SignedDuration = SignedDuration::from_hours(48);
-
-/// `GET /users`
-pub(super) async fn page(
-    State(web): State<Arc<Web>>,
-    Asks(who): Asks,
-    Params(NoParams {}): Params<NoParams>,
-) -> Result<Html<String>, PageError> {
-    may(&who, Act::Users)?;
-    Ok(Html(render(&web.store.users().await?, &web.moment()).into_string()))
-}
-
-fn render(users: &[User], moment: &Moment) -> Markup {
-    let content = html! {
-        header.head {
-            h1 { "Users" }
-            p.hint {
-                "Users are entered and changed with " code { "sutler user" } ": "
-                a href="/handbook/people" { "how that is done" } "."
-            }
-        }
-        @if users.is_empty() {
-            p.empty { "Nobody is entered. Accounts of this box may do what " code { "access.local" } " says." }
-        } @else {
-            table.jobs {
-                thead { tr {
-                    th scope="col" { "Name" } th scope="col" { "Role" } th scope="col" { "Groups" }
-                    th scope="col" { "Account" } th scope="col" { "Way in" } th scope="col" { "Since" }
-                } }
-                tbody { @for user in users { tr {
-                    th.main scope="row" { bdi { (user.name) } @if user.disabled { " " span.hint { "disabled" } } }
-                    td data-label="Role" { (user.role) }
-                    td data-label="Groups" {
-                        @for (at, group) in user.groups.iter().enumerate() {
-                            @if at > 0 { ", " } bdi { (words::shorten(group, 40)) }
-                        }
-                    }
-                    td data-label="Account" { @if let Some(uid) = user.uid { (uid) } }
-                    td data-label="Way in" {
-                        @if user.has_password { "password" } @else { span.hint { "no password yet" } }
-                    }
-                    td data-label="Since" { (moment.ago(user.created)) }
-                } } }
-            }
-        }
-    };
-    layout::page(&Frame::new("Users", Tab::Users), &content)
-}
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Users {
@@ -137,34 +90,41 @@ pub(super) async fn show(
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
-struct New {
-    name: String,
-    role: Role,
+pub(super) struct New {
+    pub name: String,
+    pub role: Role,
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    groups: BTreeSet<String>,
+    pub groups: BTreeSet<String>,
     /// Name of the account of this box that is the same person.
-    account: Option<String>,
+    pub account: Option<String>,
     /// The same person as a former user of that name.
     #[serde(default)]
-    again: bool,
+    pub again: bool,
 }
 
 /// A link on which a user chooses a password, once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Invitation {
-    url: String,
+    pub url: String,
     /// The same without the name of the box.
     path: String,
-    expires: Timestamp,
+    pub expires: Timestamp,
 }
 
 /// A user who has just been entered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Entered {
     #[serde(flatten)]
-    user: User,
-    invitation: Invitation,
+    pub user: User,
+    pub invitation: Invitation,
+}
+
+impl Entered {
+    /// For the note of it.
+    pub(super) fn about(&self) -> About {
+        About(format!("{} ({})", self.user.name, self.user.role))
+    }
 }
 
 /// `POST /api/users`: the answer has the way in.
@@ -182,7 +142,18 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
-    let New { name, role, groups, account, again } = read(body).await?;
+    let answer = enter(&web, &who, read(body).await?).await?;
+    let about = answer.about();
+    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
+}
+
+pub(super) async fn enter(
+    web: &Web,
+    who: &Identity,
+    New { name, role, groups, account, again }: New,
+) -> Result<Entered, WebError> {
     check("name", &name)?;
     groups.iter().try_for_each(|group| check("group", group))?;
     let user = User {
@@ -196,28 +167,25 @@ pub(super) async fn create(
         has_password: false,
     };
     web.store.add_user(user.clone(), again).await.map_err(refused)?;
-    let answer = Entered { user, invitation: invitation(&web, &who, &name).await? };
-    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
-    response.extensions_mut().insert(About(format!("{name} ({role})")));
-    Ok(response)
+    Ok(Entered { user, invitation: invitation(web, who, &name).await? })
 }
 
 /// What becomes of a user. `account` may be null: nobody's account any more.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[schema(as = UserChanges)]
 #[serde(deny_unknown_fields)]
-struct Changes {
-    role: Option<Role>,
+pub(super) struct Changes {
+    pub role: Option<Role>,
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    enter: BTreeSet<String>,
+    pub enter: BTreeSet<String>,
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    leave: BTreeSet<String>,
+    pub leave: BTreeSet<String>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    account: Option<Option<String>>,
-    disabled: Option<bool>,
+    pub account: Option<Option<String>>,
+    pub disabled: Option<bool>,
 }
 
 /// Tells null from nothing.
@@ -242,16 +210,38 @@ pub(super) async fn change(
     body: Body,
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
-    let Changes { role, enter, leave, account, disabled } = read(body).await?;
+    let about = amend(&web, &who, &name, read(body).await?).await?;
+    let user = web.store.user(name).await?.ok_or(WebError::NotFound("user"))?;
+    let mut response = Json(user).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
+}
+
+/// Changes a user, and tells what was changed for the note of it.
+pub(super) async fn amend(
+    web: &Web,
+    who: &Identity,
+    name: &str,
+    Changes { role, enter, leave, account, disabled }: Changes,
+) -> Result<About, WebError> {
+    if role.is_some_and(|role| role < Role::Administrator) || disabled == Some(true) {
+        another(who, name)?;
+    }
     enter.iter().try_for_each(|group| check("group", group))?;
     let uid = account.map(|name| name.as_deref().map(uid_of).transpose()).transpose()?;
     let told = told(role, &enter, &leave, uid, disabled);
     let change = UserChange { role, enter, leave, uid, disabled };
-    web.store.change_user(name.clone(), change).await.map_err(refused)?;
-    let user = web.store.user(name.clone()).await?.ok_or(WebError::NotFound("user"))?;
-    let mut response = Json(user).into_response();
-    response.extensions_mut().insert(About(format!("{name}{told}")));
-    Ok(response)
+    web.store.change_user(name.to_owned(), change).await.map_err(refused)?;
+    Ok(About(format!("{name}{told}")))
+}
+
+/// Refuses what would end the administration of whoever asks.
+fn another(who: &Identity, name: &str) -> Result<(), WebError> {
+    if who.door != Door::Socket && who.user_name() == Some(name) {
+        let words = "nobody ends their own administration; another administrator can";
+        return Err(WebError::Conflict(words.into()));
+    }
+    Ok(())
 }
 
 /// A change in words, for the note of it.
@@ -287,6 +277,7 @@ pub(super) async fn remove(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     may(&who, Act::Users)?;
+    another(&who, &name)?;
     web.store.remove_user(name.clone(), clock::now()).await.map_err(refused)?;
     Ok(Json(Removed { removed: name }).into_response())
 }
@@ -316,7 +307,11 @@ pub(super) async fn invite(
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-async fn invitation(web: &Web, who: &Identity, name: &str) -> Result<Invitation, WebError> {
+pub(super) async fn invitation(
+    web: &Web,
+    who: &Identity,
+    name: &str,
+) -> Result<Invitation, WebError> {
     let (key, now) = (Key::new(), clock::now());
     let expires: Timestamp = now.checked_add(INVITATION).unwrap_or(now);
     let by = who.name().unwrap_or_default().to_owned();

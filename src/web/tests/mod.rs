@@ -7,6 +7,7 @@ mod estimates;
 mod failures;
 mod history;
 mod http;
+mod keeping;
 mod openapi;
 mod pages;
 mod people;

@@ -1,0 +1,208 @@
+//! What may be done with devices on their pages: forms, and what they send.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
+use maud::{Markup, html};
+use serde::{Deserialize, Deserializer, de::Error};
+
+use super::{
+    device_pages::{DevicesView, device_url},
+    devices::{Put, SetHealth, WORDS, operator, put_device, put_health},
+    errors::{PageError, WebError},
+    form::Form,
+    guard::{About, Asks},
+    layout::form_key,
+    login,
+    params::{NoParams, Params, Path},
+    state::Web,
+};
+use crate::{
+    config::LONGEST_DEVICE_NAME,
+    job_file::DEVICE_TYPE,
+    model::{DeviceHealth, DeviceOrigin, DeviceStatus},
+};
+
+/// What may become of a device, the usual first: that is what the Enter key sends.
+fn offers(status: &DeviceStatus) -> impl Iterator<Item = (DeviceHealth, &'static str)> {
+    use DeviceHealth::{Bad, Good, Maintenance, Retired, Unknown};
+    const CHECK: (DeviceHealth, &str) = (Unknown, "Check now");
+    const MAINTAIN: (DeviceHealth, &str) = (Maintenance, "Put into maintenance");
+    const RETURN: (DeviceHealth, &str) = (Good, "Return to service");
+    const MARK_BAD: (DeviceHealth, &str) = (Bad, "Mark as bad");
+    const RETIRE: (DeviceHealth, &str) = (Retired, "Retire");
+    let offers: &[_] = match status.state.health {
+        Good => &[MAINTAIN, CHECK, MARK_BAD, RETIRE],
+        Unknown => &[MAINTAIN, (Good, "Mark as good"), MARK_BAD, RETIRE],
+        Bad => &[CHECK, MAINTAIN, RETURN, RETIRE],
+        Maintenance | Retired => &[CHECK, RETURN, RETIRE],
+    };
+    let has_check = status.kind.health_check.is_some();
+    let (now, offers) = (status.state.health, offers.iter().copied());
+    offers.filter(move |(health, _)| *health != now && (*health != Unknown || has_check))
+}
+
+/// The form that leads back to `back`.
+pub(super) fn health_form(status: &DeviceStatus, back: &str) -> Markup {
+    let name = &status.device.name;
+    html! {
+        form method="post" action=(format!("{}/health", device_url(name))) autocomplete="off" {
+            (form_key())
+            input type="hidden" name="back" value=(back);
+            label.reason { "Reason, shown to everybody"
+                input name="why" required maxlength=(WORDS);
+            }
+            div.buttons {
+                @for (health, words) in offers(status) {
+                    button type="submit" name="health" value=(health) {
+                        (words) span.unseen { " " (name) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewHealth {
+    health: DeviceHealth,
+    why: String,
+    back: String,
+}
+
+/// `POST /devices/{name}/health`
+pub(super) async fn set_health(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    Form(NewHealth { health, why, back }): Form<NewHealth>,
+) -> Result<Redirect, PageError> {
+    let by = operator(&who)?;
+    put_health(&web, name, SetHealth { health, why }, by).await?;
+    Ok(Redirect::to(login::place(Some(&back))))
+}
+
+pub(super) fn add_form(view: &DevicesView) -> Markup {
+    let is_default = view.devices.iter().any(|one| one.origin == DeviceOrigin::Default);
+    html! {
+        details { summary { "Add a device" }
+            @if is_default {
+                p.hint { "The box itself is a device only as long as no other is named." }
+            }
+            form.entry method="post" action="/devices" autocomplete="off" {
+                (form_key())
+                label for="device-name" { "Name" }
+                input #device-name name="name" required maxlength=(LONGEST_DEVICE_NAME)
+                    autocapitalize="none" spellcheck="false";
+                label for="device-type" { "Type" }
+                select #device-type name="device_type" {
+                    @for (kind, _) in &view.types {
+                        option value=(kind.name) selected[kind.name == DEVICE_TYPE] { (kind.name) }
+                    }
+                }
+                label for="device-tags" { "Tags, with spaces between" }
+                input #device-tags name="tags" autocapitalize="none" spellcheck="false";
+                label for="device-memory" { "Memory of the largest guest, in MiB" }
+                input #device-memory type="number" name="memory_mib" min="1"
+                    placeholder="what the box lends";
+                label for="device-cores" { "Processors of the largest guest" }
+                input #device-cores type="number" name="cores" min="1"
+                    placeholder="what the box lends";
+                label for="device-at-once" { "Guests at the same time" }
+                input #device-at-once type="number" name="at_once" min="1"
+                    placeholder="what the box lends";
+                label for="device-description" { "Description" }
+                input #device-description name="description" maxlength=(WORDS);
+                button type="submit" { "Add device" }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewDevice {
+    name: String,
+    device_type: String,
+    tags: String,
+    #[serde(deserialize_with = "optional")]
+    memory_mib: Option<NonZeroU32>,
+    #[serde(deserialize_with = "optional")]
+    cores: Option<NonZeroU32>,
+    #[serde(deserialize_with = "optional")]
+    at_once: Option<NonZeroU32>,
+    description: String,
+}
+
+/// A field of a form that may be left empty.
+fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU32>, D::Error> {
+    let text = String::deserialize(from)?;
+    let number = (!text.is_empty()).then(|| text.parse()).transpose();
+    number.map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
+}
+
+/// `POST /devices`: adds one. The API changes one that is there; who adds one does not mean that.
+pub(super) async fn add(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Params(NoParams {}): Params<NoParams>,
+    Form(sent): Form<NewDevice>,
+) -> Result<Response, PageError> {
+    let by = operator(&who)?;
+    let NewDevice { name, device_type, tags, memory_mib, cores, at_once, description } = sent;
+    if web.store.devices().await?.iter().any(|one| one.device.name == name) {
+        return Err(WebError::Conflict(format!("there is a device {name} already")).into());
+    }
+    let tags = tags.split_whitespace().map(str::to_owned).collect();
+    let put = Put { name, device_type, tags, memory_mib, cores, at_once, description };
+    let status = put_device(&web, put, by).await?;
+    let mut response = Redirect::to("/devices").into_response();
+    response.extensions_mut().insert(About(status.device.name));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Device, DeviceState, DeviceType, HealthCheck};
+
+    #[test]
+    fn what_is_offered_fits_the_health_and_whether_there_is_a_check() {
+        use DeviceHealth::{Bad, Good, Maintenance, Retired, Unknown};
+        let device = Device {
+            name: "bench-1".into(),
+            device_type: "board".into(),
+            tags: [].into(),
+            memory_mib: None,
+            cores: None,
+            at_once: None,
+            description: String::new(),
+        };
+        let check = HealthCheck { job: "/check.yaml".into(), every: None, after_jobs: None };
+        let cases: [(_, &[_], &[_]); 5] = [
+            (Good, &[Maintenance, Bad, Retired], &[Maintenance, Unknown, Bad, Retired]),
+            (Unknown, &[Maintenance, Good, Bad, Retired], &[Maintenance, Good, Bad, Retired]),
+            (Bad, &[Maintenance, Good, Retired], &[Unknown, Maintenance, Good, Retired]),
+            (Maintenance, &[Good, Retired], &[Unknown, Good, Retired]),
+            (Retired, &[Good], &[Unknown, Good]),
+        ];
+        for (health, without, with) in cases {
+            for (health_check, want) in [(None, without), (Some(check.clone()), with)] {
+                let status = DeviceStatus {
+                    device: device.clone(),
+                    origin: DeviceOrigin::Command,
+                    kind: DeviceType { health_check, ..DeviceType::plain("board") },
+                    state: DeviceState {
+                        health,
+                        ..DeviceState::new("root", jiff::Timestamp::UNIX_EPOCH)
+                    },
+                };
+                let offered: Vec<_> = offers(&status).map(|(health, _)| health).collect();
+                assert_eq!(offered, want, "{health}");
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What operators and administrators do with devices and users on their pages.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::{
+    people::{Browser, deeds, logged_in},
+    site::Site,
+};
+
+const ROOT: (u32, &str) = (0, "root");
+
+/// What and on what, the latest first.
+async fn told(site: &Site) -> Vec<[String; 3]> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let deeds = deeds(site).await;
+    deeds.iter().map(|deed| [&deed["what"], &deed["on"], &deed["outcome"]].map(text)).collect()
+}
+
+#[tokio::test]
+async fn an_operator_takes_a_device_out_of_service_and_puts_it_back() {
+    let site = Site::new();
+    let device = json!({ "name": "bench-1", "device_type": "board" });
+    assert_eq!(site.on_socket(ROOT, Method::POST, "/api/devices", device).await.status, 201);
+    let mut olga = logged_in(&site, "olga", "operator", &[]).await;
+    let mut sam = logged_in(&site, "sam", "submitter", &[]).await;
+    let page = olga.get(&site, "/devices").await;
+    assert!(page.text().contains("Put into maintenance"), "{}", page.text());
+    let others = sam.get(&site, "/devices").await;
+    assert!(!others.text().contains("Put into maintenance"), "{}", others.text());
+
+    let health = "/devices/bench-1/health";
+    let asked = [("health", "maintenance"), ("why", "a new disk"), ("back", "/devices/bench-1")];
+    let refused = sam.post(&site, health, others.text(), &asked).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(
+        olga.raw(&site, health, "same-origin", "health=good&why=x&back=/").await.status,
+        403
+    );
+    let answer = olga.post(&site, health, page.text(), &asked).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/devices/bench-1"));
+    let shown = olga.get(&site, "/devices/bench-1").await;
+    assert!(shown.text().contains("a new disk") && shown.text().contains("Return to service"));
+    let away = [("health", "good"), ("why", "in"), ("back", "//evil.example")];
+    let answer = olga.post(&site, health, page.text(), &away).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/"));
+    for (why, path, status) in [(" ", health, 400), ("x", "/devices/none/health", 404)] {
+        let asked = [("health", "bad"), ("why", why), ("back", "/")];
+        assert_eq!(olga.post(&site, path, page.text(), &asked).await.status, status, "{path}");
+    }
+
+    let new = |name: &'static str, memory: &'static str| {
+        let [tags, cores, at_once, description] = ["small uefi", "", "2", ""];
+        [
+            ("name", name),
+            ("device_type", "board"),
+            ("tags", tags),
+            ("memory_mib", memory),
+            ("cores", cores),
+            ("at_once", at_once),
+            ("description", description),
+        ]
+    };
+    for (name, memory, status) in
+        [("bench-2", "2048", 303), ("bench-2", "", 409), (".x", "", 400), ("bench-3", "2G", 400)]
+    {
+        let answer = olga.post(&site, "/devices", page.text(), &new(name, memory)).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    let added = site.get("/api/devices/bench-2").await.json();
+    assert_eq!(
+        [&added["tags"], &added["memory_mib"], &added["cores"], &added["at_once"]],
+        [&json!(["small", "uefi"]), &json!(2048), &Value::Null, &json!(2)]
+    );
+    let told = told(&site).await;
+    assert_eq!(told[3], ["set device", "bench-2", "done"]);
+    assert_eq!(told[7], ["set health of device", "bench-1", "done"]);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn an_administrator_adds_users_and_changes_all_but_their_own_administration() {
+    let site = Site::new();
+    let mut ann = logged_in(&site, "ann", "administrator", &[]).await;
+    let mut olga = logged_in(&site, "olga", "operator", &[]).await;
+    let page = ann.get(&site, "/users").await;
+    let account = olga.get(&site, "/account").await;
+    let new = [("name", "ben "), ("role", "guest"), ("groups", "lab, kernel"), ("account", "")];
+    assert_eq!(olga.post(&site, "/users", account.text(), &new).await.status, 403);
+    let added = ann.post(&site, "/users", page.text(), &new).await;
+    assert_eq!(added.status, 200, "{}", added.text());
+    assert!(added.text().contains("/invite?code="), "{}", added.text());
+    assert!(!ann.get(&site, "/users").await.text().contains("/invite?code="));
+    let again = ann.post(&site, "/users", page.text(), &new).await;
+    assert_eq!(again.status, 409);
+    assert!(again.text().contains("There is a user ben already."), "{}", again.text());
+
+    let cases: [(_, &[_], _); 9] = [
+        ("/users/ben", &[("role", "operator"), ("groups", "lab"), ("account", "4001")], 303),
+        ("/users/ben", &[("account", "no-such-account")], 400),
+        ("/users/ben", &[("disabled", "true")], 303),
+        ("/users/ben", &[("disabled", "false")], 303),
+        ("/users/ben/invite", &[], 200),
+        ("/users/eve", &[("disabled", "true")], 404),
+        ("/users/ann", &[("disabled", "true")], 409),
+        ("/users/ann", &[("role", "operator")], 409),
+        ("/users/ann", &[("role", "administrator"), ("groups", "lab")], 303),
+    ];
+    for (path, fields, status) in cases {
+        let answer = ann.post(&site, path, page.text(), fields).await;
+        assert_eq!(answer.status, status, "{path} {fields:?}: {}", answer.text());
+    }
+    let ben = site.on_socket(ROOT, Method::GET, "/api/users/ben", Value::Null).await.json();
+    assert_eq!(
+        [&ben["role"], &ben["groups"], &ben["uid"], &ben["disabled"]],
+        [&json!("operator"), &json!(["lab"]), &json!(4001), &json!(false)]
+    );
+    let told = told(&site).await;
+    let own = "nobody ends their own administration; another administrator can";
+    for (at, want) in [
+        (0, ["change user", "ann: into lab", "done"]),
+        (1, ["change user", "ann", own]),
+        (4, ["invite user", "ben", "done"]),
+        (5, ["change user", "ben: enabled", "done"]),
+        (6, ["change user", "ben: disabled", "done"]),
+        (8, ["change user", "ben: role operator, out of kernel, account number 4001", "done"]),
+        (10, ["add user", "ben (guest)", "done"]),
+    ] {
+        assert_eq!(told[at], want);
+    }
+    assert_eq!(Browser::default().get(&site, "/users").await.status, 303);
+    // Where root is, an administrator can be made again.
+    let off = json!({ "disabled": true });
+    let answer = site.on_socket(ROOT, Method::POST, "/api/users/ann", off).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    site.store.check_consistent().unwrap();
+    site.close().await;
+}

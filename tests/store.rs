@@ -184,6 +184,11 @@ async fn a_store_of_layout_4_is_read() {
     is_read(4).await;
 }
 
+#[tokio::test]
+async fn a_store_of_layout_5_is_read() {
+    is_read(5).await;
+}
+
 async fn is_read(layout: u32) {
     let folder = tempdir().unwrap();
     let path = folder.path().join("store.redb");

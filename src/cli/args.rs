@@ -131,7 +131,6 @@ impl Common {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process, read once")]
 enum Command {
     Serve(serve::Args),
     Run(run::Args),

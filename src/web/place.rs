@@ -86,7 +86,7 @@ pub(super) fn piece<'a>(
     };
     let (shown, left) = running.split_at(limit.min(running.len()));
     let (first, later) = waiting.split_at((limit - shown.len()).min(waiting.len()));
-    let last = first.last().map(|id| Place::Waiting(*id)).or(shown.last().copied());
+    let last = first.last().map(|id| Place::Waiting(*id)).or_else(|| shown.last().copied());
     let next = last.filter(|_| !left.is_empty() || !later.is_empty());
     Piece { running: shown, waiting: first, next, more: later.len() }
 }

@@ -154,7 +154,7 @@ impl Snapshot {
 
     /// What is expected of a job behind all that wait, and those that came `before` it since, by the
     /// work of them.
-    fn at_end(&self, before: &[Upcoming], wanted: &Wanted) -> Estimate {
+    fn at_end(&self, before: &[Arc<Upcoming>], wanted: &Wanted) -> Estimate {
         let estimate = wanted.estimate();
         let Behind { from, machines, ref jobs, work } = self.behind;
         let before = before.iter().filter(|one| one.after.is_empty());
@@ -216,17 +216,29 @@ pub struct Handle {
 /// Jobs that have come in and may not have been played yet, each with how often the queue had been by
 /// then. Whoever comes in next stands behind them.
 #[derive(Debug, Default)]
-struct Recent(Vec<(u64, Upcoming)>);
+struct Recent {
+    jobs: Vec<(u64, Arc<Upcoming>)>,
+    /// The play that they were last held against: not again for each that comes in.
+    played: u64,
+}
 
 impl Recent {
     /// Those other than this one that the last play did not know, which took in what had come when it
     /// began.
-    fn before(&mut self, told: &Snapshot, id: JobId) -> Vec<Upcoming> {
-        self.0.retain(|(played, one)| {
-            let other = one.queued.id;
-            *played + 1 >= told.played && other != id && !told.knows(other)
-        });
-        self.0.iter().map(|(_, one)| one.clone()).collect()
+    fn before(&mut self, told: &Snapshot, id: JobId) -> Vec<Arc<Upcoming>> {
+        if std::mem::replace(&mut self.played, told.played) != told.played {
+            self.jobs
+                .retain(|(played, one)| *played + 1 >= told.played && !told.knows(one.queued.id));
+        }
+        let others = self.jobs.iter().filter(|(_, one)| one.queued.id != id);
+        others.map(|(_, one)| one.clone()).collect()
+    }
+
+    /// Once, also when it is sent again.
+    fn add(&mut self, told: &Snapshot, wanted: &Wanted) {
+        if self.jobs.iter().all(|(_, one)| one.queued.id != wanted.queued.id) {
+            self.jobs.push((told.played, Arc::new(wanted.upcoming())));
+        }
     }
 }
 
@@ -261,7 +273,7 @@ impl Handle {
         let before = {
             let mut recent = self.recent();
             let before = recent.before(&told, id);
-            recent.0.push((told.played, wanted.upcoming()));
+            recent.add(&told, &wanted);
             before
         };
         let is_last = wanted.queued.priority <= Priority::MEDIUM && wanted.after.is_empty();
@@ -283,7 +295,12 @@ impl Handle {
     }
 
     /// Plays it with the others. `before` has come in since they were played.
-    async fn beside(&self, told: &Snapshot, before: Vec<Upcoming>, wanted: &Wanted) -> Estimate {
+    async fn beside(
+        &self,
+        told: &Snapshot,
+        before: Vec<Arc<Upcoming>>,
+        wanted: &Wanted,
+    ) -> Estimate {
         let Play { waiting, underway, scene, is_held, .. } = told.play.clone();
         let scene = scene.unwrap_or_else(|| (self.lent)());
         let id = wanted.queued.id;
@@ -291,7 +308,8 @@ impl Handle {
         let mut position = None;
         if upcoming.after.is_empty() {
             let mut line = Waiting::new(scene.order);
-            let others = waiting.iter().chain(&before).filter(|one| one.after.is_empty());
+            let recent = before.iter().map(AsRef::as_ref);
+            let others = waiting.iter().chain(recent).filter(|one| one.after.is_empty());
             others.chain([&upcoming]).for_each(|one| line.insert(&one.queued));
             let last = line.len() - 1;
             let place = line.best(&scene.shares).position(|one| one == id).unwrap_or(last);
@@ -302,7 +320,8 @@ impl Handle {
             position = Some(place as u64 + 1);
         }
         let play = move || {
-            let all: Vec<_> = waiting.iter().cloned().chain(before).chain([upcoming]).collect();
+            let before = before.iter().map(AsRef::as_ref);
+            let all: Vec<_> = waiting.iter().chain(before).chain([&upcoming]).cloned().collect();
             outlook(clock::now(), &all, &underway, &scene).remove(&id)
         };
         let outlook = if is_held { None } else { tasks::blocking(play).await };

@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use uzers::get_user_groups;
-
 use super::{
     Arrival, Options, Problem, Problems, Read,
     bundle::{self, BundleError, JOB_FILES, Limits, Source, Staged},
@@ -150,9 +148,5 @@ fn permitted(read: &Read, may: MaySubmit<'_>) -> Result<(), Box<Problems>> {
 }
 
 fn identity(arrival: &Arrival) -> Identity {
-    let uid = arrival.submitter.uid.unwrap_or(NOBODY);
-    let user = uzers::get_user_by_uid(uid);
-    let groups = user.and_then(|user| get_user_groups(user.name(), user.primary_group_id()));
-    let gids = groups.unwrap_or_default().iter().map(uzers::Group::gid).collect();
-    Identity { uid, gids }
+    Identity::account(arrival.submitter.uid.unwrap_or(NOBODY))
 }

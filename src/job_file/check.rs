@@ -4,6 +4,7 @@
 //! files again and trusts none of the answers: they are for the author, early and with a line.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeSet,
     fs::{self, File, Metadata},
     io::{self, Read as _},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use uzers::get_user_groups;
 
 use super::{
     Problem, Problems, Read,
@@ -21,11 +23,27 @@ use super::{
 use crate::model::Digest;
 
 /// Whose permissions count for files outside of the bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Identity {
-    pub uid: u32,
-    /// Primary and supplementary.
-    pub gids: Vec<u32>,
+    uid: u32,
+    /// Primary and supplementary, once they were needed.
+    gids: OnceCell<Vec<u32>>,
+}
+
+impl Identity {
+    /// An account of this box, or a number that is none. It is asked for its groups when a file is
+    /// looked at, which few jobs name.
+    pub const fn account(uid: u32) -> Self {
+        Self { uid, gids: OnceCell::new() }
+    }
+
+    fn gids(&self) -> &[u32] {
+        self.gids.get_or_init(|| {
+            let user = uzers::get_user_by_uid(self.uid);
+            let groups = user.and_then(|user| get_user_groups(user.name(), user.primary_group_id()));
+            groups.unwrap_or_default().iter().map(uzers::Group::gid).collect()
+        })
+    }
 }
 
 /// Where a job's files may be.
@@ -213,7 +231,7 @@ fn readable(path: &Path, identity: &Identity) -> io::Result<bool> {
 fn allows(metadata: &Metadata, identity: &Identity, wanted: u32) -> bool {
     let shift = if metadata.uid() == identity.uid {
         6
-    } else if identity.gids.contains(&metadata.gid()) {
+    } else if identity.gids().contains(&metadata.gid()) {
         3
     } else {
         0

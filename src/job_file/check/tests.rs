@@ -101,7 +101,7 @@ fn absolute_paths_are_read_below_the_roots_as_the_submitter_could() {
     symlink("/etc/hostname", root.path().join("out")).unwrap();
     symlink(root.path().join("open"), root.path().join("in")).unwrap();
     let owner = fs::metadata(root.path()).unwrap().uid();
-    let stranger = Identity { uid: owner + 4_242, gids: vec![owner + 4_242] };
+    let stranger = Identity::account(owner + 4_242);
     let roots = [root.path().to_owned()];
     let scope = Scope {
         bundle: folder.path(),

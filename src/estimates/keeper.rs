@@ -18,13 +18,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::{
-    broadcast::{
-        self,
-        error::{RecvError, TryRecvError},
-    },
-    watch,
-};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -41,7 +35,7 @@ use crate::{
     },
     job_file::{Options, read},
     model::{After, Definition, Foretold, Job, JobId, JobState, Outlook, Stage},
-    store::{Changed, Store, StoreError},
+    store::{Changed, Changes, Heard, Store, StoreError},
     tasks,
 };
 
@@ -53,6 +47,8 @@ const REST: Duration = Duration::from_millis(50);
 const SHARE: u32 = 4;
 /// When nothing has happened, and time alone has gone on.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Jobs that are read together, definitions and all.
+const TOGETHER: usize = 64;
 /// Names whose past is remembered; beyond, all are read again.
 const MOST_PASTS: usize = 20_000;
 /// Before the store is asked again after its disk has refused.
@@ -64,7 +60,7 @@ pub type Lent = Arc<dyn Fn() -> Scene + Send + Sync>;
 /// Plays the queue and tells what comes of it.
 pub struct Keeper {
     store: Store,
-    changes: broadcast::Receiver<Changed>,
+    changes: Changes,
     lent: Lent,
     /// While it says something nothing starts.
     hold: watch::Receiver<Option<String>>,
@@ -109,7 +105,7 @@ impl Keeper {
         let (told, heard) = watch::channel(Arc::default());
         let handle = Handle::new(heard, lent.clone());
         let keeper = Self {
-            changes: store.changes(),
+            changes: store.changes_together(),
             store,
             queue: Queue::new(lent().order),
             lent,
@@ -148,34 +144,38 @@ impl Keeper {
         if !self.stale {
             let is_idle = self.queue.jobs.is_empty() && self.active.is_empty();
             tokio::select! {
-                changed = self.changes.recv() => self.heard(changed).await,
+                heard = self.changes.next() => self.heard(heard).await,
                 Ok(()) = self.hold.changed() => {}
                 () = tokio::time::sleep(AGAIN), if !is_idle => {}
             }
         }
-        loop {
-            match self.changes.try_recv() {
-                Ok(changed) => self.heard(Ok(changed)).await,
-                Err(TryRecvError::Lagged(_)) => self.stale = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
-            }
-        }
+        let rest = self.changes.so_far();
+        self.heard(rest).await;
     }
 
-    async fn heard(&mut self, changed: Result<Changed, RecvError>) {
-        match changed {
-            Ok(Changed { id, state: JobState::Ended, .. }) => self.ended(id),
-            // From where to where does not matter.
-            Ok(Changed { id, state, .. }) if state.is_active() && self.active.contains_key(&id) => {
+    async fn heard(&mut self, heard: Heard) {
+        self.stale |= heard.missed;
+        let mut read = BTreeSet::new();
+        for Changed { id, state, .. } in heard.changed {
+            if state == JobState::Ended {
+                read.remove(&id);
+                self.ended(id);
+            } else if !(state.is_active() && self.active.contains_key(&id)) {
+                read.insert(id);
             }
-            Ok(Changed { id, .. }) => match self.store.job(id).await {
-                Ok(Some(job)) => self.note(job).await,
-                Ok(None) => drop(self.forget(id)),
-                Err(_) => self.stale = true,
-            },
-            Err(RecvError::Lagged(_)) => self.stale = true,
-            // We hold a store ourselves, so there is always a sender.
-            Err(RecvError::Closed) => {}
+            // One that is known to run is left alone: from where to where does not matter.
+        }
+        let ids: Vec<JobId> = read.into_iter().collect();
+        for some in ids.chunks(TOGETHER) {
+            let Ok(jobs) = self.store.jobs_of(some.to_vec()).await else {
+                self.stale = true;
+                return;
+            };
+            let found: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+            some.iter().filter(|id| !found.contains(id)).for_each(|id| drop(self.forget(*id)));
+            for job in jobs {
+                self.note(job).await;
+            }
         }
     }
 
@@ -237,7 +237,7 @@ impl Keeper {
 
     async fn read_all(&mut self) -> Result<(), StoreError> {
         // What changes from here on is heard once more: the store is asked after the subscription.
-        self.changes = self.store.changes();
+        self.changes = self.store.changes_together();
         self.queue = Queue::new((self.lent)().order);
         self.active.clear();
         self.pasts.clear();

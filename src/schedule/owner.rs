@@ -8,11 +8,14 @@
 //! The store is the truth. A change only says which job to read again, and an owner that has
 //! missed some reads everything again.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::{
-    broadcast::{self, error::RecvError, error::TryRecvError},
     mpsc::{self, OwnedPermit},
     watch,
 };
@@ -29,7 +32,7 @@ use crate::{
     decide::{Dependency, Lab, Start, dependency},
     gauges,
     model::{Cause, Code, Job, JobId, JobState, Must, Verdict, Who},
-    store::{Change, Changed, Store, StoreError},
+    store::{Change, Changed, Changes, Heard, Store, StoreError},
     supervise::Wish,
 };
 
@@ -39,6 +42,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Requests that may wait; the next one waits outside.
 const REQUESTS: usize = 64;
 
+/// Jobs that are read together, definitions and all.
+const TOGETHER: usize = 64;
+
 /// Waiting jobs whose order is published.
 const FIRST: usize = 1_000;
 
@@ -47,7 +53,7 @@ const REMEMBERED: usize = 2_000;
 
 pub struct Owner {
     store: Store,
-    changes: broadcast::Receiver<Changed>,
+    changes: Changes,
     /// What there is to run jobs on, as it changes.
     labs: watch::Receiver<Arc<Lab>>,
     /// The same, with what we have started since.
@@ -82,7 +88,7 @@ impl Owner {
         let lab = labs.borrow_and_update().clone();
         let (standing, published) = watch::channel(Arc::new(Standing::new(lab.clone(), order)));
         let mut owner = Self {
-            changes: store.changes(),
+            changes: store.changes_together(),
             store,
             labs,
             lab,
@@ -109,7 +115,7 @@ impl Owner {
             let wake = clock::until(wake_at);
             tokio::select! {
                 () = stop.cancelled() => return,
-                changed = self.changes.recv() => self.heard(changed).await,
+                heard = self.changes.next() => self.heard(heard).await,
                 Some(request) = self.requests.recv() => {
                     if self.answer(request, &stop).await.is_err() {
                         return;
@@ -119,7 +125,8 @@ impl Owner {
                 Ok(()) = self.labs.changed() => self.lab = self.labs.borrow_and_update().clone(),
                 () = wake => {}
             }
-            self.hear_the_rest().await;
+            let rest = self.changes.so_far();
+            self.heard(rest).await;
         }
     }
 
@@ -223,7 +230,7 @@ impl Owner {
             Err(
                 StoreError::Ended(_) | StoreError::NotAllowed { .. } | StoreError::NoSuchJob(_),
             ) => {
-                self.read(id).await;
+                self.read([id].into()).await;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -276,49 +283,44 @@ impl Owner {
         Ok(())
     }
 
-    /// Takes in all that has changed meanwhile, so that a crowd of jobs is decided about once.
-    async fn hear_the_rest(&mut self) {
-        loop {
-            match self.changes.try_recv() {
-                Ok(changed) => self.heard(Ok(changed)).await,
-                Err(TryRecvError::Lagged(_)) => self.stale = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
-            }
-        }
-    }
-
-    async fn heard(&mut self, changed: Result<Changed, RecvError>) {
-        match changed {
-            Ok(Changed { id, state: JobState::Ended, .. }) => {
+    async fn heard(&mut self, heard: Heard) {
+        self.stale |= heard.missed;
+        let mut read = BTreeSet::new();
+        for Changed { id, state, .. } in heard.changed {
+            if state == JobState::Ended {
                 self.queue.forget(id, clock::now());
-                for waiting in self.queue.waits_for(id) {
-                    self.read(waiting).await;
-                }
+                read.remove(&id);
+                read.extend(self.queue.waits_for(id));
+            } else if !(state.is_active() && self.queue.is_running(id)) {
+                read.insert(id);
             }
-            // It is running here too, and from where to where does not matter.
-            Ok(Changed { id, state, .. }) if state.is_active() && self.queue.is_running(id) => {}
-            Ok(Changed { id, .. }) => self.read(id).await,
-            Err(RecvError::Lagged(_)) => self.stale = true,
-            // We hold a store ourselves, so there is always a sender.
-            Err(RecvError::Closed) => {}
+            // One that is running here too is left alone: from where to where does not matter.
         }
+        self.read(read).await;
     }
 
-    async fn read(&mut self, id: JobId) {
-        match self.store.job(id).await {
-            Ok(Some(job)) => {
-                if self.note(&job).await.is_err() {
-                    self.stale = true;
-                }
+    /// Takes in these jobs as they are now.
+    async fn read(&mut self, ids: BTreeSet<JobId>) {
+        let mut left: Vec<JobId> = ids.iter().copied().collect();
+        let mut asked = ids;
+        while !left.is_empty() {
+            let some = left.split_off(left.len().saturating_sub(TOGETHER));
+            let Ok(jobs) = self.store.jobs_of(some.clone()).await else {
+                self.stale = true;
+                return;
+            };
+            let found: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+            for gone in some.into_iter().filter(|id| !found.contains(id)) {
+                self.queue.forget(gone, clock::now());
+            }
+            for job in jobs {
+                self.stale |= self.note(&job).await.is_err();
                 // Whoever waited for a job waits for its retry now.
                 if let Some(from) = job.lineage.retried_from {
-                    for waiting in self.queue.waits_for(from) {
-                        Box::pin(self.read(waiting)).await;
-                    }
+                    let wait = self.queue.waits_for(from).into_iter();
+                    left.extend(wait.filter(|waiting| asked.insert(*waiting)));
                 }
             }
-            Ok(None) => self.queue.forget(id, clock::now()),
-            Err(_) => self.stale = true,
         }
     }
 
@@ -362,7 +364,7 @@ impl Owner {
 
     async fn read_all(&mut self) -> Result<(), StoreError> {
         // What changes from here on is heard once more: the store is asked after the subscription.
-        self.changes = self.store.changes();
+        self.changes = self.store.changes_together();
         self.queue = self.queue.anew();
         for state in JobState::ALL.into_iter().filter(|state| *state != JobState::Ended) {
             let slim = |job| Job { definition: String::new(), ..job };

@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accuracy, Change, Commits, Counts, DeviceChange, DeviceTimes, HistoryKey, HistoryPage,
+    Accuracy, Change, Changed, Changes, Commits, Counts, DeviceChange, DeviceTimes, HistoryKey, HistoryPage,
     Inconsistency, JobPage, JobsAsked, Leftover, Measured, MeasuredJob, Occurrence, Reader, Saved,
     StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
@@ -26,7 +26,7 @@ use crate::{
     model::{
         Deed, DeviceEvent, DeviceOrigin, DeviceStatus, DeviceType, Digest, DiskSample, Field,
         Foresight, Job, JobId, JobState, Keepsake, NewJob, Outlook, Scope, Series, SetThreshold,
-        Shelved, Stage, Verdict,
+        Shelved, Stage,
     },
     tasks,
 };
@@ -58,14 +58,6 @@ pub struct Submitted {
     /// False when this very submission (same inbox file, or same uuid) is in the store already;
     /// then these are the names it got the first time.
     pub fresh: bool,
-}
-
-/// A job was added or has changed, and that is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Changed {
-    pub id: JobId,
-    pub state: JobState,
-    pub verdict: Option<Verdict>,
 }
 
 /// Sends to the writer and reads by itself. Cheap to clone.
@@ -452,6 +444,11 @@ impl Store {
     /// Told after each commit. A listener that lags misses some and reads the store again.
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
         self.changes.subscribe()
+    }
+
+    /// The same for a listener that looks at all that has changed together.
+    pub fn changes_together(&self) -> Changes {
+        Changes::new(self.changes())
     }
 
     /// Walks every table, compares it with the jobs and says how many there are. Blocks, and takes

@@ -21,6 +21,7 @@
 
 mod audience;
 mod change;
+mod changes;
 mod check;
 mod commits;
 mod counts;
@@ -61,13 +62,14 @@ mod thresholds;
 mod writer;
 
 pub use change::Change;
+pub use changes::{Changed, Changes, Heard};
 pub use commits::Commits;
 pub use counts::Counts;
 pub use devices::DeviceChange;
 pub use disk::{Leftover, Saved, Totals, Unmeasured};
 pub use error::{Inconsistency, StoreError};
 pub use estimates::{Accuracy, DeviceTimes, Misses};
-pub use handle::{Changed, Store, StoreSettings, Submitted, Writer};
+pub use handle::{Store, StoreSettings, Submitted, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
 pub use idempotency::LONGEST as LONGEST_IDEMPOTENCY;
 pub use known_read::{Made, Mark, RuleDays, Standing};

@@ -4,7 +4,7 @@
 //! refusal never spoils its neighbours. What the disk refuses fails the whole group, and everyone
 //! in it hears so.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 use redb::Database;
@@ -31,6 +31,11 @@ use crate::{
 
 /// Requests that share one commit at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
+/// While many ask at once, how long a group waits for more of them: a commit costs about as much for
+/// one request as for a dozen, and takes longer than this.
+const GATHER: Duration = Duration::from_millis(1);
+/// So often at most, and only as long as more came.
+const GATHERED: u32 = 4;
 
 pub(super) enum Command {
     /// Whoever drops the other end of the answer gets what was asked all the same.
@@ -83,6 +88,9 @@ pub(super) enum Outcome {
     Set(bool),
 }
 
+/// Requests that share a commit, and who waits for what comes of them.
+type Group = Vec<(Work, oneshot::Sender<Result<Outcome, StoreError>>)>;
+
 pub(super) struct WriterThread {
     pub file: Arc<StoreFile>,
     pub commands: mpsc::Receiver<Command>,
@@ -122,16 +130,16 @@ impl Outcome {
 impl WriterThread {
     /// Until it is closed or every handle is gone. What is in the channel by then is carried out.
     pub(super) fn run(mut self) {
+        let mut are_many = false;
         while let Some(first) = self.commands.blocking_recv() {
-            let mut group = Vec::new();
-            let mut next = Some(first);
-            while let Some(command) = next {
-                match command {
-                    Command::Do(work, answer) => group.push((*work, answer)),
-                    Command::Close => self.commands.close(),
-                }
-                next = if group.len() < GROUP { self.commands.try_recv().ok() } else { None };
+            let mut group = Group::new();
+            self.take(first, &mut group);
+            self.take_what_waits(&mut group);
+            are_many |= group.len() > 1;
+            if are_many {
+                self.gather(&mut group);
             }
+            are_many = group.len() > 1;
             if !group.is_empty() {
                 self.carry_out(group);
             }
@@ -139,7 +147,37 @@ impl WriterThread {
         self.file.close();
     }
 
-    fn carry_out(&self, group: Vec<(Work, oneshot::Sender<Result<Outcome, StoreError>>)>) {
+    fn take(&mut self, command: Command, group: &mut Group) {
+        match command {
+            Command::Do(work, answer) => group.push((*work, answer)),
+            Command::Close => self.commands.close(),
+        }
+    }
+
+    fn take_what_waits(&mut self, group: &mut Group) {
+        while group.len() < GROUP
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.take(command, group);
+        }
+    }
+
+    /// Waits for more, as long as more come. Whoever asks alone never waits for this.
+    fn gather(&mut self, group: &mut Group) {
+        for _ in 0..GATHERED {
+            let before = group.len();
+            if before == GROUP || self.commands.is_closed() {
+                return;
+            }
+            thread::sleep(GATHER);
+            self.take_what_waits(group);
+            if group.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&self, group: Group) {
         let (work, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let since = Stopwatch::start();
         let Written { outcomes, devices_changed } =

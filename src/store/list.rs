@@ -593,9 +593,9 @@ impl Walk<'_> {
             ended_us,
             id: JobId(id),
         };
-        // What is behind `at` has been looked at.
-        let (mut at, mut agreed) = (from, 0);
-        for source in sources.iter().cycle() {
+        // What is behind `at` has been looked at, and all before this turn's source have a job at it.
+        let (mut at, mut turn) = (from, 0);
+        while let Some(source) = sources.get(turn) {
             if !self.has_left(source.cost()) {
                 // Everything before `at` is done, `at` itself is not.
                 let left = match seen {
@@ -609,12 +609,13 @@ impl Walk<'_> {
             if if down { next < last } else { next > last } {
                 return Ok(None);
             }
-            agreed = if next == at { agreed + 1 } else { 1 };
+            // Where one of the others is further on, the rarest is likely to be further still.
+            turn = if turn == 0 || next == at { turn + 1 } else { 0 };
             at = next;
-            if agreed < sources.len() {
+            if turn < sources.len() {
                 continue;
             }
-            agreed = 0;
+            turn = 0;
             let job = self.index.jobs.indexed(at.1)?;
             if self.fits(&job) {
                 if self.push(job, cursor(at)) {

@@ -202,8 +202,7 @@ impl Parts {
             let keep_rejected = settings.keep_rejected.try_into().unwrap_or(usize::MAX);
             let inbox = InboxSettings { folder, keep_rejected };
             let gate = Gate { admission: admission.clone(), entrance: entrance.clone() };
-            let store = store.clone();
-            tasks::blocking(move || Inbox::open(inbox, store, gate)).await?
+            tasks::blocking(move || Inbox::open(inbox, gate)).await?
         };
         let refused = inbox.refused();
         intake.spawn(inbox.run(intake.stop.clone()));

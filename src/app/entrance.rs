@@ -17,7 +17,7 @@ use crate::{
         problem::{Place, Problem},
         with_causes,
     },
-    people::{People, SUBMIT},
+    people::People,
     schedule,
     store::{self, Store, StoreError},
     tasks,
@@ -277,13 +277,8 @@ impl Examine for Gate {
         }
     }
 
-    async fn taken(&self, job: JobId, from: Submitter) {
-        match self.who(&from).await {
-            Ok(who) => self.entrance.people.did(&who, SUBMIT, &job.to_string(), "done").await,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, %job, "that it was submitted could not be noted");
-            }
-        }
+    async fn enter(&self, job: NewJob) -> Result<store::Submitted, StoreError> {
+        let who = self.who(&job.submitter).await?;
+        self.entrance.people.submit(&who, job).await
     }
 }

@@ -1,10 +1,13 @@
-//! The question the inbox asks about everything that lands in it.
+//! What the inbox asks about everything that lands in it, and where it hands what is a job.
 
 use std::{fs::File, path::PathBuf};
 
-use crate::model::{IntakeKey, JobId, NewJob, Submitter};
+use crate::{
+    model::{IntakeKey, NewJob, Submitter},
+    store::{StoreError, Submitted},
+};
 
-/// Reads what was found and copies what the job needs.
+/// Reads what was found, copies what the job needs, and makes it durable when it is asked to.
 pub trait Examine: Send + Sync + 'static {
     /// Blocks as long as it has to. `uuid`, the definition's own fields and who the owner of the file is
     /// are the examiner's; the way in and the key are set by the inbox.
@@ -13,8 +16,11 @@ pub trait Examine: Send + Sync + 'static {
     /// Why it does not become a job, or not yet.
     fn examine(&self, found: Found) -> Result<NewJob, Explanation>;
 
-    /// What was examined has become a job.
-    fn taken(&self, job: JobId, from: Submitter) -> impl Future<Output = ()> + Send;
+    /// Makes what was examined a job for good, or finds the one it has become already.
+    fn enter(
+        &self,
+        job: NewJob,
+    ) -> impl Future<Output = Result<Submitted, StoreError>> + Send;
 }
 
 /// Something in the inbox that looks whole.

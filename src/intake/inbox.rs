@@ -21,7 +21,7 @@ use super::{
     take::{Died, Faults, Taker, finish_all},
     watch::{Hint, Watch, is_ours},
 };
-use crate::{clock::Stopwatch, store::Store, tasks};
+use crate::{clock::Stopwatch, tasks};
 
 /// Things taken at the same time. More than one, so that they share the store's commits.
 const AT_ONCE: usize = 16;
@@ -65,13 +65,12 @@ impl<E: Examine> Inbox<E> {
     ///
     /// # Errors
     /// [`InboxError::Folder`]
-    pub fn open(settings: InboxSettings, store: Store, examine: E) -> Result<Self, InboxError> {
-        Self::open_with(settings, store, examine, Faults::default())
+    pub fn open(settings: InboxSettings, examine: E) -> Result<Self, InboxError> {
+        Self::open_with(settings, examine, Faults::default())
     }
 
     pub(super) fn open_with(
         settings: InboxSettings,
-        store: Store,
         examine: E,
         faults: Faults,
     ) -> Result<Self, InboxError> {
@@ -82,7 +81,7 @@ impl<E: Examine> Inbox<E> {
         finish_all(&folder).map_err(failed)?;
         let mode = fs::metadata(&folder).map_err(failed)?.mode() & 0o7777;
         let (inbox, examine, refused) = (folder.clone(), Arc::new(examine), Arc::default());
-        let taker = Taker { inbox, rejected, store, examine, faults, refused };
+        let taker = Taker { inbox, rejected, examine, faults, refused };
         Ok(Self {
             folder,
             mode,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     model::{NewJob, WayIn},
-    store::Store,
+    store::Submitted,
     tasks,
 };
 
@@ -59,7 +59,6 @@ impl Faults {
 pub(super) struct Taker<E> {
     pub inbox: PathBuf,
     pub rejected: Arc<Rejected>,
-    pub store: Store,
     pub examine: Arc<E>,
     pub faults: Faults,
     /// Files refused so far.
@@ -90,13 +89,9 @@ impl<E: Examine> Taker<E> {
         };
         self.faults.here(Point::Examined)?;
         let inode = new.intake_key.map_or(0, |key| key.inode);
-        let submitter = new.submitter.clone();
-        match self.store.submit(new).await {
-            Ok(submitted) => {
-                tracing::info!(name = %name.display(), job = %submitted.id, submitted.fresh, "taken");
-                if submitted.fresh {
-                    self.examine.taken(submitted.id, submitter).await;
-                }
+        match self.examine.enter(new).await {
+            Ok(Submitted { id, fresh, .. }) => {
+                tracing::info!(name = %name.display(), job = %id, fresh, "taken");
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;

@@ -14,9 +14,9 @@ use crate::{
     intake::{Content, Explanation, Found, take::Point},
     model::{
         Conditions, Digest, IntakeKey, Job, JobId, JobState, Lineage, Needs, NewJob, Priority,
-        Submitter, Visibility, WayIn,
+        Visibility, WayIn,
     },
-    store::{StoreSettings, Writer},
+    store::{Store, StoreError, StoreSettings, Submitted, Writer},
     tasks::Tasks,
 };
 
@@ -25,10 +25,13 @@ use crate::{
 #[derive(Clone)]
 struct Names {
     room: Arc<AtomicBool>,
+    store: Store,
 }
 
 impl Examine for Names {
-    async fn taken(&self, _: JobId, _: Submitter) {}
+    async fn enter(&self, job: NewJob) -> Result<Submitted, StoreError> {
+        self.store.submit(job).await
+    }
 
     fn examine(&self, found: Found) -> Result<NewJob, Explanation> {
         let mut text = String::new();
@@ -107,9 +110,8 @@ impl Lab {
 
     fn serve(&self, fault: Option<Point>) -> Served {
         let settings = InboxSettings { folder: self.path(""), keep_rejected: 1000 };
-        let names = Names { room: self.room.clone() };
-        let mut inbox =
-            Inbox::open_with(settings, self.store.clone(), names, Faults(fault)).unwrap();
+        let names = Names { room: self.room.clone(), store: self.store.clone() };
+        let mut inbox = Inbox::open_with(settings, names, Faults(fault)).unwrap();
         inbox.settle = Settle::new(Duration::from_millis(50));
         let trouble = inbox.trouble();
         let stop = CancellationToken::new();

@@ -3,8 +3,6 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
     thread,
     time::Duration,
 };
@@ -12,6 +10,7 @@ use std::{
 use sutler::clock::Stopwatch;
 
 use crate::support::{
+    browser::Browser,
     figures::{Aim, Figure, Figures, Spread},
     million, processes,
     sutler::Appliance,
@@ -19,7 +18,6 @@ use crate::support::{
 };
 
 const STARTS: usize = 10;
-const REQUESTS: usize = 500;
 const BROWSERS: usize = 8;
 /// How long they ask.
 const LONG: Duration = Duration::from_secs(3);
@@ -60,6 +58,7 @@ pub(crate) fn run() {
     let rare = "metadata=build%3D20230123";
     let two = format!("/history?verdict=timed_out&{rare}");
     let rare_at_depth = format!("/history?{rare}&{deep}");
+    let by_duration = format!("/history?sort=-duration&{rare}");
     let (rare, deep) = (format!("/history?{rare}"), format!("/history?{deep}"));
     let with_log = format!("/jobs/{}", million::WITH_LOG);
     let floor = browser.times(&style);
@@ -73,6 +72,9 @@ pub(crate) fn run() {
         ("history, a rare build at depth", rare_at_depth.as_str()),
         ("history, a verdict of a rare build", two.as_str()),
         ("history, by build", "/history?sort=-metadata.build"),
+        ("history, by number", "/history?sort=number"),
+        ("history, by duration", "/history?sort=-duration"),
+        ("history, a rare build by duration", by_duration.as_str()),
         ("history, a name anywhere", "/history?name=*build%2020230123"),
         ("job page", "/jobs/123456"),
         ("job page, 300 steps", with_log.as_str()),
@@ -129,58 +131,4 @@ fn rate(address: &str, path: &str) -> f64 {
         browsers.into_iter().map(|browser| browser.join().expect("it does not panic")).sum()
     });
     f64::from(pages) / since.elapsed().as_secs_f64()
-}
-
-/// One connection, as a browser keeps it.
-struct Browser(BufReader<TcpStream>);
-
-impl Browser {
-    fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).expect("the appliance listens");
-        stream.set_nodelay(true).expect("it is TCP");
-        Self(BufReader::new(stream))
-    }
-
-    fn get(&mut self, path: &str) -> Vec<u8> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        self.0.get_mut().write_all(request.as_bytes()).expect("the appliance listens");
-        let mut length = None;
-        let mut line = String::new();
-        loop {
-            line.clear();
-            self.0.read_line(&mut line).expect("the appliance answers");
-            if line.starts_with("HTTP/") {
-                assert!(line.contains(" 200 "), "{path}: {line}");
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().ok();
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length.expect("pages have a length")];
-        self.0.read_exact(&mut body).expect("the appliance answers");
-        body
-    }
-
-    /// An address on a page.
-    fn find(&mut self, path: &str, begin: &str, end: &str) -> String {
-        let page = String::from_utf8(self.get(path)).expect("pages are UTF-8");
-        let until = page.find(end).expect("the page has it") + end.len();
-        let from = page[..until].rfind(begin).expect("the page has it");
-        page[from..until].to_owned()
-    }
-
-    fn times(&mut self, path: &str) -> Vec<f64> {
-        let mut once = || {
-            let since = Stopwatch::start();
-            self.get(path);
-            since.elapsed().as_secs_f64() * 1000.0
-        };
-        once();
-        (0..REQUESTS).map(|_| once()).collect()
-    }
 }

@@ -12,6 +12,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to a person")]
 
 mod appliance;
+mod crowd;
 mod decide;
 mod installer;
 mod intake;
@@ -27,7 +28,7 @@ mod video;
 use std::{env, process::ExitCode};
 
 /// Name, and what measures it.
-const BENCHES: [(&str, fn()); 11] = [
+const BENCHES: [(&str, fn()); 12] = [
     ("reaction", reaction::run),
     ("rest", rest::run),
     ("submit", submit::run),
@@ -36,6 +37,7 @@ const BENCHES: [(&str, fn()); 11] = [
     ("decide", decide::run),
     ("store", store::run),
     ("appliance", appliance::run),
+    ("crowd", crowd::run),
     ("needles", needles::run),
     ("video", video::run),
     ("table", table::run),

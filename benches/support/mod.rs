@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) mod browser;
 pub(crate) mod disk;
 pub(crate) mod figures;
 pub(crate) mod frames;

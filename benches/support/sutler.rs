@@ -132,7 +132,7 @@ impl Appliance {
         let _ = child.wait();
     }
 
-    fn command(&self, name: &str) -> Command {
+    pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(SUTLER);
         command.arg(name).arg("--data").arg(&self.data);
         command

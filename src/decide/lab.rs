@@ -94,11 +94,11 @@ impl Device {
 
     /// Whether a job that asks for this may ever run on it, whoever else does.
     pub(super) fn suits(&self, demand: &Demand) -> bool {
-        self.device_type == demand.device_type
+        demand.needs.memory_mib <= self.memory_mib
+            && demand.needs.cores <= self.cores
+            && self.device_type == demand.device_type
             && demand.device.as_ref().is_none_or(|name| *name == self.name)
             && self.lacks(demand).is_none()
-            && demand.needs.memory_mib <= self.memory_mib
-            && demand.needs.cores <= self.cores
     }
 
     /// The first tag a job asks for that is not on this device.

@@ -17,7 +17,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, btree_map::Entry},
     ops::Bound::{Excluded, Unbounded},
     sync::Arc,
     time::Duration,
@@ -111,7 +111,8 @@ impl LineName {
 }
 
 /// Of each submitter the first of every line, in the order of their places.
-type Fronts = HashMap<Arc<str>, BTreeMap<Place, LineName>>;
+type Fronts = HashMap<Arc<str>, FrontsOfOne>;
+type FrontsOfOne = BTreeMap<Place, LineName>;
 
 /// The jobs that could start now if there were room.
 #[derive(Debug, Clone)]
@@ -243,10 +244,10 @@ impl Waiting {
 
     /// The lines of all classes for which `is_open`, the best front first.
     pub(super) fn heads(&self, shares: &Shares, is_open: impl Fn(&Demand) -> bool) -> Heads<'_> {
-        let mut heads = Heads { waiting: self, heap: BinaryHeap::new(), closed: HashSet::new() };
+        let mut heads = Heads { waiting: self, heap: BinaryHeap::new(), closed: Vec::new() };
         let open = self.fronts.iter().filter(|(class, _)| is_open(class));
         for fronts in open.flat_map(|(_, fronts)| fronts.values()) {
-            heads.push(fronts.first_key_value(), true, shares);
+            heads.push(fronts.first_key_value(), Some(fronts), shares);
         }
         heads
     }
@@ -260,8 +261,8 @@ fn sizes(demand: &Demand) -> [u32; 2] {
 pub(super) struct Heads<'a> {
     waiting: &'a Waiting,
     heap: BinaryHeap<Reverse<Head<'a>>>,
-    /// Classes of which no more are wanted.
-    closed: HashSet<&'a Demand>,
+    /// Classes of which no more are wanted: few, and each is in one place only.
+    closed: Vec<&'a Demand>,
 }
 
 impl<'a> Heads<'a> {
@@ -269,7 +270,7 @@ impl<'a> Heads<'a> {
     pub(super) fn next(&mut self, shares: &Shares) -> Option<Head<'a>> {
         loop {
             let Reverse(head) = self.heap.pop()?;
-            if !self.closed.is_empty() && self.closed.contains(&*head.name.class) {
+            if self.closed.iter().any(|class| std::ptr::eq(*class, &*head.name.class)) {
                 continue;
             }
             let place = self.place(head.own, head.name, shares);
@@ -278,9 +279,9 @@ impl<'a> Heads<'a> {
                 self.heap.push(Reverse(Head { place, ..head }));
                 continue;
             }
-            if head.is_front {
-                let fronts = &self.waiting.fronts[&head.name.class][&head.name.submitter];
-                self.push(fronts.range((Excluded(head.own), Unbounded)).next(), true, shares);
+            if let Some(fronts) = head.fronts {
+                let next = fronts.range((Excluded(head.own), Unbounded)).next();
+                self.push(next, Some(fronts), shares);
             }
             return Some(head);
         }
@@ -288,20 +289,25 @@ impl<'a> Heads<'a> {
 
     /// No more of its class.
     pub(super) fn close(&mut self, head: &Head<'a>) {
-        self.closed.insert(&head.name.class);
+        self.closed.push(&head.name.class);
     }
 
     /// This one has left its line; whoever is behind it comes into view.
     pub(super) fn step_up(&mut self, head: &Head<'a>, shares: &Shares) {
         let line = &self.waiting.lines[head.name];
         let next = line.range((Excluded(head.own), Unbounded)).next();
-        self.push(next.map(|place| (place, head.name)), false, shares);
+        self.push(next.map(|place| (place, head.name)), None, shares);
     }
 
-    fn push(&mut self, next: Option<(&Place, &'a LineName)>, is_front: bool, shares: &Shares) {
+    fn push(
+        &mut self,
+        next: Option<(&Place, &'a LineName)>,
+        fronts: Option<&'a FrontsOfOne>,
+        shares: &Shares,
+    ) {
         let Some((own, name)) = next else { return };
         let place = self.place(*own, name, shares);
-        self.heap.push(Reverse(Head { place, id: own.1, own: *own, name, is_front }));
+        self.heap.push(Reverse(Head { place, id: own.1, own: *own, name, fronts }));
     }
 
     fn place(&self, own: Place, name: &LineName, shares: &Shares) -> i64 {
@@ -316,8 +322,9 @@ pub(super) struct Head<'a> {
     pub(super) id: JobId,
     own: Place,
     name: &'a LineName,
-    /// The first of its line when the walk began.
-    is_front: bool,
+    /// Where the next of its submitter's fronts is; none of one that has come to the front since the walk
+    /// began.
+    fronts: Option<&'a FrontsOfOne>,
 }
 
 impl<'a> Head<'a> {

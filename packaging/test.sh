@@ -24,10 +24,11 @@ started=$SECONDS
 
 # check NAME COMMAND...: the first that fails ends this.
 check() {
-    local name=$1
+    local name=$1 since=$SECONDS
     shift
     say "$name"
     "$@" || die "$name: not good" "Again, by itself: $*"
+    note "$name: good, in $((SECONDS - since)) s"
     passed=$((passed + 1))
 }
 

@@ -69,9 +69,11 @@ pub(super) fn render(view: &JobView) -> Markup {
             span aria-current="page" { "Job " (job.id) }
         }))
         div.run {
-            header #head.head data-live { (head(view)) }
-            // By itself: it hardly ever changes, and somebody may be about to press a button.
-            div #controls data-live { (compose::controls(job, &view.who)) }
+            div.top {
+                header #head.head data-live { (head(view)) }
+                // By itself: it hardly ever changes, and somebody may be about to press a button.
+                div #controls data-live { (compose::controls(job, &view.who)) }
+            }
             div #outcome data-live {
                 (markup::removed(job, &view.moment))
                 @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }

@@ -117,7 +117,12 @@ fn lineage(job: &Job, links: &impl Links) -> Markup {
         }
     };
     html! {
-        @if let Some(id) = line.resubmitted_from { (fact("Resubmitted from", &link(id))) }
+        @if let Some(id) = line.resubmitted_from {
+            (fact("Resubmitted from", &html! {
+                (link(id))
+                @if let Some(href) = links.changed() { ": " a href=(href) { "what differs" } }
+            }))
+        }
         @if let Some(id) = line.retried_from {
             (fact("Retried from", &html! {
                 (link(id))

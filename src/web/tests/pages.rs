@@ -131,6 +131,14 @@ fn a_failed_job_says_who_has_to_act_and_shows_where() {
 }
 
 #[test]
+fn a_job_says_what_differs_from_the_one_it_was_made_of() {
+    let mut job = ended(8, NAME, Verdict::Passed, 20);
+    job.lineage.resubmitted_from = Some(JobId(7));
+    let page = lines(job::render(&job_view(job, Run::default())));
+    assert!(page.contains(r#"<a href="/jobs/8/diff">what differs</a>"#), "{page}");
+}
+
+#[test]
 fn a_passed_job_has_no_cause() {
     let run = Run::of(story(Some(Outcome::Ok)));
     let page = lines(job::render(&job_view(ended(1, NAME, Verdict::Passed, 20), run)));

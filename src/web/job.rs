@@ -208,7 +208,11 @@ fn underway(view: &JobView) -> Markup {
                     @if let Some(position) = ahead.position {
                         span { "Number " (position) " in the queue" }
                     }
-                    span { "Expected to start " (plan::starts(Some(ahead), moment)) }
+                    @if ahead.outlook.is_none() && ahead.after.is_none() {
+                        span.hint { "Nobody knows yet when it starts" }
+                    } @else {
+                        span { "Expected to start " (plan::starts(Some(ahead), moment)) }
+                    }
                     (plan::ends(Some(ahead), moment))
                 }
             }

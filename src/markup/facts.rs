@@ -7,7 +7,7 @@ use super::{
     moment::{Moment, size, span},
     words,
 };
-use crate::model::{Job, JobId, Keepsake, Run, Visibility};
+use crate::model::{Job, JobId, Keepsake, Run, Visibility, spoken};
 
 pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Markup {
     html! {
@@ -28,7 +28,7 @@ pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Marku
             (fact("Priority", &html! { (job.priority.0) }))
             (fact("Needs", &html! {
                 (job.needs.memory_mib) " MiB, " (words::count(job.needs.cores.into(), "core"))
-                ", at most " (span(job.needs.at_most))
+                ", at most " (spoken(job.needs.at_most))
             }))
             (fact("Visible to", &visibility(&job.visibility)))
             @if !job.tags.is_empty() { (fact("Tags", &html! { bdi { (job.tags.join(" ")) } })) }

@@ -62,6 +62,12 @@ async fn the_job_page_shows_its_steps_and_plays_its_video() {
         assert!(number("played") >= 0.3 && number("duration") > 4.0, "{told}");
         assert!((number("sought") - 2.0).abs() < 0.2 && number("light") > 1000.0, "{told}");
 
+        let clear = "const [facts, video] = ['#facts', 'video'].map((one) =>
+                         document.querySelector(one).getBoundingClientRect());
+                     return facts.top >= video.bottom;";
+        let clear = browser.execute(clear, Vec::new()).await.unwrap();
+        assert_eq!(clear.json(), &Value::Bool(true), "the video lies over the facts");
+
         // The picture of a step, large, with what was searched on it.
         browser.find(By::Css("a[href^='/jobs/1/steps/']")).await.unwrap().click().await.unwrap();
         let loaded = "const done = arguments[0]; const image = document.querySelector('main img, main image');\

@@ -275,7 +275,10 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
     assert_eq!(told, "job 1: 50 becomes 100\njob 2: 70 becomes 100\n");
     assert_eq!(lab.queue(), [1, 2]);
 
-    assert_eq!(lab.says(&[&["resubmit", "--yes"], &all[..]].concat()), "job 3: runs once more\n");
+    assert_eq!(
+        lab.says(&[&["resubmit", "--yes"], &all[..]].concat()),
+        "job 3: runs once more, as job 4\n"
+    );
     assert_eq!(lab.job(4)["resubmitted_from"], 3);
     assert_eq!(lab.says(&["resubmit", "--verdict", "failed", "--yes"]), "no job is meant\n");
     lab.says(&["cancel", "--yes", "--mine", "--name", "*1", "--name", "*2"]);
@@ -284,7 +287,7 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
     }
     assert_eq!(lab.queue(), [4]);
     let told = lab.says(&["resubmit", "1", "2"]);
-    assert_eq!(told, "job 1: runs once more\njob 2: runs once more\n");
+    assert_eq!(told, "job 1: runs once more, as job 5\njob 2: runs once more, as job 6\n");
     assert_eq!(lab.queue(), [4, 5, 6]);
 
     for wrong in [

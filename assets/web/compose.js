@@ -14,6 +14,10 @@ const compose = {
     compose.list.className = "offers";
     compose.list.hidden = true;
     box.after(compose.list);
+    const hint = document.createElement("span");
+    hint.className = "hint";
+    hint.textContent = " · Ctrl and space: what may stand at the cursor";
+    document.querySelector("label[for=definition]").append(hint);
     box.addEventListener("input", () => {
       compose.list.hidden = true;
       clearTimeout(compose.timer);

@@ -208,9 +208,9 @@ function tell(time) {
   if (time.dataset.relative === "expected" && seconds > -10) return "any moment";
   if (past < 10) return "just now";
   const [amount, unit] = past < 90 ? [past, "second"]
-    : past < 5400 ? [Math.floor(past / 60), "minute"]
-    : past < 129600 ? [Math.floor(past / 3600), "hour"]
-    : [Math.floor(past / 86400), "day"];
+    : past < 5400 ? [Math.round(past / 60), "minute"]
+    : past < 129600 ? [Math.round(past / 3600), "hour"]
+    : [Math.round(past / 86400), "day"];
   const words = `${amount} ${unit}${amount === 1 ? "" : "s"}`;
   return seconds < 0 ? `in ${words}` : `${words} ago`;
 }

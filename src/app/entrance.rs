@@ -50,7 +50,7 @@ pub(super) fn compose(admission: Arc<Admission>, entrance: Entrance) -> crate::w
             if !only_check {
                 return Ok(Composed::Submitted(entrance.enter(job, &who).await?));
             }
-            entrance.look(&job, &who).await?;
+            entrance.look(&job, &who).await.map_err(|unfit| unfit.refusal(&job.definition))?;
             let waits = entrance.queue.standing().would_wait(&job);
             Ok(Composed::Fine { job: Box::new(job), waits })
         })
@@ -86,20 +86,34 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl From<Unfit> for SubmitRefused {
-    fn from(unfit: Unfit) -> Self {
-        match unfit {
-            Unfit::Never(reason) => {
+impl Unfit {
+    /// What whoever has sent `text` is told, at the line of it that is about it.
+    fn refusal(self, text: &str) -> SubmitRefused {
+        let (key, found, expected, help) = match self {
+            Self::Never(reason) => {
+                let is_tag = matches!(*reason, Reason::NoSuchTag { .. });
+                let key = if is_tag { "tags" } else { "device_type" };
                 let help = "`sutler device list` shows what there is";
-                refused("device_type", reason.to_string(), "a device of this box", help)
+                (key, reason.to_string(), "a device of this box", help)
             }
-            Unfit::NoSuchJob(job) => {
+            Self::NoSuchJob(job) => {
                 let help = "`sutler jobs` shows their numbers";
-                refused("after", format!("job {job}"), "a job of this box", help)
+                ("after", format!("job {job}"), "a job of this box", help)
             }
-            Unfit::Store(error) => unavailable(&error),
-        }
+            Self::Store(error) => return unavailable(&error),
+        };
+        refused(line_of(text, key), key, found, expected, help)
     }
+}
+
+/// Where the text has a key of the job, or its begin: what is sent beside it is not in it.
+fn line_of(text: &str, key: &str) -> Place {
+    let is_it = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
+    let line = text.lines().position(is_it);
+    line.map_or_else(Place::start, |line| Place {
+        length: key.len(),
+        ..Place::of(text, line + 1, 1)
+    })
 }
 
 impl Entrance {
@@ -118,7 +132,7 @@ impl Entrance {
     }
 
     async fn enter(&self, job: NewJob, who: &Identity) -> Result<Submitted, SubmitRefused> {
-        self.look(&job, who).await?;
+        self.look(&job, who).await.map_err(|unfit| unfit.refusal(&job.definition))?;
         // Of what is submitted again, it is the other job that is noted, by whoever was asked.
         let is_first = job.lineage.resubmitted_from.is_none();
         let taken = match is_first {
@@ -130,7 +144,8 @@ impl Entrance {
                 Ok(Submitted { id, uuid, fresh, noted: fresh && is_first })
             }
             Err(error @ StoreError::NoBundle(_)) => {
-                Err(refused("", error.to_string(), "what it came with", "send it with its files"))
+                let help = "send it with its files";
+                Err(refused(Place::start(), "", error.to_string(), "what it came with", help))
             }
             Err(error @ StoreError::KeyUsed(_)) => {
                 Err(SubmitRefused::KeyUsed { why: error.to_string() })
@@ -150,7 +165,8 @@ fn told(refusal: Refusal) -> SubmitRefused {
     match refusal {
         Refusal::Bundle(error) if error.is_ours() => unavailable(&error),
         Refusal::Bundle(error) => {
-            refused("", with_causes(&error), "a bundle this box can take", "pack it anew")
+            let expected = "a bundle this box can take";
+            refused(Place::start(), "", with_causes(&error), expected, "pack it anew")
         }
         Refusal::Invalid(problems) => invalid(&problems),
     }
@@ -161,8 +177,8 @@ fn invalid(problems: &Problems) -> SubmitRefused {
 }
 
 /// A refusal that is no fault of the text.
-fn refused(path: &str, found: String, expected: &str, help: &str) -> SubmitRefused {
-    let problem = Problem::new(Place::start(), path, found, expected).help(help);
+fn refused(at: Place, path: &str, found: String, expected: &str, help: &str) -> SubmitRefused {
+    let problem = Problem::new(at, path, found, expected).help(help);
     SubmitRefused::Invalid { problems: serde_json::json!([problem.to_json()]) }
 }
 
@@ -280,5 +296,26 @@ impl Examine for Gate {
     async fn enter(&self, job: NewJob) -> Result<store::Submitted, StoreError> {
         let who = self.who(&job.submitter).await?;
         self.entrance.people.submit(&who, job).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_at_the_line_it_is_about() {
+        let text = "job_name: x\ntags: [nope]\nafter: [7]\nactions:\n- test: {tags: x}\n";
+        let tag = Reason::NoSuchTag { device_type: "arm".into(), tag: "nope".into() };
+        let none = Reason::NoSuchDevice { device_type: "arm".into() };
+        for (unfit, path, line) in [
+            (Unfit::Never(Box::new(tag)), "tags", 2),
+            (Unfit::NoSuchJob(JobId(7)), "after", 3),
+            (Unfit::Never(Box::new(none)), "device_type", 1),
+        ] {
+            let SubmitRefused::Invalid { problems } = unfit.refusal(text) else { panic!("{path}") };
+            let told = (problems[0]["path"].as_str(), problems[0]["line"].as_u64());
+            assert_eq!(told, (Some(path), Some(line)));
+        }
     }
 }

@@ -67,6 +67,7 @@ pub(super) struct BulkResult {
     pub words: String,
     #[serde(default)]
     pub refused: bool,
+    pub resubmitted_as: Option<JobId>,
 }
 
 /// `GET /api/devices`

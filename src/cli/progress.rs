@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     answers::{PartExpected, Underway},
@@ -26,8 +26,8 @@ pub(super) struct Progress {
     in_lines: bool,
     /// Its parts, with what each is expected to take.
     planned: Vec<Planned>,
-    /// When it is expected to end.
-    end: Option<String>,
+    /// Until when it is expected to have ended, and that in words.
+    end: Option<(Timestamp, String)>,
     /// The most that was told so far.
     percent: u8,
 }
@@ -63,7 +63,9 @@ impl Progress {
             self.planned = progress.parts.into_iter().map(PartExpected::planned).collect();
         }
         let (now, zone) = (clock::now(), TimeZone::system());
-        self.end = underway.expected.and_then(|expected| render::ends(&expected, now, &zone));
+        self.end = underway.expected.and_then(|expected| {
+            Some((expected.end.as_ref()?.late, render::ends(&expected, now, &zone)?))
+        });
     }
 
     pub(super) fn hear(&mut self, event: Event) {
@@ -74,15 +76,20 @@ impl Progress {
         }
         self.run.apply(event);
         let Some(bar) = &self.bar else { return };
-        let until = self.run.until(Some(clock::now()));
+        let time = clock::now();
+        let until = self.run.until(Some(time));
+        // Of the job, which may have begun before anybody waited for it.
+        bar.set_elapsed(until);
         let now = progress(&self.planned, &self.run, until);
         if let Some(percent) = now.percent {
             self.percent = self.percent.max(percent);
             bar.set_position(self.percent.into());
         }
         let mut known = format!("{} %", self.percent);
-        if let Some(end) = &self.end {
-            known += &format!(", {end}");
+        if let Some((late, words)) = &self.end
+            && *late > time
+        {
+            known += &format!(", {words}");
         }
         if now.is_long {
             known += ", longer than usual";

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     KEYS, Key,
     document::{Document, Entry, Origin},
-    file::meant,
+    file::{list, meant},
     knob::Said,
     load::CONFIG_VARIABLE,
 };
@@ -117,7 +117,7 @@ impl Lines {
     }
 
     fn entry(&mut self, key: &'static Key, value: &str, origin: Origin, place: Place) {
-        let said = Said::Line(value.into());
+        let said = list(value).unwrap_or_else(|| Said::Line(value.into()));
         self.0.entries.push(Entry { key, said, origin, place, places: Vec::new() });
     }
 }

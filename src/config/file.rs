@@ -108,6 +108,12 @@ pub(super) fn meant(name: &str) -> Option<String> {
     }
 }
 
+/// What is written as a list of a file is one elsewhere, too. `[::1]:80` is none.
+pub(super) fn list(text: &str) -> Option<Said> {
+    let value = DeValue::parse(text.trim()).ok()?;
+    matches!(value.get_ref(), DeValue::Array(_)).then(|| said(value.get_ref()))
+}
+
 fn said(value: &DeValue<'_>) -> Said {
     match value {
         DeValue::String(text) => Said::Text(text.to_string()),

@@ -114,7 +114,7 @@ impl<T: Knob> Slot for Option<T> {
 
 impl Knob for PathBuf {
     fn expected() -> String {
-        "the path of a folder".into()
+        "a path".into()
     }
 
     fn read(said: &Said, base: &Path) -> Option<Self> {
@@ -209,6 +209,12 @@ impl<T: Entry> Knob for Vec<T> {
         };
         let entries = match said {
             Said::List(entries) => entries.clone(),
+            // Meant as a list, and not written as one.
+            Said::Line(line) if line.trim_start().starts_with('[') => {
+                let (found, expected) = (said.excerpt(), Self::expected());
+                let help = Some(format!("or without brackets, with `{}` between", T::BETWEEN));
+                return Err(Fault { found, expected, help, entry: None });
+            }
             Said::Line(line) => split(line),
             Said::Text(_) | Said::Number(_) | Said::Word(_) | Said::Other(_) => {
                 let (found, expected) = (said.excerpt(), Self::expected());

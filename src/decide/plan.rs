@@ -285,6 +285,9 @@ impl House {
         }
         let devices = &self.lab.devices;
         let mut open = suiting.iter().filter(|at| devices[**at].is_open_to(demand)).peekable();
+        if open.clone().any(|at| self.room(*at) > 0) {
+            return None;
+        }
         if open.peek().is_none() {
             let device = &devices[suiting[0]];
             return Some(match &device.open {
@@ -298,14 +301,15 @@ impl House {
                 }
             });
         }
-        let mut machines = 0;
-        for at in open {
-            if self.room(*at) > 0 {
-                return None;
-            }
-            machines += devices[*at].at_once;
-        }
-        Some(Reason::DeviceBusy { device_type: demand.device_type.clone(), machines })
+        let open: Vec<_> = open.map(|at| &devices[*at]).collect();
+        let machines = open.iter().map(|device| device.at_once).sum();
+        let of_type = devices.iter().filter(|one| one.device_type == demand.device_type).count();
+        Some(if open.len() == of_type {
+            Reason::DeviceBusy { device_type: demand.device_type.clone(), machines }
+        } else {
+            let (device, others) = (open[0].name.clone(), open.len() - 1);
+            Reason::TheseBusy { device, others, machines }
+        })
     }
 
     /// Why no device of this box will ever do.

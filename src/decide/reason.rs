@@ -23,8 +23,10 @@ pub enum Reason {
     OutOfService { device: String, why: String, others: usize },
     /// Whether the device is well is being found out.
     Unchecked { device: String },
-    /// As many machines run as may on the devices that would do.
+    /// As many machines run as may on all devices of the type.
     DeviceBusy { device_type: String, machines: u32 },
+    /// As many machines run as may on the devices that would do; others of the type would not.
+    TheseBusy { device: String, others: usize, machines: u32 },
     /// More than this box has, even when nothing else runs.
     NeverFits { resource: Resource, needs: u32, lends: u32 },
     /// It is next: nothing that could make it start later is started before it.
@@ -92,6 +94,15 @@ impl fmt::Display for Amount {
     }
 }
 
+/// What is needed beside what there is: exact where they would look the same.
+fn beside(resource: Resource, needs: u32, is: u32) -> [String; 2] {
+    let words = [needs, is].map(|amount| Amount(resource, amount).to_string());
+    if words[0] == words[1] && needs != is {
+        return [needs, is].map(|amount| format!("{amount} MiB"));
+    }
+    words
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,27 +131,30 @@ impl fmt::Display for Reason {
             Self::DeviceBusy { device_type, machines } => {
                 write!(f, "every {device_type} is busy ({})", Amount(Resource::Machines, *machines))
             }
-            Self::NeverFits { resource, needs, lends } => write!(
-                f,
-                "needs {}, this box lends {}",
-                Amount(*resource, *needs),
-                Amount(*resource, *lends)
-            ),
+            Self::TheseBusy { device, others: 0, machines } => {
+                write!(f, "{device} is busy ({})", Amount(Resource::Machines, *machines))
+            }
+            Self::TheseBusy { device, others, machines } => {
+                let machines = Amount(Resource::Machines, *machines);
+                write!(f, "{device} and {others} more are busy ({machines})")
+            }
+            Self::NeverFits { resource, needs, lends } => {
+                let [needs, lends] = beside(*resource, *needs, *lends);
+                write!(f, "needs {needs}, this box lends {lends}")
+            }
             Self::Reserved { resource: Resource::Machines, expected, .. } => {
                 write!(f, "next: waits for a free machine, expected by {}", clock(*expected))
             }
-            Self::Reserved { resource, needs, free, expected } => write!(
-                f,
-                "next: needs {}, {} free, expected by {}",
-                Amount(*resource, *needs),
-                Amount(*resource, *free),
-                clock(*expected)
-            ),
+            Self::Reserved { resource, needs, free, expected } => {
+                let [needs, free] = beside(*resource, *needs, *free);
+                write!(f, "next: needs {needs}, {free} free, expected by {}", clock(*expected))
+            }
             Self::Short { resource: Resource::Machines, .. } => {
                 f.write_str("waits for a free machine")
             }
             Self::Short { resource, needs, free } => {
-                write!(f, "needs {}, {} free", Amount(*resource, *needs), Amount(*resource, *free))
+                let [needs, free] = beside(*resource, *needs, *free);
+                write!(f, "needs {needs}, {free} free")
             }
             Self::Behind { job } => {
                 write!(f, "would fit, but may not end before job {job} can start")
@@ -175,6 +189,18 @@ mod tests {
             (
                 Reason::Reserved { resource: memory, needs: 1536, free: 512, expected },
                 "next: needs 1.5 GiB, 512 MiB free, expected by 2023-11-14 22:13 UTC",
+            ),
+            (
+                Reason::Short { resource: memory, needs: 3900, free: 3840 },
+                "needs 3900 MiB, 3840 MiB free",
+            ),
+            (
+                Reason::TheseBusy { device: "pc-2".into(), others: 0, machines: 1 },
+                "pc-2 is busy (1 machine)",
+            ),
+            (
+                Reason::TheseBusy { device: "pc-2".into(), others: 2, machines: 4 },
+                "pc-2 and 2 more are busy (4 machines)",
             ),
             (
                 Reason::Short { resource: Resource::Machines, needs: 1, free: 0 },

@@ -179,6 +179,9 @@ fn explain(text: &str, error: &Error) -> Problem {
         return problem("a tab in the indentation", "spaces")
             .help("YAML is indented with spaces only");
     }
+    if lower.contains("simple key expected") {
+        return problem("a word with nothing behind it", "a key with `:` behind it");
+    }
     let problem = problem(&excerpt_long(short), "YAML");
     if line.contains("image_arg") || line.contains("{") && line.contains("}") {
         return problem.help("text with `{name}`, `: ` or ` #` in it needs quotes");
@@ -318,6 +321,13 @@ mod tests {
                 assert_eq!(parse(&text, false).is_ok(), fits, "{open} {levels}");
             }
         }
+    }
+
+    #[test]
+    fn a_key_that_is_half_written_is_told_as_one() {
+        let problem = parse("job_name: x\ntimeou", false).unwrap_err();
+        let told = (problem.found.as_str(), problem.place.line);
+        assert_eq!(told, ("a word with nothing behind it", 2));
     }
 
     #[test]

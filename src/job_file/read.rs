@@ -91,8 +91,7 @@ pub(super) static JOB: Form = Form {
         Key::new(
             "visibility",
             Kind::Either(&Kind::Words(&VISIBILITY_WORDS), &Kind::Form(&GROUP)),
-            "Who may see the job and its results. It is kept with the job; this version shows every \
-             job to everybody who can reach its page.",
+            "Who may see the job and its results. Its owner and the administrators always do.",
         )
         .usual("public"),
         Key::new("timeouts", Kind::Form(&TIMEOUTS), "How long things may take."),
@@ -134,7 +133,8 @@ pub(super) static JOB: Form = Form {
         Key::new(
             "stream",
             Kind::Stream,
-            "Where the results belong. It is kept with the job and shown.",
+            "Where the results belong. Those in a private stream are seen by its person or its team \
+             alone.",
         )
         .example("/public/team/installer/")
         .ours(),

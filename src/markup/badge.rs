@@ -57,7 +57,7 @@ pub fn progress(done: u32, total: u32) -> Markup {
     html! {
         span.progress {
             progress value=(done) max=(total.max(1)) aria-label=(label) {}
-            span.amount { (done) "/" (total) }
+            span.amount { (done) " of " (total) " steps" }
         }
     }
 }

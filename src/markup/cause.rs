@@ -14,7 +14,12 @@ pub fn cause(cause: &Cause, verdict: Option<Verdict>, run: &Run, links: &impl Li
         section class=(format!("cause {kind}")) aria-label="Cause" {
             p.words { bdi { (words::shorten(&cause.words, 2_000)) } }
             p.who {
-                strong { (words::who(cause.who)) } " has to act: " (words::code(cause.code)) ". "
+                @if verdict == Some(Verdict::Canceled) {
+                    "Nobody has to act: "
+                } @else {
+                    strong { (words::who(cause.who)) } " has to act: "
+                }
+                (words::code(cause.code)) ". "
                 code { (cause.code.name()) }
             }
             p.place {

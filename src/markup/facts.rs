@@ -7,7 +7,7 @@ use super::{
     moment::{Moment, size, span},
     words,
 };
-use crate::model::{Job, JobId, Keepsake, Run, Visibility};
+use crate::model::{Job, JobId, Keepsake, Run, Visibility, spoken};
 
 pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Markup {
     html! {
@@ -28,7 +28,7 @@ pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Marku
             (fact("Priority", &html! { (job.priority.0) }))
             (fact("Needs", &html! {
                 (job.needs.memory_mib) " MiB, " (words::count(job.needs.cores.into(), "core"))
-                ", at most " (span(job.needs.at_most))
+                ", at most " (spoken(job.needs.at_most))
             }))
             (fact("Visible to", &visibility(&job.visibility)))
             @if !job.tags.is_empty() { (fact("Tags", &html! { bdi { (job.tags.join(" ")) } })) }
@@ -117,7 +117,12 @@ fn lineage(job: &Job, links: &impl Links) -> Markup {
         }
     };
     html! {
-        @if let Some(id) = line.resubmitted_from { (fact("Resubmitted from", &link(id))) }
+        @if let Some(id) = line.resubmitted_from {
+            (fact("Resubmitted from", &html! {
+                (link(id))
+                @if let Some(href) = links.changed() { ": " a href=(href) { "what differs" } }
+            }))
+        }
         @if let Some(id) = line.retried_from {
             (fact("Retried from", &html! {
                 (link(id))

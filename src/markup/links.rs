@@ -14,6 +14,10 @@ pub trait Links {
     /// A file of the job, relative to its folder.
     fn file(&self, name: &str) -> Option<String>;
     fn job(&self, job: JobId) -> Option<String>;
+    /// What was changed since the job it was made of.
+    fn changed(&self) -> Option<String> {
+        None
+    }
     /// A moment of the engine's clock in the video.
     fn seek(&self, at: Duration) -> Option<Seek>;
     /// How screens are drawn that are shown small.

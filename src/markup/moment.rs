@@ -63,9 +63,9 @@ impl Moment {
         let (amount, unit) = match seconds.unsigned_abs() {
             0..=9 => return "just now".into(),
             past @ 10..=89 => (past, "second"),
-            past @ 90..=5_399 => (past / 60, "minute"),
-            past @ 5_400..=129_599 => (past / 3_600, "hour"),
-            past => (past / 86_400, "day"),
+            past @ 90..=5_399 => (rounded(past, 60), "minute"),
+            past @ 5_400..=129_599 => (rounded(past, 3_600), "hour"),
+            past => (rounded(past, 86_400), "day"),
         };
         let plural = if amount == 1 { "" } else { "s" };
         if seconds < 0 {
@@ -74,6 +74,11 @@ impl Moment {
             format!("{amount} {unit}{plural} ago")
         }
     }
+}
+
+/// To the nearest: 90 seconds are 2 minutes, so that what is later never looks sooner.
+const fn rounded(seconds: u64, unit: u64) -> u64 {
+    (seconds + unit / 2) / unit
 }
 
 /// A duration as short as it stays useful: `0.4 s`, `12.3 s`, `2 m 14 s`, `1 h 02 m`.
@@ -118,6 +123,8 @@ mod tests {
         for (at, words, day) in [
             ("2026-11-21T11:59:55Z", "just now", "Today"),
             ("2026-11-21T12:00:30Z", "in 30 seconds", "Today"),
+            ("2026-11-21T12:01:29Z", "in 89 seconds", "Today"),
+            ("2026-11-21T12:01:30Z", "in 2 minutes", "Today"),
             ("2026-11-21T11:58:00Z", "2 minutes ago", "Today"),
             ("2026-11-20T23:00:00Z", "13 hours ago", "Yesterday"),
             ("2026-11-18T12:00:00Z", "3 days ago", "Wednesday, 18 November 2026"),

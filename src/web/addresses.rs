@@ -43,6 +43,10 @@ impl Links for Addresses<'_> {
         Some(job_url(job))
     }
 
+    fn changed(&self) -> Option<String> {
+        Some(format!("{}/diff", job_url(self.job)))
+    }
+
     fn seek(&self, at: Duration) -> Option<Seek> {
         self.video.map(|video| Seek::new(&video.url, video.epoch, at))
     }

@@ -272,7 +272,10 @@ async fn one(
             if !is_preview {
                 prioritise(web, job, *priority).await?;
             }
-            Ok(Done::said(format!("{} becomes {}", job.priority.0, priority.0)))
+            Ok(Done::said(match job.priority.0 {
+                same if same == priority.0 => format!("has {same} already"),
+                other => format!("{other} becomes {}", priority.0),
+            }))
         }
         Action::Resubmit => {
             if state != JobState::Ended {

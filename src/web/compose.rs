@@ -212,7 +212,7 @@ fn findings(found: &Found) -> Markup {
 
 fn expected(Fine { name, waits, estimate, moment }: &Fine) -> Markup {
     html! {
-        p.fine { "Nothing is wrong with " bdi { (name) } ". "
+        p.fine { "Nothing is wrong with " strong { bdi { (name) } } ". "
             @match waits {
                 Some(why) => { "It would wait now: " bdi { (why) } "." },
                 None => "It would start at once.",
@@ -226,9 +226,9 @@ fn expected(Fine { name, waits, estimate, moment }: &Fine) -> Markup {
                 div { dt { "Starts" } dd { (plan::starts(Some(estimate), moment)) } }
             }
             @if estimate.outlook.is_some() {
-                div { dt { "End" } dd { (plan::ends(Some(estimate), moment)) } }
+                div { dt { "Ends" } dd { (plan::ends(Some(estimate), moment)) } }
             }
-            div { dt { "Known from" } dd { (estimate.basis()) } }
+            div { dt { "Known" } dd { (estimate.basis()) } }
         }
     }
 }

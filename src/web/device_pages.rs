@@ -10,8 +10,8 @@ use super::{
     layout::{self, Frame, Tab, job_url},
 };
 use crate::{
-    markup::{Moment, device_badge as badge, size, span, words},
-    model::{DeviceEvent, DeviceHealth, DeviceOrigin, DeviceStatus, DeviceType, JobId},
+    markup::{Moment, device_badge as badge, size, words},
+    model::{DeviceEvent, DeviceHealth, DeviceOrigin, DeviceStatus, DeviceType, JobId, spoken},
     proto::query,
 };
 
@@ -212,7 +212,7 @@ fn check(kind: &DeviceType) -> Markup {
             None => span.hint { "none" },
             Some(check) => {
                 code { (check.job.display()) }
-                @if let Some(every) = check.every { ", every " (span(every)) }
+                @if let Some(every) = check.every { ", every " (spoken(every)) }
                 @if let Some(jobs) = check.after_jobs { ", after " (words::count(jobs.into(), "job")) }
             }
         }

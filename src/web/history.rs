@@ -47,7 +47,8 @@ pub(super) struct HistoryView {
     pub whose: Option<Whose>,
 }
 
-/// `GET /history`. Whoever is known sees their own jobs, unless they ask for all.
+/// `GET /history`. Whoever is known sees their own jobs, unless they ask for all. An address that
+/// filters means all, too: it may be a link that somebody else has sent.
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
@@ -58,7 +59,12 @@ pub(super) async fn page(
     }
     let mut listing = Listing::read(said, JOBS)?.or_ended();
     let is_known = who.name().is_some();
-    let usually = if is_known { Whose::Mine } else { Whose::All };
+    let is_filtered = listing.said().len() > 0;
+    let usually = if is_known && !is_filtered { Whose::Mine } else { Whose::All };
+    if is_known {
+        // So the other forms of this list, and what its filters lead to, are of the same jobs.
+        listing = listing.whose_or(usually);
+    }
     let limit = listing.limit.replace(listing.limit.unwrap_or(JOBS));
     let page = list::page(&web, &who, &listing, usually, Unseen::LeftOut, None).await?;
     listing.limit = limit;
@@ -66,7 +72,7 @@ pub(super) async fn page(
     let view = HistoryView {
         moment: web.moment(),
         who,
-        whose: is_known.then(|| listing.whose().unwrap_or(usually)),
+        whose: listing.whose(),
         listing,
         jobs: page.jobs,
         in_all: page.in_all,
@@ -171,14 +177,21 @@ fn tabs(view: &HistoryView) -> Markup {
 }
 
 fn nothing(listing: &Listing) -> Markup {
+    let everybody = listing.whose().map(|_| Whose::All);
+    let all = html! { a href=(Listing::bare(PATH, everybody)) { "All that have ended" } };
     html! {
         p.empty {
-            @if listing.said().len() > 0 || listing.whose().is_some() {
-                "No job is like that. " a href=(PATH) { "All that have ended" }
+            @if listing.said().len() > 0 {
+                "No job is like that. " (all)
             } @else if listing.leaves_out() {
-                "No ended job has that to be sorted by. " a href=(PATH) { "All that have ended" }
+                "No job here has that to be sorted by. " (all)
             } @else {
-                "No job has ended yet. What runs and waits is on " a href="/" { "the queue" } "."
+                @match listing.whose() {
+                    Some(Whose::Mine) => { "No job of yours has ended yet. " (all) " · " },
+                    Some(Whose::Groups) => { "No job of your groups has ended yet. " (all) " · " },
+                    Some(Whose::All) | None => "No job has ended yet. ",
+                }
+                "What runs and waits is on " a href="/" { "the queue" } "."
             }
         }
     }
@@ -197,7 +210,9 @@ fn filters(view: &HistoryView) -> Markup {
                         span aria-hidden="true" { " ×" }
                     }
                 } }
-                @if listing.said().len() > 1 { li { a.hint href=(PATH) { "Take all away" } } }
+                @if listing.said().len() > 1 { li {
+                    a.hint href=(Listing::bare(PATH, listing.whose())) { "Take all away" }
+                } }
             }
         }
         details.filter {

@@ -69,9 +69,11 @@ pub(super) fn render(view: &JobView) -> Markup {
             span aria-current="page" { "Job " (job.id) }
         }))
         div.run {
-            header #head.head data-live { (head(view)) }
-            // By itself: it hardly ever changes, and somebody may be about to press a button.
-            div #controls data-live { (compose::controls(job, &view.who)) }
+            div.top {
+                header #head.head data-live { (head(view)) }
+                // By itself: it hardly ever changes, and somebody may be about to press a button.
+                div #controls data-live { (compose::controls(job, &view.who)) }
+            }
             div #outcome data-live {
                 (markup::removed(job, &view.moment))
                 @if let Some(cause) = &job.cause { (markup::cause(cause, job.verdict, run, &links)) }
@@ -206,7 +208,11 @@ fn underway(view: &JobView) -> Markup {
                     @if let Some(position) = ahead.position {
                         span { "Number " (position) " in the queue" }
                     }
-                    span { "Expected to start " (plan::starts(Some(ahead), moment)) }
+                    @if ahead.outlook.is_none() && ahead.after.is_none() {
+                        span.hint { "Nobody knows yet when it starts" }
+                    } @else {
+                        span { "Expected to start " (plan::starts(Some(ahead), moment)) }
+                    }
                     (plan::ends(Some(ahead), moment))
                 }
             }

@@ -152,6 +152,12 @@ impl Listing {
         self.whose
     }
 
+    /// Of theirs, where the address does not say of whose jobs it is.
+    pub(super) fn whose_or(mut self, usually: Whose) -> Self {
+        self.whose.get_or_insert(usually);
+        self
+    }
+
     pub(super) const fn is_first(&self) -> bool {
         self.cursor.is_none()
     }
@@ -189,6 +195,11 @@ impl Listing {
     /// Of the list of somebody else's.
     pub(super) fn of(&self, path: &str, whose: Whose) -> String {
         Self { whose: Some(whose), ..self.clone() }.address(path)
+    }
+
+    /// Of the list without any filter.
+    pub(super) fn bare(path: &str, whose: Option<Whose>) -> String {
+        Self { whose, ..Self::default() }.address(path)
     }
 
     fn written(

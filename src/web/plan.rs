@@ -38,7 +38,7 @@ const MOST: usize = 500;
 /// Closer together, two times are one.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// When a running job usually ends, or must at the latest.
+/// When a job is expected to end, or must at the latest.
 pub(super) fn ends(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
     let outlook = estimate.and_then(|estimate| Some((estimate, estimate.outlook?)));
     html! {
@@ -47,7 +47,7 @@ pub(super) fn ends(estimate: Option<&Estimate>, moment: &Moment) -> Markup {
                 span.hint { "ends " (moment.expected(end.usual)) " at the latest" }
             } @else {
                 span.hint title=(estimate.basis()) {
-                    "usually ends " (moment.expected(end.usual)) (up_to(end))
+                    "expected to end " (moment.expected(end.usual)) (up_to(end))
                 }
             }
         }

@@ -56,8 +56,15 @@ pub(in crate::cli) fn bulk(results: &[BulkResult]) -> String {
     if results.is_empty() {
         return "no job is meant\n".into();
     }
-    let line = |one: &BulkResult| format!("job {}: {}\n", one.number, clean(&one.words));
-    results.iter().map(line).collect()
+    results.iter().map(|one| told(one) + "\n").collect()
+}
+
+/// What comes of one of many. A reason often begins with its number, too.
+fn told(one: &BulkResult) -> String {
+    let job = format!("job {}", one.number);
+    let words = one.words.strip_prefix(&format!("{job} ")).unwrap_or(&one.words);
+    let new = one.resubmitted_as.map(|new| format!(", as job {new}")).unwrap_or_default();
+    format!("{job}: {}{new}", clean(words))
 }
 
 /// Jobs of each kind that a preview names.
@@ -73,7 +80,7 @@ pub(in crate::cli) fn bulk_preview(results: &[BulkResult]) -> String {
         }
         text += &format!("{}, {heading}:\n", jobs_counted(jobs.len()));
         for one in jobs.iter().take(NAMED) {
-            text += &format!("  job {}: {}\n", one.number, clean(&one.words));
+            text += &format!("  {}\n", told(one));
         }
         if let more @ 1.. = jobs.len().saturating_sub(NAMED) {
             text += &format!("  and {more} more\n");
@@ -96,6 +103,7 @@ mod tests {
             number: crate::model::JobId(number),
             words: words.into(),
             refused,
+            resubmitted_as: None,
         };
         let mut all: Vec<_> =
             (1..=12).map(|n| told(n, "ends before it has started", false)).collect();
@@ -114,9 +122,12 @@ mod tests {
           job 10: ends before it has started
           and 2 more
         1 job, left alone:
-          job 99: job 99 has ended already
+          job 99: has ended already
         ");
         assert_eq!(bulk_preview(&[]), "");
+        let new = Some(crate::model::JobId(12));
+        let again = BulkResult { resubmitted_as: new, ..told(7, "runs once more", false) };
+        assert_eq!(bulk(&[again]), "job 7: runs once more, as job 12\n");
     }
 
     #[test]

@@ -143,6 +143,24 @@ fn every_key_can_be_said_in_all_three_places_and_is_shown_as_it_was_said() {
 }
 
 #[test]
+fn a_list_of_a_file_is_one_in_the_environment_and_in_a_flag() {
+    let line = r#"["/srv/a", "/srv/b"]"#;
+    for said in [
+        Said { environment: &[("SUTLER_ROOTS", line)], ..Said::default() },
+        Said { flags: &[("roots", line)], ..Said::default() },
+    ] {
+        let roots = key("roots").shown(&said.resolve().unwrap().settings);
+        assert_eq!(roots, serde_json::json!(["/srv/a", "/srv/b"]));
+    }
+    let said = Said { flags: &[("roots", "[/srv/a, /srv/b]")], ..Said::default() };
+    assert!(
+        said.mistakes().contains("or without brackets, with `:` between"),
+        "{}",
+        said.mistakes()
+    );
+}
+
+#[test]
 fn the_default_file_uncommented_says_the_defaults() {
     let system = Host { is_system: true, ..host() };
     let file = uncommented();

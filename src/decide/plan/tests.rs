@@ -182,6 +182,16 @@ fn everyone_who_waits_hears_why() {
 }
 
 #[test]
+fn only_devices_that_would_do_are_called_busy() {
+    let slow = Device { tags: ["slow".into()].into(), ..device("pc-2", TYPE, 1) };
+    let devices = vec![device("pc-1", TYPE, 4), slow];
+    let busy = Running { device: Some("pc-2".into()), ..running(64, 1, 50) };
+    let queue = [of(job(1, 64, 1, 10), TYPE, &["slow"])];
+    let plan = decide(&queue, &[busy], Lab { devices, ..lab() });
+    assert_eq!(words(&plan, &queue), "1: pc-2 is busy (1 machine)");
+}
+
+#[test]
 fn the_device_that_was_used_least_recently_gets_the_job() {
     let used = |name: &str, seconds: Option<i64>| Device {
         last_used: seconds.map(at),
@@ -357,7 +367,7 @@ proptest! {
                 reason,
                 Some(
                     Reason::NoSuchDevice { .. } | Reason::NoSuchTag { .. } | Reason::NeverFits { .. }
-                        | Reason::DeviceBusy { .. }
+                        | Reason::DeviceBusy { .. } | Reason::TheseBusy { .. }
                 )
             )
         };

@@ -81,8 +81,24 @@ async fn whoever_is_known_sees_their_own_first() {
     let none = ask("nobody-else", "/history").await;
     assert!(!none.text().contains(r#"href="/jobs/1""#), "{}", none.text());
     assert!(none.text().contains(r#"<a href="/history?whose=all">All</a>"#), "{}", none.text());
+    assert!(none.text().contains("No job of yours has ended yet."), "{}", none.text());
     let all = ask("nobody-else", "/history?whose=all").await;
     assert!(all.text().contains(r#"href="/jobs/1""#));
+    // What is downloaded is what is shown.
+    for table in ["/api/jobs?", "/api/jobs.csv?"] {
+        let link = format!(r#"href="{table}whose=mine&amp;state=ended""#);
+        assert!(none.text().contains(&link), "{}", none.text());
+    }
+    // A link with a filter shows everybody the same.
+    let link = format!("/history?submitter={submitter}&verdict=passed");
+    let filtered = ask("nobody-else", &link).await;
+    assert!(filtered.text().contains(r#"href="/jobs/1""#), "{}", filtered.text());
+    for link in [
+        r#"<input type="hidden" name="whose" value="all">"#,
+        r#"<a class="hint" href="/history?whose=all">Take all away</a>"#,
+    ] {
+        assert!(filtered.text().contains(link), "{link}: {}", filtered.text());
+    }
     assert_eq!(
         ask("nobody-else", "/api/jobs?whose=mine").await.json()["jobs"],
         serde_json::json!([])

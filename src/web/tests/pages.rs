@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{
     estimates::{Basis, Estimate, Snapshot},
     markup::{Tail, Usuals, samples::*},
-    model::{Cursor, Foretold, Identity, Job, JobId, Outcome, Outlook, Part, Run, Verdict},
+    model::{
+        Cause, Code, Cursor, Foretold, Identity, Job, JobId, Outcome, Outlook, Part, Run, Verdict,
+        Who,
+    },
     store::Standing,
     web::{
         history::{self, HistoryView},
@@ -128,6 +131,22 @@ fn a_failed_job_says_who_has_to_act_and_shows_where() {
     let run = Run::of(story(Some(Outcome::Fail)));
     let view = job_view(ended(2, NAME, Verdict::Failed, 20), run);
     insta::assert_snapshot!(lines(job::render(&view)));
+}
+
+#[test]
+fn nobody_has_to_act_for_a_job_that_was_canceled() {
+    let mut job = ended(1, NAME, Verdict::Canceled, 20);
+    job.cause = Some(Cause::new(Who::Author, Code::Canceled, "canceled by ada"));
+    let page = lines(job::render(&job_view(job, Run::default())));
+    assert!(page.contains("Nobody has to act: somebody asked"), "{page}");
+}
+
+#[test]
+fn a_job_says_what_differs_from_the_one_it_was_made_of() {
+    let mut job = ended(8, NAME, Verdict::Passed, 20);
+    job.lineage.resubmitted_from = Some(JobId(7));
+    let page = lines(job::render(&job_view(job, Run::default())));
+    assert!(page.contains(r#"<a href="/jobs/8/diff">what differs</a>"#), "{page}");
 }
 
 #[test]

@@ -1,11 +1,7 @@
 //! The appliance as a browser finds it: how soon it answers, how fast its pages are with a million
 //! jobs in the store, and what it takes of the memory.
 
-use std::{
-    fs,
-    thread,
-    time::Duration,
-};
+use std::{fs, thread, time::Duration};
 
 use sutler::clock::Stopwatch;
 

@@ -90,7 +90,9 @@ async fn fill(path: &Path) {
             job.tags.clear();
             store.submit(job)
         }));
-        given.await.into_iter().for_each(|given| drop(given.expect("kept")));
+        for given in given.await {
+            given.expect("kept");
+        }
     }
     writer.close().await;
 }

@@ -97,7 +97,7 @@ impl Lab {
 fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     let lab = Lab::start();
     assert_eq!(lab.submit(&[]), 1);
-    lab.says(&["cancel", "1"]);
+    assert_eq!(lab.says(&["cancel", "1"]), "job 1 is canceled and will not start\n");
     assert_eq!(lab.appliance.wait_ended(1)["verdict"], "canceled");
 
     assert_eq!(lab.says(&["resubmit", "1"]), "job 2 is job 1 once more\n");
@@ -258,7 +258,9 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
 
     let all = ["--name", "waits for *"];
     let asked = lab.refuses(&[&["cancel"], &all[..]].concat(), 2);
-    for words in ["2 jobs, meant:\n  job 1: ends before", "Cancel 2 jobs? Nobody", "--yes"] {
+    for words in
+        ["2 jobs, meant:\n  job 1: ends before", "Cancel 2 jobs? There is nobody to ask", "--yes"]
+    {
         assert!(asked.contains(words), "{words}: {asked}");
     }
     lab.refuses(&[&["priority", "0"], &all[..]].concat(), 2);
@@ -269,7 +271,7 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
 
     let told = lab.json(&["priority", "70", "--name", "waits for 2", "--yes"]);
     let moved = json!({ "number": 2, "done": true, "words": "50 becomes 70" });
-    assert_eq!(told, json!([{ "preview": false, "results": [moved] }]));
+    assert_eq!(told, json!({ "results": [moved] }));
     assert_eq!(lab.queue(), [2, 1]);
     let told = lab.says(&["priority", "1", "2", "high"]);
     assert_eq!(told, "job 1: 50 becomes 100\njob 2: 70 becomes 100\n");
@@ -281,6 +283,10 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
     );
     assert_eq!(lab.job(4)["resubmitted_from"], 3);
     assert_eq!(lab.says(&["resubmit", "--verdict", "failed", "--yes"]), "no job is meant\n");
+    let some = lab.appliance.command(&["priority", "99", "4", "51"]);
+    assert_eq!(some.status.code(), Some(1));
+    let told = text(&some.stdout);
+    assert_eq!(told, "job 99: there is no such job\njob 4: 50 becomes 51\n");
     lab.says(&["cancel", "--yes", "--mine", "--name", "*1", "--name", "*2"]);
     for number in [1, 2] {
         assert_eq!(lab.appliance.wait_ended(number)["verdict"], "canceled");

@@ -131,6 +131,26 @@ fn a_canceled_job_ends_canceled_and_leaves_nothing() {
 }
 
 #[test]
+fn a_second_cancel_ends_a_job_whose_engine_hangs() {
+    let lab = Lab::new();
+    let appliance = Appliance::start(&lab.data);
+    lab.start_waiting_job(&appliance);
+    let engine = Pid::from_raw(pid_of(&lab.data, " engine ")).unwrap();
+    kill_process(engine, Signal::STOP).unwrap();
+    for words in [
+        "job 1 was asked to stop; once more stops it at once\n",
+        "job 1 was asked before, and stops at once\n",
+    ] {
+        let canceled = appliance.command(&["cancel", "1"]);
+        assert_eq!(String::from_utf8_lossy(&canceled.stdout), words);
+    }
+    let ended = appliance.wait_ended(1);
+    assert_end(&ended, "canceled", "canceled");
+    assert!(ended["cause"]["words"].as_str().unwrap().contains("killed"), "{ended:#}");
+    lab.assert_nothing_left();
+}
+
+#[test]
 fn a_dead_qemu_is_said_to_be_dead() {
     let lab = Lab::new();
     let appliance = Appliance::start(&lab.data);

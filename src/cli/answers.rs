@@ -54,6 +54,20 @@ impl Job {
     }
 }
 
+/// `POST /api/jobs/{id}/cancel`
+#[derive(Debug, Deserialize)]
+pub(super) struct Canceled {
+    pub stops: Stops,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stops {
+    BeforeItStarts,
+    Soon,
+    AtOnce,
+}
+
 /// `POST /api/jobs/bulk`
 #[derive(Debug, Deserialize)]
 pub(super) struct Bulk {

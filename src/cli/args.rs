@@ -348,6 +348,13 @@ pub(super) fn on_this_thread(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JobName(String);
 
+impl JobName {
+    /// None of a uuid, and of a number that no job can have.
+    pub(super) fn number(&self) -> Option<JobId> {
+        self.0.parse().ok()
+    }
+}
+
 impl std::str::FromStr for JobName {
     type Err = &'static str;
 

@@ -81,7 +81,11 @@ pub(super) async fn run(
 ) -> Result<u8, CliError> {
     let mut jobs = Vec::new();
     for name in names {
-        jobs.push(client.get::<Job>(&format!("/api/jobs/{name}")).await?.read.number);
+        // Of a number that no job has it is told beside what comes of the others.
+        jobs.push(match name.number() {
+            Some(number) => number,
+            None => client.get::<Job>(&format!("/api/jobs/{name}")).await?.read.number,
+        });
     }
     if names.is_empty() {
         jobs = meant(action, &many.filter, client).await?;
@@ -118,14 +122,14 @@ async fn finish(
 ) -> Result<u8, CliError> {
     let (told, raw) = each(action, jobs, dry_run, client).await?;
     if json {
-        output::print_json(&json!(raw))?;
+        output::print_json(&json!({ "results": raw }))?;
     } else {
         output::print(&render::bulk(&told))?;
     }
     Ok(u8::from(told.iter().any(|one| one.refused)))
 }
 
-/// What comes of each of the jobs; the answers as they were, too.
+/// What comes of each of the jobs; as it was answered, too.
 async fn each(
     action: Action,
     jobs: &[JobId],
@@ -136,7 +140,7 @@ async fn each(
     for some in jobs.chunks(AT_ONCE) {
         let document = json!({ "action": action.document(), "jobs": some, "preview": preview });
         let answer = client.send_json::<Bulk>("/api/jobs/bulk", &document).await?;
-        raw.push(answer.raw);
+        raw.extend(answer.raw["results"].as_array().into_iter().flatten().cloned());
         told.extend(answer.read.results);
     }
     Ok((told, raw))
@@ -167,15 +171,14 @@ async fn listed(query: &str, client: &Client) -> Result<Vec<JobId>, CliError> {
 
 /// Returns when the person at the terminal agrees.
 fn agreed(question: String) -> Result<(), CliError> {
-    let refused = CliError::NotAgreed { question: question.clone() };
     let mut input = io::stdin().lock();
     if !input.is_terminal() {
-        return Err(refused);
+        return Err(CliError::NobodyToAsk { question });
     }
     say(&format!("{question} [y/N] "));
     let mut answer = String::new();
     match input.read_line(&mut answer) {
         Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
-        Ok(_) | Err(_) => Err(refused),
+        Ok(_) | Err(_) => Err(CliError::Declined),
     }
 }

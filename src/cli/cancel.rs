@@ -1,6 +1,7 @@
 //! `sutler cancel`
 
 use super::{
+    answers::{Canceled, Stops},
     args::JobName,
     bulk::{self, Action, Many},
     client::Client,
@@ -43,11 +44,16 @@ pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, 
 
 async fn one(job: &JobName, client: &Client, json: bool) -> Result<u8, CliError> {
     let path = format!("/api/jobs/{job}/cancel");
-    let answer = client.post::<serde_json::Value>(&path).await?;
+    let answer = client.post::<Canceled>(&path).await?;
     if json {
         output::print_json(&answer.raw)?;
     } else {
-        output::print(&format!("job {job} was asked to stop\n"))?;
+        let words = match answer.read.stops {
+            Stops::BeforeItStarts => "is canceled and will not start",
+            Stops::Soon => "was asked to stop; once more stops it at once",
+            Stops::AtOnce => "was asked before, and stops at once",
+        };
+        output::print(&format!("job {job} {words}\n"))?;
     }
     Ok(0)
 }

@@ -53,8 +53,10 @@ pub(super) enum CliError {
     NotEdited { editor: String },
     #[error("--edit, --file and --wait are for one job")]
     OfOneJob,
-    #[error("{question} Nobody has said so, and nothing was done; --yes says it")]
-    NotAgreed { question: String },
+    #[error("{question} There is nobody to ask here, and nothing was done; --yes says yes")]
+    NobodyToAsk { question: String },
+    #[error("nothing was done")]
+    Declined,
     #[error("there is no report of {}", folder.display())]
     NoResults { folder: PathBuf, source: NoResults },
     #[error("could not write {}", path.display())]
@@ -123,7 +125,8 @@ impl CliError {
             | Self::NoPage { .. }
             | Self::NotALimit { .. }
             | Self::OfOneJob
-            | Self::NotAgreed { .. }
+            | Self::NobodyToAsk { .. }
+            | Self::Declined
             | Self::Needle(_) => 2,
             Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
@@ -204,7 +207,8 @@ impl CliError {
             | Self::NotText
             | Self::NotEdited { .. }
             | Self::OfOneJob
-            | Self::NotAgreed { .. }
+            | Self::NobodyToAsk { .. }
+            | Self::Declined
             | Self::NoResults { .. }
             | Self::Report { .. }
             | Self::Settings(_)

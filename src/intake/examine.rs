@@ -17,10 +17,7 @@ pub trait Examine: Send + Sync + 'static {
     fn examine(&self, found: Found) -> Result<NewJob, Explanation>;
 
     /// Makes what was examined a job for good, or finds the one it has become already.
-    fn enter(
-        &self,
-        job: NewJob,
-    ) -> impl Future<Output = Result<Submitted, StoreError>> + Send;
+    fn enter(&self, job: NewJob) -> impl Future<Output = Result<Submitted, StoreError>> + Send;
 }
 
 /// Something in the inbox that looks whole.

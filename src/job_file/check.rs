@@ -40,7 +40,8 @@ impl Identity {
     fn gids(&self) -> &[u32] {
         self.gids.get_or_init(|| {
             let user = uzers::get_user_by_uid(self.uid);
-            let groups = user.and_then(|user| get_user_groups(user.name(), user.primary_group_id()));
+            let groups =
+                user.and_then(|user| get_user_groups(user.name(), user.primary_group_id()));
             groups.unwrap_or_default().iter().map(uzers::Group::gid).collect()
         })
     }

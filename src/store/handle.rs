@@ -12,9 +12,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accuracy, Change, Changed, Changes, Commits, Counts, DeviceChange, DeviceTimes, HistoryKey, HistoryPage,
-    Inconsistency, JobPage, JobsAsked, Leftover, Measured, MeasuredJob, Occurrence, Reader, Saved,
-    StoreError, Tally, Totals, Unmeasured, check,
+    Accuracy, Change, Changed, Changes, Commits, Counts, DeviceChange, DeviceTimes, HistoryKey,
+    HistoryPage, Inconsistency, JobPage, JobsAsked, Leftover, Measured, MeasuredJob, Occurrence,
+    Reader, Saved, StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
     devices, estimates,
     file::{Open, StoreFile},

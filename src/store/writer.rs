@@ -31,11 +31,13 @@ use crate::{
 
 /// Requests that share one commit at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
-/// While many ask at once, how long a group waits for more of them: a commit costs about as much for
-/// one request as for a dozen, and takes longer than this.
-const GATHER: Duration = Duration::from_millis(1);
-/// So often at most, and only as long as more came.
-const GATHERED: u32 = 4;
+/// While many ask at once a group waits for those of them who are on their way: a commit costs about as
+/// much for one request as for a dozen, and takes longer than this. It looks so often,
+const GATHER: Duration = Duration::from_micros(100);
+/// gives up when nobody came so many times,
+const NOBODY: u32 = 8;
+/// and in any case after so many.
+const GATHERED: u32 = 50;
 
 pub(super) enum Command {
     /// Whoever drops the other end of the answer gets what was asked all the same.
@@ -130,18 +132,15 @@ impl Outcome {
 impl WriterThread {
     /// Until it is closed or every handle is gone. What is in the channel by then is carried out.
     pub(super) fn run(mut self) {
-        let mut are_many = false;
+        // Who was answered last, and who waited by then: as many may be about to ask.
+        let mut asking = 0;
         while let Some(first) = self.commands.blocking_recv() {
             let mut group = Group::new();
             self.take(first, &mut group);
-            self.take_what_waits(&mut group);
-            are_many |= group.len() > 1;
-            if are_many {
-                self.gather(&mut group);
-            }
-            are_many = group.len() > 1;
+            self.gather(&mut group, asking);
+            asking = group.len();
             if !group.is_empty() {
-                self.carry_out(group);
+                asking += self.carry_out(group);
             }
         }
         self.file.close();
@@ -162,22 +161,24 @@ impl WriterThread {
         }
     }
 
-    /// Waits for more, as long as more come. Whoever asks alone never waits for this.
-    fn gather(&mut self, group: &mut Group) {
+    /// Takes what waits, and waits for more until as many have asked as may. Whoever asks alone never
+    /// waits for this.
+    fn gather(&mut self, group: &mut Group, asking: usize) {
+        self.take_what_waits(group);
+        let mut in_vain = 0;
         for _ in 0..GATHERED {
-            let before = group.len();
-            if before == GROUP || self.commands.is_closed() {
+            if group.len() >= asking.min(GROUP) || in_vain == NOBODY || self.commands.is_closed() {
                 return;
             }
+            let before = group.len();
             thread::sleep(GATHER);
             self.take_what_waits(group);
-            if group.len() == before {
-                return;
-            }
+            in_vain = if group.len() == before { in_vain + 1 } else { 0 };
         }
     }
 
-    fn carry_out(&self, group: Group) {
+    /// Returns how many were waiting when it was done, and had not been answered.
+    fn carry_out(&self, group: Group) -> usize {
         let (work, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let since = Stopwatch::start();
         let Written { outcomes, devices_changed } =
@@ -196,6 +197,7 @@ impl WriterThread {
         if devices_changed {
             self.devices.send_modify(|changes| *changes += 1);
         }
+        let waiting = self.commands.len();
         // Nobody may be listening, to the changes or for the answer: that is fine.
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             if let Ok(Outcome::Job { job, new: true }) = &outcome {
@@ -204,6 +206,7 @@ impl WriterThread {
             }
             let _ = answer.send(outcome);
         }
+        waiting
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) const GRACE_AFTER_END: Duration = Duration::from_secs(20);
 const RECONNECT: Duration = Duration::from_millis(20);
 /// A cancel is carried out by the engine; one that does not within this time is killed.
 pub(super) const GRACE_AFTER_CANCEL: Duration = Duration::from_secs(60);
+/// The same once it was asked a second time, which is to end it at once.
+const GRACE_AT_ONCE: Duration = Duration::from_secs(2);
 /// The engine ends a job at its limit; one that has not this long after hangs and is killed.
 const GRACE_AFTER_LIMIT: Duration = Duration::from_secs(120);
 /// Lines of the engine's log that are kept as evidence.
@@ -95,7 +97,7 @@ impl Follower {
         let mut wire = None;
         let mut connect_at = Instant::now();
         let mut deadline: Option<Instant> = None;
-        let mut unsent: Vec<Command> = Vec::new();
+        let (mut canceled, mut unsent) = (false, Vec::new());
         let mut listening = true;
         let hangs_at = Instant::now() + self.at_most + GRACE_AFTER_LIMIT;
         let status = loop {
@@ -122,8 +124,11 @@ impl Follower {
                 command = self.commands.recv(), if listening => match command {
                     Some(command) => {
                         if matches!(command, Command::Cancel { .. } | Command::Kill) {
-                            deadline
-                                .get_or_insert_with(|| Instant::now() + GRACE_AFTER_CANCEL);
+                            let grace =
+                                if canceled { GRACE_AT_ONCE } else { GRACE_AFTER_CANCEL };
+                            let then = Instant::now() + grace;
+                            deadline = Some(deadline.map_or(then, |deadline| deadline.min(then)));
+                            canceled = true;
                         }
                         unsent.push(command);
                     }

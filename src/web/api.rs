@@ -28,16 +28,39 @@ use super::{
 use crate::{
     clock,
     decide::access::{Act, may},
-    model::{Acceleration, Identity, JobId, JobState, Kept, Verdict, with_causes},
+    model::{Acceleration, Identity, Job, JobId, JobState, Kept, Verdict, with_causes},
     store::Change,
     upkeep,
 };
 
-/// A job that was asked to do something.
+/// A job that was asked to stop.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Asked {
     number: JobId,
     uuid: Uuid,
+    stops: Stops,
+}
+
+/// How a job stops that somebody does not want any more.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stops {
+    /// It waits and will not start.
+    BeforeItStarts,
+    /// Its engine ends what it does, and collects what there is.
+    Soon,
+    /// It had been asked before.
+    AtOnce,
+}
+
+impl Stops {
+    fn of(job: &Job) -> Self {
+        match (job.state, job.cancel_asked) {
+            (JobState::Waiting, _) => Self::BeforeItStarts,
+            (_, false) => Self::Soon,
+            (_, true) => Self::AtOnce,
+        }
+    }
 }
 
 /// Whether somebody wants a job kept now.
@@ -120,7 +143,7 @@ pub(super) async fn cancel(
 ) -> Result<Response, Problem> {
     let job = web.decidable(&who, &name).await?;
     web.schedule.cancel(job.id, called(&who)).await?;
-    let asked = Asked { number: job.id, uuid: job.uuid };
+    let asked = Asked { number: job.id, uuid: job.uuid, stops: Stops::of(&job) };
     Ok((StatusCode::ACCEPTED, Json(asked)).into_response())
 }
 

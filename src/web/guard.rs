@@ -379,6 +379,7 @@ impl Viewer {
             name: who.name().map(str::to_owned),
             form,
             is_administrator: who.is_at_least(Role::Administrator),
+            is_submitter: who.door == Door::Unnamed || may(who, Act::Submit).is_ok(),
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Viewer {
     /// What the forms of their session carry.
     pub form: Option<Key>,
     pub is_administrator: bool,
+    /// Whether sending a job is nothing they are refused. Who has not said who they are is led in.
+    pub is_submitter: bool,
 }
 
 tokio::task_local! {
@@ -121,7 +123,7 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
                 header.bar {
                     a.brand href="/" { (icon("brand")) span { "Sutler" } }
                     nav aria-label="Main" {
-                        (places(frame.tab, PLACES))
+                        (everyday(frame.tab))
                         (keeping(frame.tab))
                     }
                     form.find action="/find" method="get" role="search" aria-label="Jobs" {
@@ -139,12 +141,18 @@ pub(super) fn page(frame: &Frame<'_>, content: &Markup) -> Markup {
     }
 }
 
-fn places(here: Tab, places: &[Place]) -> Markup {
+fn places<'a>(here: Tab, places: impl IntoIterator<Item = &'a Place>) -> Markup {
     html! {
         @for (tab, href, name) in places {
             a href=(*href) aria-current=[(here == *tab).then_some("page")] { (name) }
         }
     }
+}
+
+fn everyday(here: Tab) -> Markup {
+    let is_submitter = viewer().is_none_or(|viewer| viewer.is_submitter);
+    let leads = |(tab, ..): &&Place| is_submitter || *tab != Tab::Submit;
+    places(here, PLACES.iter().filter(leads))
 }
 
 /// What is looked at less often, behind one word.

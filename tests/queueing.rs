@@ -111,12 +111,24 @@ fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     for line in ["-- boot: { guest: { memory: 64M } }", "+- boot: { guest: { memory: 96M } }"] {
         assert!(diff.lines().any(|one| one == line), "{line}: {diff}");
     }
+    let hunks =
+        lab.json(&["resubmit", "1", "--file", &lab.file("other.yaml"), "--dry-run"])["hunks"]
+            .take();
+    let changed_lines = hunks[0]["lines"].as_array().unwrap().iter();
+    let kinds: Vec<_> =
+        changed_lines.map(|line| &line["kind"]).filter(|kind| **kind != "same").collect();
+    assert_eq!(kinds, ["removed", "added"], "{hunks}");
     assert_eq!(lab.says(&["resubmit", "1", "--dry-run"]), "");
     assert_eq!(lab.queue(), [2], "to look is to send nothing");
 
     let told = lab.json(&["resubmit", "1", "--file", &lab.file("other.yaml")]);
     assert_eq!((&told["number"], &told["resubmitted_from"]), (&json!(3), &json!(1)));
     assert_eq!(lab.job(3)["definition"], changed);
+    assert_eq!(
+        lab.appliance.json("/api/jobs/3/diff")["hunks"],
+        hunks,
+        "a program sees the same afterwards"
+    );
 
     let sent = lab.edits("sed -i s/64M/128M/", &["resubmit", "1", "--edit"]);
     assert_eq!(text(&sent.stdout), "job 4 is job 1 once more\n", "{}", text(&sent.stderr));

@@ -308,7 +308,7 @@ fn new_job(job: &Job) -> NewJob {
         stream: job.stream,
         needs: job.needs,
         conditions: Conditions::default(),
-        lineage: Lineage::default(),
+        lineage: job.lineage,
         idempotency: None,
         intake_key: None,
     }

@@ -165,8 +165,9 @@ fn a_waiting_job_is_moved_in_the_queue() {
 
     lab.says(&["cancel", "2"]);
     lab.appliance.wait_ended(2);
-    let ended = lab.refuses(&["priority", "2", "high"], 70);
+    let ended = lab.refuses(&["priority", "2", "high"], 2);
     assert!(ended.contains("job 2"), "{ended}");
+    lab.refuses(&["cancel", "2"], 2);
     lab.refuses(&["priority", "99", "high"], 66);
     for wrong in ["101", "highest", "-1"] {
         lab.refuses(&["priority", "1", wrong], 2);
@@ -247,12 +248,12 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
     for (wrong, code) in [
         (["device", "check", "nobody", "why not"].as_slice(), 66),
         (&["device", "retire", "nobody", "why not"], 66),
-        (&["device", "retire", "small-1", " "], 70),
+        (&["device", "retire", "small-1", " "], 2),
         (&["device", "retire", "small-1"], 2),
         (&["device", "add", "a b"], 2),
         (&["device", "add", "small-2", "--memory", "much"], 2),
         (&["device", "type", "board", "--every", "1d"], 2),
-        (&["device", "type", "board", "--health-check", "job.yaml"], 70),
+        (&["device", "type", "board", "--health-check", "job.yaml"], 2),
     ] {
         lab.refuses(wrong, code);
     }

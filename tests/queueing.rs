@@ -252,6 +252,8 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
         (&["device", "retire", "small-1"], 2),
         (&["device", "add", "a b"], 2),
         (&["device", "add", "small-2", "--memory", "much"], 2),
+        (&["device", "add", "small-2", "--memory", "2"], 2),
+        (&["device", "add", "small-2", "--memory", "2M"], 2),
         (&["device", "type", "board", "--every", "1d"], 2),
         (&["device", "type", "board", "--health-check", "job.yaml"], 2),
     ] {

@@ -21,7 +21,7 @@ use super::{
     state::Web,
 };
 use crate::{
-    config::LONGEST_DEVICE_NAME,
+    config::{LONGEST_DEVICE_NAME, memory_mib},
     job_file::DEVICE_TYPE,
     model::{DeviceHealth, DeviceOrigin, DeviceStatus},
 };
@@ -106,8 +106,8 @@ pub(super) fn add_form(view: &DevicesView) -> Markup {
                 }
                 label for="device-tags" { "Tags, with spaces between" }
                 input #device-tags name="tags" autocapitalize="none" spellcheck="false";
-                label for="device-memory" { "Memory of the largest guest, in MiB" }
-                input #device-memory type="number" name="memory_mib" min="1"
+                label for="device-memory" { "Memory of the largest guest, as 2G or 512M" }
+                input #device-memory name="memory" autocapitalize="none" spellcheck="false"
                     placeholder="what the box lends";
                 label for="device-cores" { "Processors of the largest guest" }
                 input #device-cores type="number" name="cores" min="1"
@@ -128,8 +128,8 @@ pub(super) struct NewDevice {
     name: String,
     device_type: String,
     tags: String,
-    #[serde(deserialize_with = "optional")]
-    memory_mib: Option<NonZeroU32>,
+    #[serde(deserialize_with = "memory")]
+    memory: Option<u32>,
     #[serde(deserialize_with = "optional")]
     cores: Option<NonZeroU32>,
     #[serde(deserialize_with = "optional")]
@@ -144,6 +144,12 @@ fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU32>, D:
     number.map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
 }
 
+fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(from)?;
+    let mib = (!text.is_empty()).then(|| memory_mib(&text)).transpose();
+    mib.map_err(|wrong| D::Error::custom(format!("{text:?}: {wrong}")))
+}
+
 /// `POST /devices`: adds one. The API changes one that is there; who adds one does not mean that.
 pub(super) async fn add(
     State(web): State<Arc<Web>>,
@@ -152,12 +158,12 @@ pub(super) async fn add(
     Form(sent): Form<NewDevice>,
 ) -> Result<Response, PageError> {
     let by = operator(&who)?;
-    let NewDevice { name, device_type, tags, memory_mib, cores, at_once, description } = sent;
+    let NewDevice { name, device_type, tags, memory, cores, at_once, description } = sent;
     if web.store.devices().await?.iter().any(|one| one.device.name == name) {
         return Err(WebError::Conflict(format!("there is a device {name} already")).into());
     }
     let tags = tags.split_whitespace().map(str::to_owned).collect();
-    let put = Put { name, device_type, tags, memory_mib, cores, at_once, description };
+    let put = Put { name, device_type, tags, memory_mib: memory, cores, at_once, description };
     let status = put_device(&web, put, by).await?;
     let mut response = Redirect::to("/devices").into_response();
     response.extensions_mut().insert(About(status.device.name));

@@ -13,7 +13,7 @@ use super::{
     device_pages::{DevicesView, device_url},
     devices::{Put, SetHealth, WORDS, operator, put_device, put_health},
     errors::{PageError, WebError},
-    form::Form,
+    form::{Field, Form, Takes, names},
     guard::{About, Asks},
     layout::form_key,
     login,
@@ -88,6 +88,7 @@ pub(super) async fn set_health(
 
 pub(super) fn add_form(view: &DevicesView) -> Markup {
     let is_default = view.devices.iter().any(|one| one.origin == DeviceOrigin::Default);
+    let lent = Some("what the box lends");
     html! {
         details { summary { "Add a device" }
             @if is_default {
@@ -95,28 +96,36 @@ pub(super) fn add_form(view: &DevicesView) -> Markup {
             }
             form.entry method="post" action="/devices" autocomplete="off" {
                 (form_key())
-                label for="device-name" { "Name" }
-                input #device-name name="name" required maxlength=(LONGEST_DEVICE_NAME)
-                    autocapitalize="none" spellcheck="false";
+                (Field {
+                    required: true, longest: Some(LONGEST_DEVICE_NAME), takes: Takes::Names,
+                    ..Field::new("device-name", "name", "Name")
+                })
                 label for="device-type" { "Type" }
                 select #device-type name="device_type" {
                     @for (kind, _) in &view.types {
                         option value=(kind.name) selected[kind.name == DEVICE_TYPE] { (kind.name) }
                     }
                 }
-                label for="device-tags" { "Tags, with spaces between" }
-                input #device-tags name="tags" autocapitalize="none" spellcheck="false";
-                label for="device-memory" { "Memory of the largest guest, as 2G or 512M" }
-                input #device-memory name="memory" autocapitalize="none" spellcheck="false"
-                    placeholder="what the box lends";
-                label for="device-cores" { "Processors of the largest guest" }
-                input #device-cores type="number" name="cores" min="1"
-                    placeholder="what the box lends";
-                label for="device-at-once" { "Guests at the same time" }
-                input #device-at-once type="number" name="at_once" min="1"
-                    placeholder="what the box lends";
-                label for="device-description" { "Description" }
-                input #device-description name="description" maxlength=(WORDS);
+                (Field {
+                    takes: Takes::Names,
+                    ..Field::new("device-tags", "tags", "Tags, with spaces or commas between")
+                })
+                (Field {
+                    takes: Takes::Names, placeholder: lent,
+                    ..Field::new("device-memory", "memory", "Memory of the largest guest, as 2G or 512M")
+                })
+                (Field {
+                    takes: Takes::Number { most: None }, placeholder: lent,
+                    ..Field::new("device-cores", "cores", "Processors of the largest guest")
+                })
+                (Field {
+                    takes: Takes::Number { most: None }, placeholder: lent,
+                    ..Field::new("device-at-once", "at_once", "Guests at the same time")
+                })
+                (Field {
+                    longest: Some(WORDS),
+                    ..Field::new("device-description", "description", "Description")
+                })
                 button type="submit" { "Add device" }
             }
         }
@@ -162,7 +171,7 @@ pub(super) async fn add(
     if web.store.devices().await?.iter().any(|one| one.device.name == name) {
         return Err(WebError::Conflict(format!("there is a device {name} already")).into());
     }
-    let tags = tags.split_whitespace().map(str::to_owned).collect();
+    let tags = names(&tags);
     let put = Put { name, device_type, tags, memory_mib: memory, cores, at_once, description };
     let status = put_device(&web, put, by).await?;
     let mut response = Redirect::to("/devices").into_response();

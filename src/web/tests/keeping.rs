@@ -50,7 +50,7 @@ async fn an_operator_takes_a_device_out_of_service_and_puts_it_back() {
     }
 
     let new = |name: &'static str, memory: &'static str| {
-        let [tags, cores, at_once, description] = ["small uefi", "", "2", ""];
+        let [tags, cores, at_once, description] = ["small, uefi", "", "2", ""];
         [
             ("name", name),
             ("device_type", "board"),

@@ -15,7 +15,7 @@ use super::{
     record::{CONFIG, named, whole},
 };
 use crate::{
-    decide::health::{Learned, after_job},
+    decide::health::{Learned, after_job, is_put_off},
     model::{
         Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceState, DeviceStatus,
         DeviceType, HealthCheck, Job, JobId,
@@ -97,8 +97,10 @@ pub enum DeviceChange {
     Put {
         device: Device,
     },
+    /// Where it was the last one, the box itself is one again.
     Remove {
         name: String,
+        usual: Device,
     },
     Health {
         name: String,
@@ -128,7 +130,8 @@ impl<'txn> Devices<'txn> {
     /// Whether anything is otherwise now.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchDevice`], [`StoreError::FromFile`], or the disk's refusal.
+    /// [`StoreError::NoSuchDevice`], [`StoreError::FromFile`], [`StoreError::BoxItself`], or the disk's
+    /// refusal.
     pub(super) fn change(
         &mut self,
         change: &DeviceChange,
@@ -154,12 +157,16 @@ impl<'txn> Devices<'txn> {
                 }
                 self.put(device, DeviceOrigin::Command, by, now)
             }
-            DeviceChange::Remove { name } => {
-                self.changeable(name)?;
-                if self.device(name)?.is_none() {
-                    return Err(StoreError::NoSuchDevice { name: name.clone() });
+            DeviceChange::Remove { name, usual } => {
+                let name = name.clone();
+                match self.device(&name)?.map(|(_, origin)| origin) {
+                    None => return Err(StoreError::NoSuchDevice { name }),
+                    Some(DeviceOrigin::File) => return Err(StoreError::FromFile { name }),
+                    Some(DeviceOrigin::Default) => return Err(StoreError::BoxItself { name }),
+                    Some(DeviceOrigin::Command) => {}
                 }
-                self.remove(name, "it was taken away", by, now)?;
+                self.remove(&name, "it was taken away", by, now)?;
+                self.put_default(usual, now)?;
                 Ok(true)
             }
             DeviceChange::Health { name, health, why } => {
@@ -167,7 +174,9 @@ impl<'txn> Devices<'txn> {
                     return Err(StoreError::NoSuchDevice { name: name.clone() });
                 }
                 let before = self.state(name, by, now)?;
-                let new = before.health != *health || before.why != *why;
+                // Who asks for a check that nobody runs has it run, said in the same words or not.
+                let asks = *health == DeviceHealth::Unknown && before.checking.is_none();
+                let new = asks || before.health != *health || before.why != *why;
                 if new {
                     self.becomes(name, before, *health, why, by, now)?;
                 }
@@ -196,16 +205,10 @@ impl<'txn> Devices<'txn> {
         for device in devices {
             changed |= self.put(device, DeviceOrigin::File, FILE, now)?;
         }
-        if devices.is_empty() && self.named_by_command()?.is_none() {
-            if self.kind(&usual.device_type)?.is_none() {
-                let kind = DeviceType::plain(&usual.device_type);
-                self.put_type(&kind, DeviceOrigin::Default, "sutler", now)?;
-            }
-            return Ok(changed | self.put(usual, DeviceOrigin::Default, "sutler", now)?);
+        if devices.is_empty() {
+            return Ok(changed | self.put_default(usual, now)?);
         }
-        if !devices.is_empty() {
-            self.drop_default(FILE, now)?;
-        }
+        self.drop_default(FILE, now)?;
         Ok(changed)
     }
 
@@ -255,13 +258,18 @@ impl<'txn> Devices<'txn> {
         Ok(())
     }
 
-    fn named_by_command(&self) -> Result<Option<String>, StoreError> {
+    /// As long as nobody names a device, the box itself is one.
+    fn put_default(&mut self, usual: &Device, now: Timestamp) -> Result<bool, StoreError> {
         for name in names(&self.devices)? {
-            if self.device(&name)?.is_some_and(|(_, from)| from == DeviceOrigin::Command) {
-                return Ok(Some(name));
+            if self.device(&name)?.is_some_and(|(_, from)| from != DeviceOrigin::Default) {
+                return Ok(false);
             }
         }
-        Ok(None)
+        if self.kind(&usual.device_type)?.is_none() {
+            let kind = DeviceType::plain(&usual.device_type);
+            self.put_type(&kind, DeviceOrigin::Default, "sutler", now)?;
+        }
+        self.put(usual, DeviceOrigin::Default, "sutler", now)
     }
 
     fn changeable(&self, name: &str) -> Result<(), StoreError> {
@@ -374,9 +382,19 @@ impl<'txn> Devices<'txn> {
         let matters = learned.is_some() || kind.health_check.is_some();
         if job.conditions.health_check {
             // Somebody may have had it run again meanwhile.
-            state.checking = state.checking.filter(|checking| *checking != job.id);
-            // One that was canceled, or never came to its end, says nothing: the next one will.
-            if learned.is_some() {
+            let is_latest = state.checking == Some(job.id);
+            state.checking = state.checking.filter(|_| !is_latest);
+            let is_put_off = is_latest && is_put_off(job);
+            if is_put_off {
+                let id = job.id;
+                let words = format!(
+                    "health check {id} was canceled; the next one is run when it is due, or when \
+                     somebody asks"
+                );
+                self.note(name, at, state.health, &words, &format!("job {id}"))?;
+            }
+            // One that never came to its end says nothing: the next one will.
+            if learned.is_some() || is_put_off {
                 state.last_check = Some(at);
                 state.jobs_since_check = 0;
             }

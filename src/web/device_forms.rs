@@ -36,13 +36,18 @@ fn offers(status: &DeviceStatus) -> impl Iterator<Item = (DeviceHealth, &'static
     const RETIRE: (DeviceHealth, &str) = (Retired, "Retire");
     let offers: &[_] = match status.state.health {
         Good => &[MAINTAIN, CHECK, MARK_BAD, RETIRE],
-        Unknown => &[MAINTAIN, (Good, "Mark as good"), MARK_BAD, RETIRE],
+        Unknown => &[CHECK, MAINTAIN, (Good, "Mark as good"), MARK_BAD, RETIRE],
         Bad => &[CHECK, MAINTAIN, RETURN, RETIRE],
         Maintenance | Retired => &[CHECK, RETURN, RETIRE],
     };
     let has_check = status.kind.health_check.is_some();
+    // A check that was canceled may be asked for again.
+    let is_idle = status.state.checking.is_none();
     let (now, offers) = (status.state.health, offers.iter().copied());
-    offers.filter(move |(health, _)| *health != now && (*health != Unknown || has_check))
+    offers.filter(move |(health, _)| match health {
+        Unknown => has_check && (now != Unknown || is_idle),
+        Good | Bad | Maintenance | Retired => *health != now,
+    })
 }
 
 /// The form that leads back to `back`.
@@ -182,7 +187,7 @@ pub(super) async fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Device, DeviceState, DeviceType, HealthCheck};
+    use crate::model::{Device, DeviceState, DeviceType, HealthCheck, JobId};
 
     #[test]
     fn what_is_offered_fits_the_health_and_whether_there_is_a_check() {
@@ -197,21 +202,41 @@ mod tests {
             description: String::new(),
         };
         let check = HealthCheck { job: "/check.yaml".into(), every: None, after_jobs: None };
-        let cases: [(_, &[_], &[_]); 5] = [
-            (Good, &[Maintenance, Bad, Retired], &[Maintenance, Unknown, Bad, Retired]),
-            (Unknown, &[Maintenance, Good, Bad, Retired], &[Maintenance, Good, Bad, Retired]),
-            (Bad, &[Maintenance, Good, Retired], &[Unknown, Maintenance, Good, Retired]),
-            (Maintenance, &[Good, Retired], &[Unknown, Good, Retired]),
-            (Retired, &[Good], &[Unknown, Good]),
+        let cases: [(_, &[_], &[_], &[_]); 5] = [
+            (
+                Good,
+                &[Maintenance, Bad, Retired],
+                &[Maintenance, Unknown, Bad, Retired],
+                &[Maintenance, Unknown, Bad, Retired],
+            ),
+            (
+                Unknown,
+                &[Maintenance, Good, Bad, Retired],
+                &[Unknown, Maintenance, Good, Bad, Retired],
+                &[Maintenance, Good, Bad, Retired],
+            ),
+            (
+                Bad,
+                &[Maintenance, Good, Retired],
+                &[Unknown, Maintenance, Good, Retired],
+                &[Unknown, Maintenance, Good, Retired],
+            ),
+            (Maintenance, &[Good, Retired], &[Unknown, Good, Retired], &[Unknown, Good, Retired]),
+            (Retired, &[Good], &[Unknown, Good], &[Unknown, Good]),
         ];
-        for (health, without, with) in cases {
-            for (health_check, want) in [(None, without), (Some(check.clone()), with)] {
+        for (health, without, idle, checking) in cases {
+            for (health_check, checking, want) in [
+                (None, None, without),
+                (Some(check.clone()), None, idle),
+                (Some(check.clone()), Some(JobId(7)), checking),
+            ] {
                 let status = DeviceStatus {
                     device: device.clone(),
                     origin: DeviceOrigin::Command,
                     kind: DeviceType { health_check, ..DeviceType::plain("board") },
                     state: DeviceState {
                         health,
+                        checking,
                         ..DeviceState::new("root", jiff::Timestamp::UNIX_EPOCH)
                     },
                 };

@@ -255,7 +255,8 @@ pub(super) async fn remove(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let by = operator(&who)?;
-    change(&web, DeviceChange::Remove { name: name.clone() }, by).await?;
+    let usual = web.about.usual.clone();
+    change(&web, DeviceChange::Remove { name: name.clone(), usual }, by).await?;
     Ok(Json(Removed { removed: name }).into_response())
 }
 

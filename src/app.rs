@@ -245,6 +245,7 @@ impl Parts {
                 listen: vec![address.to_string()],
                 roots: settings.roots.clone(),
                 hold: held.clone(),
+                usual: usual_device(),
                 refused,
                 since: clock::Stopwatch::start(),
             },
@@ -294,7 +295,14 @@ fn clear_half_written(data: &Path) -> Result<(), AppError> {
 async fn take_devices_file(store: &Store, settings: &Settings) -> Result<(), AppError> {
     let path = settings.devices.clone();
     let DevicesFile { types, devices } = tasks::blocking(move || read_devices(&path)).await?;
-    let usual = Device {
+    let change = DeviceChange::File { types, devices, usual: usual_device() };
+    store.change_devices(change, "the devices file".into(), clock::now()).await?;
+    Ok(())
+}
+
+/// The box itself, as a device.
+fn usual_device() -> Device {
+    Device {
         name: "local".into(),
         device_type: job_file::DEVICE_TYPE.into(),
         tags: [].into(),
@@ -302,10 +310,7 @@ async fn take_devices_file(store: &Store, settings: &Settings) -> Result<(), App
         cores: None,
         at_once: None,
         description: "this box".into(),
-    };
-    let change = DeviceChange::File { types, devices, usual };
-    store.change_devices(change, "the devices file".into(), clock::now()).await?;
-    Ok(())
+    }
 }
 
 /// Reads the job that checks a device, as the appliance's own submission to it.

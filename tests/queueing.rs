@@ -111,12 +111,24 @@ fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     for line in ["-- boot: { guest: { memory: 64M } }", "+- boot: { guest: { memory: 96M } }"] {
         assert!(diff.lines().any(|one| one == line), "{line}: {diff}");
     }
+    let hunks =
+        lab.json(&["resubmit", "1", "--file", &lab.file("other.yaml"), "--dry-run"])["hunks"]
+            .take();
+    let changed_lines = hunks[0]["lines"].as_array().unwrap().iter();
+    let kinds: Vec<_> =
+        changed_lines.map(|line| &line["kind"]).filter(|kind| **kind != "same").collect();
+    assert_eq!(kinds, ["removed", "added"], "{hunks}");
     assert_eq!(lab.says(&["resubmit", "1", "--dry-run"]), "");
     assert_eq!(lab.queue(), [2], "to look is to send nothing");
 
     let told = lab.json(&["resubmit", "1", "--file", &lab.file("other.yaml")]);
     assert_eq!((&told["number"], &told["resubmitted_from"]), (&json!(3), &json!(1)));
     assert_eq!(lab.job(3)["definition"], changed);
+    assert_eq!(
+        lab.appliance.json("/api/jobs/3/diff")["hunks"],
+        hunks,
+        "a program sees the same afterwards"
+    );
 
     let sent = lab.edits("sed -i s/64M/128M/", &["resubmit", "1", "--edit"]);
     assert_eq!(text(&sent.stdout), "job 4 is job 1 once more\n", "{}", text(&sent.stderr));
@@ -153,8 +165,9 @@ fn a_waiting_job_is_moved_in_the_queue() {
 
     lab.says(&["cancel", "2"]);
     lab.appliance.wait_ended(2);
-    let ended = lab.refuses(&["priority", "2", "high"], 70);
+    let ended = lab.refuses(&["priority", "2", "high"], 2);
     assert!(ended.contains("job 2"), "{ended}");
+    lab.refuses(&["cancel", "2"], 2);
     lab.refuses(&["priority", "99", "high"], 66);
     for wrong in ["101", "highest", "-1"] {
         lab.refuses(&["priority", "1", wrong], 2);
@@ -235,12 +248,14 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
     for (wrong, code) in [
         (["device", "check", "nobody", "why not"].as_slice(), 66),
         (&["device", "retire", "nobody", "why not"], 66),
-        (&["device", "retire", "small-1", " "], 70),
+        (&["device", "retire", "small-1", " "], 2),
         (&["device", "retire", "small-1"], 2),
         (&["device", "add", "a b"], 2),
         (&["device", "add", "small-2", "--memory", "much"], 2),
+        (&["device", "add", "small-2", "--memory", "2"], 2),
+        (&["device", "add", "small-2", "--memory", "2M"], 2),
         (&["device", "type", "board", "--every", "1d"], 2),
-        (&["device", "type", "board", "--health-check", "job.yaml"], 70),
+        (&["device", "type", "board", "--health-check", "job.yaml"], 2),
     ] {
         lab.refuses(wrong, code);
     }

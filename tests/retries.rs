@@ -135,7 +135,7 @@ fn without_the_switch_nothing_is_retried_and_a_person_may_do_it() {
 
     // What cannot be, is said.
     for (arguments, code, words) in [
-        (&["known", "add", "no-z", "--log", "x"][..], 70, "already"),
+        (&["known", "add", "no-z", "--log", "x"][..], 2, "already"),
         (&["known", "add", "bad", "--log", "("], 65, "unclosed"),
         (&["known", "add", "bad"], 65, "every failure"),
         (&["known", "add", "Bad", "--log", "x"], 2, "small letters"),

@@ -41,12 +41,12 @@ const EXIT_CODES: &str = "\
 Exit codes:
    0  passed, softfailed; or the command did what it was asked to
    1  failed; or `doctor` found something broken
-   2  wrong usage
+   2  wrong usage, or the appliance refuses what is asked for
    3  incomplete: the job could not run to its end
    4  timed out
    5  too slow
    6  canceled or skipped
-  65  the job file is not valid
+  65  the job file, or the rule for known failures, is not valid
   66  there is no such job, or no such file
   69  no appliance can be reached
   77  you may not do that";

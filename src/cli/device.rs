@@ -79,8 +79,8 @@ pub(super) struct Add {
     /// What it has, for jobs that ask for it; may be said more than once
     #[arg(long = "tag", value_name = "TAG", value_parser = name)]
     tags: Vec<String>,
-    /// The largest guest it can be [default: what the box lends]
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    /// The largest guest it can be, as 2G or 512M [default: what the box lends]
+    #[arg(long, value_name = "SIZE", value_parser = memory_mib)]
     memory: Option<u32>,
     /// Processors of the largest guest [default: what the box lends]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
@@ -200,10 +200,6 @@ impl Kind {
 fn name(text: &str) -> Result<String, &'static str> {
     let fine = is_device_name(text).then(|| text.to_owned());
     fine.ok_or("a name is made of letters, digits, `_`, `-` and `.`")
-}
-
-fn memory(text: &str) -> Result<u32, &'static str> {
-    memory_mib(text).ok_or("memory has a unit, as 2G or 512M")
 }
 
 fn seconds(text: &str) -> Result<u64, &'static str> {

@@ -145,13 +145,16 @@ impl CliError {
                 StoreCommandError::Store(StoreError::AlreadyOpen { .. }) => 2,
                 StoreCommandError::Store(_) => 70,
             },
-            // EX_NOINPUT, EX_SOFTWARE
             Self::Refused(problem) => match problem.status {
-                422 => INVALID,
-                // EX_NOPERM
+                // A job or a rule that cannot be one, or more of it than is taken.
+                413 | 422 => INVALID,
+                // EX_NOPERM, EX_NOINPUT
                 401 | 403 => 77,
                 404 => 66,
                 503 => 69,
+                // What was asked for is wrong, or does not fit how things are.
+                400..=499 => 2,
+                // EX_SOFTWARE
                 _ => 70,
             },
             // EX_UNAVAILABLE
@@ -239,6 +242,25 @@ impl CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_refused_is_told_by_the_exit_code_whose_fault_it_is() {
+        for (status, code) in [
+            (400, 2),
+            (401, 77),
+            (403, 77),
+            (404, 66),
+            (409, 2),
+            (413, INVALID),
+            (415, 2),
+            (422, INVALID),
+            (500, 70),
+            (503, 69),
+        ] {
+            let problem = Problem { status, detail: "no".into(), problems: Vec::new() };
+            assert_eq!(CliError::Refused(problem).exit_code(), code, "{status}");
+        }
+    }
 
     #[test]
     fn who_finds_no_appliance_is_told_where_it_looked_and_what_to_do() {

@@ -73,10 +73,8 @@ async fn one(job: &JobName, args: &Args, client: &Client, json: bool) -> Result<
     .await?;
     let changes = diff(&before, &after);
     if args.many.dry_run {
-        let lines = changes.iter().map(|(line, text)| format!("{}{text}", line.mark()));
-        let lines: Vec<_> = lines.collect();
         if json {
-            output::print_json(&json!({ "resubmit": job.to_string(), "diff": lines }))?;
+            output::print_json(&json!({ "resubmit": job.to_string(), "hunks": changes }))?;
         } else {
             output::print(&render::diff(&changes))?;
         }

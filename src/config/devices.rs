@@ -20,13 +20,15 @@ use super::ConfigError;
 use crate::model::{
     Architecture, Device, DeviceType, HealthCheck,
     problem::{Place, Problem, Problems},
-    quantity,
+    quantity::{self, LEAST_MEMORY_MIB},
 };
 
 /// Devices, and as many types, at most.
 const MOST: usize = 10_000;
 /// Bytes of a name, and of a tag.
 pub const LONGEST_DEVICE_NAME: usize = 60;
+/// Memory of a device.
+const MOST_MIB: f64 = 4e9;
 /// Tags of one device.
 const MOST_TAGS: usize = 50;
 
@@ -89,14 +91,34 @@ fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error
 
 fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let text = String::deserialize(from)?;
-    memory_mib(&text).map(Some).ok_or_else(|| D::Error::custom("memory with its unit, as \"2G\""))
+    memory_mib(&text).map(Some).map_err(|wrong| D::Error::custom(format!("{text:?}: {wrong}")))
+}
+
+/// What is no memory of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotMemory {
+    #[error("memory is a number with its unit: write 2G or 512M")]
+    NoSize,
+    #[error("guests have {LEAST_MEMORY_MIB}M or more: write 2G or 512M")]
+    TooLittle,
+    #[error("no box has that much: write 2G or 512M")]
+    TooMuch,
 }
 
 /// `2G` in MiB.
-pub fn memory_mib(text: &str) -> Option<u32> {
-    let mib = quantity::mib(text).filter(|mib| (1.0..4e9).contains(mib))?;
+///
+/// # Errors
+/// When it has no unit, or nothing could run on such a device.
+pub fn memory_mib(text: &str) -> Result<u32, NotMemory> {
+    let mib = quantity::mib_with_unit(text).ok_or(NotMemory::NoSize)?;
+    if mib < f64::from(LEAST_MEMORY_MIB) {
+        return Err(NotMemory::TooLittle);
+    }
+    if mib > MOST_MIB {
+        return Err(NotMemory::TooMuch);
+    }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
-    Some(mib.round() as u32)
+    Ok(mib.round() as u32)
 }
 
 /// Reads the file; one that is not there names nothing.
@@ -226,12 +248,35 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_written_with_its_unit_and_is_enough_for_a_guest() {
+        for (text, expected) in [
+            ("2G", Ok(2_048)),
+            ("4M", Ok(4)),
+            ("2", Err(NotMemory::NoSize)),
+            ("2048", Err(NotMemory::NoSize)),
+            ("much", Err(NotMemory::NoSize)),
+            ("-2G", Err(NotMemory::NoSize)),
+            ("3.9M", Err(NotMemory::TooLittle)),
+            ("0G", Err(NotMemory::TooLittle)),
+            ("9999999T", Err(NotMemory::TooMuch)),
+        ] {
+            assert_eq!(memory_mib(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_shown_where_it_is() {
         let device = "[[device]]\nname = \"a\"\ndevice_type = \"qemu\"\n";
         for (text, line, words) in [
             (format!("{device}{device}"), 4, "a second time"),
             (format!("{device}colour = 1\n"), 4, "unknown field `colour`"),
-            (format!("{device}memory = \"lots\"\n"), 4, "memory with its unit"),
+            (
+                format!("{device}memory = \"lots\"\n"),
+                4,
+                "\"lots\": memory is a number with its unit",
+            ),
+            (format!("{device}memory = \"2\"\n"), 4, "write 2G or 512M"),
+            (format!("{device}memory = \"2M\"\n"), 4, "guests have 4M or more"),
             ("[[device]]\nname = \"a b\"\ndevice_type = \"q\"\n".into(), 1, "the name \"a b\""),
             ("[[device]]\nname = \"a\"\n".into(), 1, "missing field `device_type`"),
             (

@@ -275,8 +275,7 @@ impl Knob for Mib {
 
     fn read(said: &Said, _: &Path) -> Option<Self> {
         const MOST: f64 = 1e12;
-        let text = said.text().filter(|text| text.ends_with(|c: char| c.is_ascii_alphabetic()))?;
-        let mib = quantity::mib(text).filter(|mib| (1.0..MOST).contains(mib))?;
+        let mib = quantity::mib_with_unit(said.text()?).filter(|mib| (1.0..MOST).contains(mib))?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
         Some(Self(mib.round() as u64))
     }

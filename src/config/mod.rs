@@ -31,7 +31,9 @@ mod thresholds;
 mod timeouts;
 
 pub use access::AccessSettings;
-pub use devices::{DevicesFile, LONGEST_DEVICE_NAME, is_device_name, memory_mib, read_devices};
+pub use devices::{
+    DevicesFile, LONGEST_DEVICE_NAME, NotMemory, is_device_name, memory_mib, read_devices,
+};
 pub use document::{Document, Origin};
 pub use host::{Host, SYSTEM_DATA, SYSTEM_FILE};
 pub use keys::{KEYS, Key};

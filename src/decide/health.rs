@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::plan::after;
+use super::{
+    lab::{Demand, Device},
+    plan::after,
+};
 use crate::model::{DeviceHealth, DeviceState, DeviceType, HealthCheck, Job, Verdict, Who};
 
 /// What has been learned of a device.
@@ -49,6 +52,32 @@ pub fn after_job(state: &DeviceState, kind: &DeviceType, job: &Job) -> Option<Le
     }
 }
 
+/// Whether somebody has canceled a health check: then the next one comes when it would have come after
+/// this one, or when somebody asks. What the lab itself has given up says nothing of that.
+pub fn is_put_off(check: &Job) -> bool {
+    let by_lab = check.cause.as_ref().is_some_and(|cause| cause.who == Who::Lab);
+    check.verdict == Some(Verdict::Canceled) && !by_lab
+}
+
+/// Why a health check that waits for its device can never run on it; none when it can. `device` is the
+/// one there is of that name.
+pub fn lost(check: &Demand, device: Option<&Device>) -> Option<String> {
+    let name = check.device.as_deref()?;
+    match device {
+        None => Some(format!("device {name}, which it was to check, is gone")),
+        Some(Device { device_type, .. }) if *device_type != check.device_type => {
+            let was = &check.device_type;
+            Some(format!(
+                "{was} {name}, which it was to check, is gone: {name} is a {device_type} now"
+            ))
+        }
+        Some(device) if !device.suits(check) => {
+            Some(format!("device {name}, which it was to check, has less now than the check needs"))
+        }
+        Some(_) => None,
+    }
+}
+
 /// When a device is to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
@@ -68,6 +97,8 @@ pub fn due(now: Timestamp, state: &DeviceState, check: &HealthCheck) -> Due {
     }
     match state.health {
         DeviceHealth::Bad | DeviceHealth::Maintenance | DeviceHealth::Retired => return Due::Never,
+        // A check since then was canceled, or somebody would know.
+        DeviceHealth::Unknown if state.last_check.is_some_and(|last| last > state.since) => {}
         DeviceHealth::Unknown => return Due::Now { why: state.why.clone() },
         DeviceHealth::Good => {}
     }
@@ -88,8 +119,9 @@ pub fn due(now: Timestamp, state: &DeviceState, check: &HealthCheck) -> Due {
 mod tests {
     use super::*;
     use crate::{
+        decide::Open,
         markup::samples,
-        model::{Cause, Code},
+        model::{Cause, Code, Needs},
     };
 
     fn at(second: i64) -> Timestamp {
@@ -129,6 +161,66 @@ mod tests {
             let case = (health, is_check, verdict, who);
             assert_eq!(learned.map(|learned| learned.health), expected, "{case:?}");
         }
+    }
+
+    #[test]
+    fn a_check_that_was_canceled_comes_no_sooner_than_after_one_that_ran() {
+        let canceled = |second, since| DeviceState {
+            last_check: Some(at(second)),
+            since: at(since),
+            ..state(DeviceHealth::Unknown)
+        };
+        let is_due = |due| matches!(due, Due::Now { .. });
+        assert_eq!(due(at(5), &canceled(4, 1), &check(Some(10), None)), Due::At(at(14)));
+        assert!(is_due(due(at(14), &canceled(4, 1), &check(Some(10), None))));
+        assert_eq!(due(at(99), &canceled(4, 1), &check(None, None)), Due::Never);
+        assert!(is_due(due(at(5), &canceled(4, 5), &check(None, None))), "somebody has asked");
+
+        let mut job = samples::ended(7, "check", Verdict::Canceled, 1);
+        for (who, verdict, expected) in [
+            (None, Verdict::Canceled, true),
+            (Some(Who::Author), Verdict::Canceled, true),
+            (Some(Who::Lab), Verdict::Canceled, false),
+            (Some(Who::Author), Verdict::Skipped, false),
+            (None, Verdict::Passed, false),
+        ] {
+            job.cause = who.map(|who| Cause::new(who, Code::Canceled, "so"));
+            job.verdict = Some(verdict);
+            assert_eq!(is_put_off(&job), expected, "{who:?} {verdict}");
+        }
+    }
+
+    #[test]
+    fn a_check_is_lost_when_its_device_is_gone_or_another() {
+        let needs = Needs { memory_mib: 512, cores: 1, at_most: Duration::from_secs(60) };
+        let demand = Demand {
+            device_type: "board".into(),
+            tags: [].into(),
+            device: Some("bench".into()),
+            health_check: true,
+            needs,
+        };
+        let device = |device_type: &str, memory_mib| Device {
+            name: "bench".into(),
+            device_type: device_type.into(),
+            tags: [].into(),
+            memory_mib,
+            cores: 4,
+            at_once: 1,
+            open: Open::Nobody { why: "maintenance".into() },
+            last_used: None,
+        };
+        for (device, words) in [
+            (Some(device("board", 512)), None),
+            (None, Some("device bench, which it was to check, is gone")),
+            (Some(device("panel", 512)), Some("bench is a panel now")),
+            (Some(device("board", 256)), Some("has less now than the check needs")),
+        ] {
+            let told = lost(&demand, device.as_ref());
+            assert_eq!(told.is_some(), words.is_some(), "{device:?}: {told:?}");
+            assert!(told.unwrap_or_default().contains(words.unwrap_or_default()), "{device:?}");
+        }
+        assert_eq!(lost(&Demand { device: None, ..demand }, None), None);
     }
 
     #[test]

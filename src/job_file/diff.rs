@@ -1,50 +1,79 @@
 //! What differs between two definitions, line by line.
 
-use similar::{ChangeTag, TextDiff};
+use std::time::Duration;
+
+use serde::Serialize;
+use similar::{Change, ChangeTag, TextDiff};
+use utoipa::ToSchema;
 
 /// Lines beside a change that are shown with it.
 const CONTEXT: usize = 3;
+/// How long the shortest way from one to the other is looked for. After it some way is told.
+const LONGEST: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+/// Lines that follow one another and differ, with a few around them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DiffHunk)]
+pub struct Hunk {
+    pub lines: Vec<Line>,
+}
+
+/// A line of one of the two, or of both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DiffLine)]
+pub struct Line {
+    pub kind: Kind,
+    /// Its number in the first definition, from 1; none for one that was added.
+    #[schema(minimum = 1)]
+    pub old: Option<usize>,
+    /// Its number in the second definition, from 1; none for one that was removed.
+    #[schema(minimum = 1)]
+    pub new: Option<usize>,
+    /// Without its line feed.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DiffKind)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
     /// In both.
     Same,
     Removed,
     Added,
-    /// Lines that are in both are left out here.
-    Gap,
 }
 
-impl Line {
+impl Kind {
     /// As a unified diff has it.
     pub const fn mark(self) -> char {
         match self {
             Self::Same => ' ',
             Self::Removed => '-',
             Self::Added => '+',
-            Self::Gap => '@',
         }
     }
 }
 
-/// The lines that differ, with a few around them; none when nothing differs.
-pub fn diff(before: &str, after: &str) -> Vec<(Line, String)> {
-    let diff = TextDiff::from_lines(before, after);
-    let mut lines = Vec::new();
-    for (at, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if at > 0 {
-            lines.push((Line::Gap, String::new()));
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let line = match change.tag() {
-                ChangeTag::Equal => Line::Same,
-                ChangeTag::Delete => Line::Removed,
-                ChangeTag::Insert => Line::Added,
-            };
-            lines.push((line, change.value().trim_end_matches(['\n', '\r']).to_owned()));
-        }
+impl Line {
+    fn of(change: &Change<&str>) -> Self {
+        let kind = match change.tag() {
+            ChangeTag::Equal => Kind::Same,
+            ChangeTag::Delete => Kind::Removed,
+            ChangeTag::Insert => Kind::Added,
+        };
+        let number = |index: Option<usize>| index.map(|index| index + 1);
+        let text = change.value().trim_end_matches(['\n', '\r']).to_owned();
+        Self { kind, old: number(change.old_index()), new: number(change.new_index()), text }
     }
-    lines
+}
+
+/// The places that differ, in their order; none when nothing differs.
+pub fn diff(before: &str, after: &str) -> Vec<Hunk> {
+    let diff = TextDiff::configure().timeout(LONGEST).diff_lines(before, after);
+    let lines = |group: &Vec<_>| {
+        group.iter().flat_map(|op| diff.iter_changes(op)).map(|change| Line::of(&change)).collect()
+    };
+    diff.grouped_ops(CONTEXT).iter().map(|group| Hunk { lines: lines(group) }).collect()
 }
 
 #[cfg(test)]
@@ -56,12 +85,17 @@ mod tests {
         let before: String = (1..=20).map(|n| format!("line {n}\n")).collect();
         let after = before.replace("line 2\n", "line two\n").replace("line 19\n", "");
         let told = diff(&before, &after);
-        let text: Vec<_> =
-            told.iter().map(|(line, text)| format!("{}{text}", line.mark())).collect();
-        let text = text.join("\n");
-        assert!(text.starts_with(" line 1\n-line 2\n+line two\n line 3"), "{text}");
-        assert!(text.contains("\n@\n line 16"), "{text}");
-        assert!(text.contains("-line 19\n line 20"), "{text}");
+        let text = |hunk: &Hunk| -> Vec<_> {
+            hunk.lines.iter().map(|line| format!("{}{}", line.kind.mark(), line.text)).collect()
+        };
+        assert_eq!(told.len(), 2);
+        let first = [" line 1", "-line 2", "+line two", " line 3", " line 4", " line 5"];
+        assert_eq!(text(&told[0]), first);
+        assert_eq!(text(&told[1]), [" line 16", " line 17", " line 18", "-line 19", " line 20"]);
+        let numbers = |line: &Line| (line.old, line.new);
+        let last: Vec<_> = told[1].lines[2..].iter().map(numbers).collect();
+        assert_eq!(last, [(Some(18), Some(18)), (Some(19), None), (Some(20), Some(19))]);
+        assert_eq!(numbers(&told[0].lines[2]), (None, Some(2)));
         assert_eq!(diff(&before, &before), []);
     }
 }

@@ -12,10 +12,11 @@ use super::{
     node::our_own,
     read::JOB,
     screen::{LONGEST_PATH, MODULE},
-    value::{DURATION, LEAST_MEMORY_MIB, LONGEST, MOST_MEMORY_MIB},
+    value::{DURATION, LONGEST, MOST_MEMORY_MIB},
     variables::VARIABLE,
     verbs::VERBS,
 };
+use crate::model::quantity::LEAST_MEMORY_MIB;
 
 /// Where the appliance serves it.
 pub const SCHEMA_PATH: &str = "/schema/job.json";

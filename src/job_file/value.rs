@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     Timeout, TimeoutOrigin,
-    quantity::{self, decimal},
+    quantity::{self, LEAST_MEMORY_MIB, decimal},
 };
 
 /// Nothing in a job may take longer.
@@ -35,8 +35,6 @@ const UNITS: [(&str, u64); 4] =
     [("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1)];
 /// Memory of one guest, at most: 1 TiB.
 pub(super) const MOST_MEMORY_MIB: u32 = 1 << 20;
-/// Memory of one guest, at least: less boots nothing.
-pub(super) const LEAST_MEMORY_MIB: u32 = 4;
 
 impl Spot<'_> {
     /// Any scalar, as it was written, at most `longest` bytes.

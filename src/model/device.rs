@@ -138,6 +138,7 @@ pub struct DeviceState {
     pub since: Timestamp,
     /// When a job was last started on it.
     pub last_used: Option<Timestamp>,
+    /// When a health check of it last ended, or was canceled.
     pub last_check: Option<Timestamp>,
     pub jobs_since_check: u32,
     /// The health check that waits or runs.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Memory of one guest, at least: less boots nothing.
+pub const LEAST_MEMORY_MIB: u32 = 4;
+
 /// Digits with at most one point. Signs, exponents, `.inf` and `.nan` are none of it.
 pub fn decimal(text: &str) -> Option<f64> {
     let digits = |byte: u8| byte.is_ascii_digit() || byte == b'.';
@@ -51,9 +54,29 @@ pub fn mib(text: &str) -> Option<f64> {
     Some(decimal(number)? * unit)
 }
 
+/// The same where a number alone could be meant in any unit.
+pub fn mib_with_unit(text: &str) -> Option<f64> {
+    mib(text).filter(|_| text.ends_with(|c: char| c.is_ascii_alphabetic()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_without_its_unit_is_one_only_where_that_is_clear() {
+        for (text, plain, with_unit) in [
+            ("2", Some(2.0), None),
+            ("2.5", Some(2.5), None),
+            ("512M", Some(512.0), Some(512.0)),
+            ("1.5 GiB", Some(1_536.0), Some(1_536.0)),
+            ("2k", None, None),
+            ("G", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!((mib(text), mib_with_unit(text)), (plain, with_unit), "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read_with_their_units() {

@@ -67,6 +67,8 @@ pub struct Owner {
     queue: Queue,
     /// The queue may lack changes and has to be read anew.
     stale: bool,
+    /// Devices, or the health checks that wait for them, are others than when they were last compared.
+    compare: bool,
 }
 
 /// It was asked to stop, or the one who takes the wishes is gone.
@@ -99,6 +101,7 @@ impl Owner {
             standing,
             queue: Queue::new(order),
             stale: true,
+            compare: true,
         };
         owner.read_all().await?;
         Ok((owner, Handle { requests: sender, standing: published }))
@@ -122,7 +125,10 @@ impl Owner {
                     }
                 }
                 Ok(()) = self.hold.changed() => {}
-                Ok(()) = self.labs.changed() => self.lab = self.labs.borrow_and_update().clone(),
+                Ok(()) = self.labs.changed() => {
+                    self.lab = self.labs.borrow_and_update().clone();
+                    self.compare = true;
+                }
                 () = wake => {}
             }
             let rest = self.changes.so_far();
@@ -141,7 +147,8 @@ impl Owner {
             tracing::error!(error = &error as &dyn std::error::Error, "the queue is not known");
             return Ok(Some(clock::now() + AGAIN));
         }
-        let mut wake_at = self.end_overdue().await;
+        let overdue = self.end_overdue().await;
+        let mut wake_at = overdue.into_iter().chain(self.end_lost_checks().await).min();
         let held = self.hold.borrow_and_update().clone();
         if held.is_some() {
             self.publish(|standing| Standing { hold: held, ..standing });
@@ -179,6 +186,24 @@ impl Owner {
             }
         }
         self.queue.next_deadline()
+    }
+
+    /// Ends the health checks whose devices are gone. Returns when to try again what could not be done.
+    async fn end_lost_checks(&mut self) -> Option<Timestamp> {
+        if !std::mem::take(&mut self.compare) {
+            return None;
+        }
+        // As it is now: a device is published before its check is submitted.
+        let lab = self.labs.borrow().clone();
+        for (id, words) in self.queue.lost_checks(&lab) {
+            let cause = Cause::new(Who::Lab, Code::NotMet, words);
+            if let Err(error) = self.end_waiting(id, Verdict::Canceled, cause).await {
+                tracing::error!(%id, error = &error as &dyn std::error::Error, "not ended");
+                self.compare = true;
+                return Some(clock::now() + AGAIN);
+            }
+        }
+        None
     }
 
     /// Ends a job that has no engine. One that does not wait any more is left alone.
@@ -336,6 +361,7 @@ impl Owner {
 
     /// One whose dependency has broken ends here.
     async fn note_waiting(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.compare |= job.conditions.health_check;
         let mut found = Vec::new();
         for after in &job.conditions.after {
             let stands = self.store.stands(after.job, after.must == Must::Pass).await?;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::Order,
-    decide::{Lab, Plan, Queued, Running, Shares, Waiting, cost, plan},
+    decide::{Demand, Lab, Plan, Queued, Running, Shares, Waiting, cost, health::lost, plan},
     model::{After, Job, JobId, Needs},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Queue {
     /// When jobs have waited for as long as they were to.
     deadlines: BTreeSet<(Timestamp, JobId)>,
     deadline_of: HashMap<JobId, Timestamp>,
+    /// Health checks that wait for their devices.
+    checks: BTreeMap<JobId, Demand>,
     running: BTreeMap<JobId, Held>,
     shares: Shares,
 }
@@ -48,6 +50,7 @@ impl Queue {
             waited_for: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             deadline_of: HashMap::new(),
+            checks: BTreeMap::new(),
             running: BTreeMap::new(),
             shares: Shares::new(order.half_life),
         }
@@ -78,6 +81,9 @@ impl Queue {
         {
             self.deadlines.insert((at, job.id));
             self.deadline_of.insert(job.id, at);
+        }
+        if job.conditions.health_check {
+            self.checks.insert(job.id, Demand::of(job));
         }
         match for_end_of {
             Some(after) => {
@@ -112,6 +118,7 @@ impl Queue {
 
     fn forget_waiting(&mut self, id: JobId) {
         self.waiting.remove(id);
+        self.checks.remove(&id);
         if let Some(after) = self.blocked.get(&id).copied() {
             self.waited_for.remove(&(after.job, id));
             Arc::make_mut(&mut self.blocked).remove(&id);
@@ -134,6 +141,18 @@ impl Queue {
     /// Jobs that have waited for as long as they were to.
     pub(super) fn overdue(&self, now: Timestamp) -> Vec<JobId> {
         self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+    }
+
+    /// Health checks that wait and can never run on their devices, each with why.
+    pub(super) fn lost_checks(&self, lab: &Lab) -> Vec<(JobId, String)> {
+        if self.checks.is_empty() {
+            return Vec::new();
+        }
+        let devices: HashMap<_, _> =
+            lab.devices.iter().map(|device| (device.name.as_str(), device)).collect();
+        let of = |check: &Demand| devices.get(check.device.as_deref()?).copied();
+        let lost = self.checks.iter().map(|(id, check)| Some((*id, lost(check, of(check))?)));
+        lost.flatten().collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {

@@ -31,6 +31,11 @@ pub enum StoreError {
     NoSuchDevice { name: String },
     #[error("{name} is in the devices file; change it there")]
     FromFile { name: String },
+    #[error(
+        "{name} is this box itself, which is a device as long as no other is named; \
+         put it into maintenance, or add another"
+    )]
+    BoxItself { name: String },
     #[error("no retry of job {0} is due")]
     NotDue(JobId),
     #[error("job {id} is {state} and cannot {change}")]
@@ -74,6 +79,7 @@ impl StoreError {
             | Self::KeyUsed(_)
             | Self::NoSuchDevice { .. }
             | Self::FromFile { .. }
+            | Self::BoxItself { .. }
             | Self::AlreadyOpen { .. }
             | Self::NewerLayout { .. }
             | Self::Damaged { .. }

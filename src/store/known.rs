@@ -227,12 +227,11 @@ impl Tables<'_> {
         }
     }
 
-    /// Takes away the retry that waits for a job, if one does, and gives its bundle back.
-    pub(super) fn drop_retry(&mut self, job: &Job) -> Result<(), StoreError> {
-        if let Some((due, _)) = self.known.awaited(job.id)? {
-            self.known.drop_retry(due)?;
-            self.unrefer(job.bundle)?;
-        }
-        Ok(())
+    /// Takes away the retry that waits for a job, if one does, and gives its bundle back. Whether one did.
+    pub(super) fn drop_retry(&mut self, job: &Job) -> Result<bool, StoreError> {
+        let Some((due, _)) = self.known.awaited(job.id)? else { return Ok(false) };
+        self.known.drop_retry(due)?;
+        self.unrefer(job.bundle)?;
+        Ok(true)
     }
 }

@@ -11,7 +11,7 @@ use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use super::{
     StoreError,
     error::disk,
-    record,
+    record::{self, Stored},
     tables::{FIRST_JOBS, Tables},
 };
 use crate::{
@@ -83,6 +83,19 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
     txn.commit().map_err(disk("opened"))
 }
 
+/// Every job there is, oldest first.
+fn each<'txn>(
+    tables: &mut Tables<'txn>,
+    mut adopt: impl FnMut(&mut Tables<'txn>, &Stored) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut from = 0;
+    while let Some(stored) = tables.next_stored(from)? {
+        adopt(tables, &stored)?;
+        from = stored.job.id.0 + 1;
+    }
+    Ok(())
+}
+
 /// Layouts before 5 kept a job's definition in its record, and its record in another table. The old
 /// record goes when the new one is there, so the file does not hold all of them twice.
 fn adopt_records(txn: &WriteTransaction, tables: &mut Tables<'_>) -> Result<(), StoreError> {
@@ -99,25 +112,16 @@ fn adopt_records(txn: &WriteTransaction, tables: &mut Tables<'_>) -> Result<(), 
 /// Layout 1 knew nothing of sizes and of who refers to which bundle. The sizes are found out later,
 /// as those of any job that has just ended.
 fn adopt_jobs(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let mut from = 0;
-    while let Some(stored) = tables.next_stored(from)? {
-        tables.adopt(&stored.job)?;
-        from = stored.job.id.0 + 1;
-    }
-    Ok(())
+    each(tables, |tables, stored| tables.adopt(&stored.job))
 }
 
 /// Layouts before 3 grouped no failures. What the record says of one is enough for that; its log and
 /// console are not looked for.
 fn adopt_failures(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let mut from = 0;
-    while let Some(stored) = tables.next_stored(from)? {
-        if let Some(failure) = Failure::of_record(&stored.job) {
-            tables.known.keep(&stored.job, signature(&failure), &failure, &[])?;
-        }
-        from = stored.job.id.0 + 1;
-    }
-    Ok(())
+    each(tables, |tables, Stored { job, .. }| match Failure::of_record(job) {
+        Some(failure) => tables.known.keep(job, signature(&failure), &failure, &[]),
+        None => Ok(()),
+    })
 }
 
 /// Layout 3 did not count what rules found later.
@@ -133,43 +137,24 @@ fn adopt_late_marks(tables: &mut Tables<'_>) -> Result<(), StoreError> {
 /// Layouts before 5 showed every job to everybody. From now on a name is known to those who may see
 /// a job of it.
 fn adopt_audiences(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let mut from = 0;
-    while let Some(stored) = tables.next_stored(from)? {
-        tables.adopt_audience(&stored.job)?;
-        from = stored.job.id.0 + 1;
-    }
+    each(tables, |tables, stored| tables.adopt_audience(&stored.job))?;
     tables.adopt_names()
 }
 
 /// Layout 2 kept every screen in its job's folder. They are put on the shelf later, as those of any
 /// job that has just ended.
 fn adopt_screens(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let mut from = 0;
-    while let Some(stored) = tables.next_stored(from)? {
-        tables.adopt_screens(&stored.job)?;
-        from = stored.job.id.0 + 1;
-    }
-    Ok(())
+    each(tables, |tables, stored| tables.adopt_screens(&stored.job))
 }
 
 /// Layouts before 5 found ended jobs by nothing but their ends.
 fn adopt_terms(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let mut from = 0;
-    while let Some(stored) = tables.next_stored(from)? {
-        tables.adopt_terms(&stored.job)?;
-        from = stored.job.id.0 + 1;
-    }
-    Ok(())
+    each(tables, |tables, stored| tables.adopt_terms(&stored.job))
 }
 
 /// Layout 5 sorted ended jobs by nothing that is a length of time.
 fn adopt_running_times(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let mut from = 0;
-    while let Some(stored) = tables.next_stored(from)? {
-        tables.adopt_duration(&stored.job)?;
-        from = stored.job.id.0 + 1;
-    }
-    Ok(())
+    each(tables, |tables, stored| tables.adopt_duration(&stored.job))
 }
 
 /// Layouts before 3 kept nothing of a job's times but those of its parts, in its record.

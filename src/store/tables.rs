@@ -275,11 +275,12 @@ impl<'txn> Tables<'txn> {
         self.devices_changed
     }
 
-    /// Takes a job whose files are gone out of every table.
+    /// Takes a job whose files are gone out of every table. Whether a retry of it goes with it, for
+    /// which others may wait.
     ///
     /// # Errors
     /// [`StoreError::Holds`] when it has not ended, is kept, or files of it may be there.
-    pub(super) fn forget(&mut self, stored: &Stored) -> Result<(), StoreError> {
+    pub(super) fn forget(&mut self, stored: &Stored) -> Result<bool, StoreError> {
         let job = &stored.job;
         let may_go = removable(job).any(|((what, ..), _)| what == Keepsake::Record as u8);
         let files = (job.id.0, 0)..=(job.id.0, u8::MAX);
@@ -298,11 +299,12 @@ impl<'txn> Tables<'txn> {
             self.removable.remove(key).map_err(disk("written"))?;
         }
         self.holdings.remove(job.id.0).map_err(disk("written"))?;
-        self.drop_retry(job)?;
+        let was_to_be_retried = self.drop_retry(job)?;
         for (name, learned) in estimates::FORGOTTEN.into_iter().zip(self.estimates.forget(job)?) {
             self.add(name, 0, learned.into())?;
         }
-        self.known.forget(job)
+        self.known.forget(job)?;
+        Ok(was_to_be_retried)
     }
 
     /// The files are gone, too.

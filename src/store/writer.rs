@@ -256,7 +256,11 @@ fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError>
         }
         Work::Forget(id) => {
             let stored = tables.stored(id)?.ok_or(StoreError::NoSuchJob(id))?;
-            tables.forget(&stored).map(|()| Outcome::Done)
+            // Whoever waits for its retry hears that there will be none.
+            Ok(match tables.forget(&stored)? {
+                true => Outcome::Job { job: stored.job, new: true },
+                false => Outcome::Done,
+            })
         }
         Work::Sample { sample, drop } => tables.sample(&sample, &drop).map(|()| Outcome::Done),
         Work::Known(work) => known::carry_out(tables, work),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError, refused},
-    form::Form,
+    form::{Field, Form, Takes},
     guard::{Asks, Failed, SessionKey},
     layout::{self, Frame, Tab, form_key},
     login::{fit, new_password, said},
@@ -206,9 +206,10 @@ fn render(view: &AccountView) -> Markup {
             form action="/account/password" method="post" {
                 (form_key())
                 input type="hidden" name="name" value=(user.name) autocomplete="username";
-                label for="current" { "Current password" }
-                input #current type="password" name="current" required
-                    autocomplete="current-password";
+                (Field {
+                    takes: Takes::Password, required: true, autocomplete: Some("current-password"),
+                    ..Field::new("current", "current", "Current password")
+                })
                 (new_password())
                 button type="submit" { "Change password" }
             }
@@ -217,18 +218,22 @@ fn render(view: &AccountView) -> Markup {
             (tokens_table(view))
             form.entry action="/account/tokens" method="post" {
                 (form_key())
-                label for="token-name" { "Name of a new token" }
-                input #token-name name="name" required maxlength=(LONGEST_USER_NAME)
-                    placeholder="nightly builds" autocomplete="off";
+                (Field {
+                    required: true, longest: Some(LONGEST_USER_NAME), autocomplete: Some("off"),
+                    placeholder: Some("nightly builds"),
+                    ..Field::new("token-name", "name", "Name of a new token")
+                })
                 label for="token-scope" { "What it is for" }
                 select #token-scope name="scope" {
                     @for scope in TokenScope::ALL.into_iter().filter(|one| one.most() <= user.role) {
                         option value=(scope) { (scope) }
                     }
                 }
-                label for="token-days" { "Days it is good for" }
-                input #token-days type="number" name="days" required min="1"
-                    max=(tokens::MOST_DAYS) value=(USUAL_DAYS);
+                (Field {
+                    takes: Takes::Number { most: Some(tokens::MOST_DAYS) }, required: true,
+                    value: Some(USUAL_DAYS),
+                    ..Field::new("token-days", "days", "Days it is good for")
+                })
                 button type="submit" { "Make token" }
             }
         }

@@ -1,4 +1,4 @@
-//! What may be asked for of a job: another priority, the same once more, and how it differs from that.
+//! What may be asked for of a job: another priority, or the same once more.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -7,29 +7,25 @@ use axum::{
     body::Body,
     extract::State,
     http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
-use maud::html;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use super::{
-    errors::{PageError, Problem, WebError, refused},
+    errors::{Problem, WebError, refused},
     estimates,
     guard::Asks,
     known::read,
-    layout::{self, Frame, Tab, job_url},
-    params::{NoParams, Params, Path, number},
+    layout::job_url,
+    params::{NoParams, Params, Path},
     plan::Ahead,
     state::{ComposeRequest, Composed, Web, Wishes},
 };
 use crate::{
     decide::access::{Act, Denied, may},
-    job_file::{
-        MAX_TEXT,
-        diff::{Line, diff as differ},
-    },
+    job_file::MAX_TEXT,
     model::{Job, JobId, NotAPriority, Priority, WayIn},
     store::Change,
 };
@@ -187,50 +183,4 @@ pub(super) async fn resubmit(
     let (number, uuid) = (job.id, job.uuid);
     let answer = Resubmitted { number, uuid, url: url.clone(), resubmitted_from, expected };
     Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DiffAsked {
-    /// The other job; the one it was resubmitted from.
-    with: Option<String>,
-}
-
-/// `GET /jobs/{id}/diff`: what was changed since the job this one comes from.
-pub(super) async fn diff(
-    State(web): State<Arc<Web>>,
-    Asks(who): Asks,
-    Path(name): Path<String>,
-    Params(DiffAsked { with }): Params<DiffAsked>,
-) -> Result<Html<String>, PageError> {
-    let job = web.seen(&who, number(&name)?).await?;
-    let other = match with {
-        Some(with) => Some(number(&with)?),
-        None => job.lineage.resubmitted_from.or(job.lineage.retried_from),
-    };
-    let other = other.ok_or_else(|| {
-        WebError::BadRequest(format!("job {} comes from no other; add ?with=NUMBER", job.id))
-    })?;
-    let other = web.seen(&who, other).await?;
-    let lines = differ(&other.definition, &job.definition);
-    let title = format!("Job {} beside job {}", job.id, other.id);
-    let content = html! {
-        (layout::crumbs(&html! { (layout::job_link(&job)) " / what differs" }))
-        header.head {
-            h1 { "What differs from job " a href=(job_url(other.id)) { (other.id) } }
-        }
-        @if lines.is_empty() {
-            p.empty { "Nothing: it is the same definition, letter by letter." }
-        } @else {
-            pre.diff tabindex="0" { @for (line, text) in &lines {
-                @match line {
-                    Line::Same => { "  " (text) "\n" },
-                    Line::Removed => { del { "- " (text) } "\n" },
-                    Line::Added => { ins { "+ " (text) } "\n" },
-                    Line::Gap => { span.hint { "…" } "\n" },
-                }
-            } }
-        }
-    };
-    Ok(Html(layout::page(&Frame::new(&title, Tab::Neither), &content).into_string()))
 }

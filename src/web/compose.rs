@@ -20,7 +20,7 @@ use super::{
     errors::{PageError, WebError},
     estimates,
     form::{Form, LongForm},
-    guard::{About, Asks, Failed, NothingToNote},
+    guard::{Asks, Failed, NothingToNote, of_submitted},
     layout::{self, Frame, Tab, form_key, job_url},
     params::{NoParams, Params, Path, number},
     plan,
@@ -113,12 +113,8 @@ pub(super) async fn send(
     };
     let found = match (web.compose)(request).await {
         Ok(Composed::Submitted(job)) => {
-            let mut response = Redirect::to(&job_url(job.id)).into_response();
-            response.extensions_mut().insert(About(job.id.to_string()));
-            if job.noted {
-                response.extensions_mut().insert(NothingToNote);
-            }
-            return Ok(response);
+            let response = Redirect::to(&job_url(job.id)).into_response();
+            return Ok(of_submitted(response, &job));
         }
         Ok(Composed::Fine { job, waits }) => {
             let estimate = estimates::of_new(&web, &who, &job).await?;

@@ -13,7 +13,7 @@ use super::{
     device_pages::{DevicesView, device_url},
     devices::{Put, SetHealth, WORDS, operator, put_device, put_health},
     errors::{PageError, WebError},
-    form::Form,
+    form::{Field, Form, Takes, names},
     guard::{About, Asks},
     layout::form_key,
     login,
@@ -21,7 +21,7 @@ use super::{
     state::Web,
 };
 use crate::{
-    config::LONGEST_DEVICE_NAME,
+    config::{LONGEST_DEVICE_NAME, memory_mib},
     job_file::DEVICE_TYPE,
     model::{DeviceHealth, DeviceOrigin, DeviceStatus},
 };
@@ -36,13 +36,18 @@ fn offers(status: &DeviceStatus) -> impl Iterator<Item = (DeviceHealth, &'static
     const RETIRE: (DeviceHealth, &str) = (Retired, "Retire");
     let offers: &[_] = match status.state.health {
         Good => &[MAINTAIN, CHECK, MARK_BAD, RETIRE],
-        Unknown => &[MAINTAIN, (Good, "Mark as good"), MARK_BAD, RETIRE],
+        Unknown => &[CHECK, MAINTAIN, (Good, "Mark as good"), MARK_BAD, RETIRE],
         Bad => &[CHECK, MAINTAIN, RETURN, RETIRE],
         Maintenance | Retired => &[CHECK, RETURN, RETIRE],
     };
     let has_check = status.kind.health_check.is_some();
+    // A check that was canceled may be asked for again.
+    let is_idle = status.state.checking.is_none();
     let (now, offers) = (status.state.health, offers.iter().copied());
-    offers.filter(move |(health, _)| *health != now && (*health != Unknown || has_check))
+    offers.filter(move |(health, _)| match health {
+        Unknown => has_check && (now != Unknown || is_idle),
+        Good | Bad | Maintenance | Retired => *health != now,
+    })
 }
 
 /// The form that leads back to `back`.
@@ -88,6 +93,7 @@ pub(super) async fn set_health(
 
 pub(super) fn add_form(view: &DevicesView) -> Markup {
     let is_default = view.devices.iter().any(|one| one.origin == DeviceOrigin::Default);
+    let lent = Some("what the box lends");
     html! {
         details { summary { "Add a device" }
             @if is_default {
@@ -95,28 +101,36 @@ pub(super) fn add_form(view: &DevicesView) -> Markup {
             }
             form.entry method="post" action="/devices" autocomplete="off" {
                 (form_key())
-                label for="device-name" { "Name" }
-                input #device-name name="name" required maxlength=(LONGEST_DEVICE_NAME)
-                    autocapitalize="none" spellcheck="false";
+                (Field {
+                    required: true, longest: Some(LONGEST_DEVICE_NAME), takes: Takes::Names,
+                    ..Field::new("device-name", "name", "Name")
+                })
                 label for="device-type" { "Type" }
                 select #device-type name="device_type" {
                     @for (kind, _) in &view.types {
                         option value=(kind.name) selected[kind.name == DEVICE_TYPE] { (kind.name) }
                     }
                 }
-                label for="device-tags" { "Tags, with spaces between" }
-                input #device-tags name="tags" autocapitalize="none" spellcheck="false";
-                label for="device-memory" { "Memory of the largest guest, in MiB" }
-                input #device-memory type="number" name="memory_mib" min="1"
-                    placeholder="what the box lends";
-                label for="device-cores" { "Processors of the largest guest" }
-                input #device-cores type="number" name="cores" min="1"
-                    placeholder="what the box lends";
-                label for="device-at-once" { "Guests at the same time" }
-                input #device-at-once type="number" name="at_once" min="1"
-                    placeholder="what the box lends";
-                label for="device-description" { "Description" }
-                input #device-description name="description" maxlength=(WORDS);
+                (Field {
+                    takes: Takes::Names,
+                    ..Field::new("device-tags", "tags", "Tags, with spaces or commas between")
+                })
+                (Field {
+                    takes: Takes::Names, placeholder: lent,
+                    ..Field::new("device-memory", "memory", "Memory of the largest guest, as 2G or 512M")
+                })
+                (Field {
+                    takes: Takes::Number { most: None }, placeholder: lent,
+                    ..Field::new("device-cores", "cores", "Processors of the largest guest")
+                })
+                (Field {
+                    takes: Takes::Number { most: None }, placeholder: lent,
+                    ..Field::new("device-at-once", "at_once", "Guests at the same time")
+                })
+                (Field {
+                    longest: Some(WORDS),
+                    ..Field::new("device-description", "description", "Description")
+                })
                 button type="submit" { "Add device" }
             }
         }
@@ -128,8 +142,8 @@ pub(super) struct NewDevice {
     name: String,
     device_type: String,
     tags: String,
-    #[serde(deserialize_with = "optional")]
-    memory_mib: Option<NonZeroU32>,
+    #[serde(deserialize_with = "memory")]
+    memory: Option<u32>,
     #[serde(deserialize_with = "optional")]
     cores: Option<NonZeroU32>,
     #[serde(deserialize_with = "optional")]
@@ -144,6 +158,12 @@ fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU32>, D:
     number.map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
 }
 
+fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(from)?;
+    let mib = (!text.is_empty()).then(|| memory_mib(&text)).transpose();
+    mib.map_err(|wrong| D::Error::custom(format!("{text:?}: {wrong}")))
+}
+
 /// `POST /devices`: adds one. The API changes one that is there; who adds one does not mean that.
 pub(super) async fn add(
     State(web): State<Arc<Web>>,
@@ -152,12 +172,12 @@ pub(super) async fn add(
     Form(sent): Form<NewDevice>,
 ) -> Result<Response, PageError> {
     let by = operator(&who)?;
-    let NewDevice { name, device_type, tags, memory_mib, cores, at_once, description } = sent;
+    let NewDevice { name, device_type, tags, memory, cores, at_once, description } = sent;
     if web.store.devices().await?.iter().any(|one| one.device.name == name) {
         return Err(WebError::Conflict(format!("there is a device {name} already")).into());
     }
-    let tags = tags.split_whitespace().map(str::to_owned).collect();
-    let put = Put { name, device_type, tags, memory_mib, cores, at_once, description };
+    let tags = names(&tags);
+    let put = Put { name, device_type, tags, memory_mib: memory, cores, at_once, description };
     let status = put_device(&web, put, by).await?;
     let mut response = Redirect::to("/devices").into_response();
     response.extensions_mut().insert(About(status.device.name));
@@ -167,7 +187,7 @@ pub(super) async fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Device, DeviceState, DeviceType, HealthCheck};
+    use crate::model::{Device, DeviceState, DeviceType, HealthCheck, JobId};
 
     #[test]
     fn what_is_offered_fits_the_health_and_whether_there_is_a_check() {
@@ -182,21 +202,41 @@ mod tests {
             description: String::new(),
         };
         let check = HealthCheck { job: "/check.yaml".into(), every: None, after_jobs: None };
-        let cases: [(_, &[_], &[_]); 5] = [
-            (Good, &[Maintenance, Bad, Retired], &[Maintenance, Unknown, Bad, Retired]),
-            (Unknown, &[Maintenance, Good, Bad, Retired], &[Maintenance, Good, Bad, Retired]),
-            (Bad, &[Maintenance, Good, Retired], &[Unknown, Maintenance, Good, Retired]),
-            (Maintenance, &[Good, Retired], &[Unknown, Good, Retired]),
-            (Retired, &[Good], &[Unknown, Good]),
+        let cases: [(_, &[_], &[_], &[_]); 5] = [
+            (
+                Good,
+                &[Maintenance, Bad, Retired],
+                &[Maintenance, Unknown, Bad, Retired],
+                &[Maintenance, Unknown, Bad, Retired],
+            ),
+            (
+                Unknown,
+                &[Maintenance, Good, Bad, Retired],
+                &[Unknown, Maintenance, Good, Bad, Retired],
+                &[Maintenance, Good, Bad, Retired],
+            ),
+            (
+                Bad,
+                &[Maintenance, Good, Retired],
+                &[Unknown, Maintenance, Good, Retired],
+                &[Unknown, Maintenance, Good, Retired],
+            ),
+            (Maintenance, &[Good, Retired], &[Unknown, Good, Retired], &[Unknown, Good, Retired]),
+            (Retired, &[Good], &[Unknown, Good], &[Unknown, Good]),
         ];
-        for (health, without, with) in cases {
-            for (health_check, want) in [(None, without), (Some(check.clone()), with)] {
+        for (health, without, idle, checking) in cases {
+            for (health_check, checking, want) in [
+                (None, None, without),
+                (Some(check.clone()), None, idle),
+                (Some(check.clone()), Some(JobId(7)), checking),
+            ] {
                 let status = DeviceStatus {
                     device: device.clone(),
                     origin: DeviceOrigin::Command,
                     kind: DeviceType { health_check, ..DeviceType::plain("board") },
                     state: DeviceState {
                         health,
+                        checking,
                         ..DeviceState::new("root", jiff::Timestamp::UNIX_EPOCH)
                     },
                 };

@@ -28,7 +28,7 @@ use crate::{
     decide::access::{Act, may},
     model::{
         Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceState, DeviceStatus,
-        DeviceType, HealthCheck, Identity, JobId, JobState,
+        DeviceType, HealthCheck, Identity, JobId, JobState, quantity::LEAST_MEMORY_MIB,
     },
     store::DeviceChange,
 };
@@ -178,8 +178,8 @@ pub(super) struct Put {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub tags: std::collections::BTreeSet<String>,
-    #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    pub memory_mib: Option<std::num::NonZeroU32>,
+    #[schema(format = "uint32", minimum = 4)]
+    pub memory_mib: Option<u32>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     pub cores: Option<std::num::NonZeroU32>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
@@ -219,11 +219,16 @@ pub(super) async fn put_device(
     for name in [&asked.name, &asked.device_type].into_iter().chain(&asked.tags) {
         fine_name(name)?;
     }
+    if let Some(mib) = asked.memory_mib.filter(|mib| *mib < LEAST_MEMORY_MIB) {
+        let words =
+            format!("memory_mib: {mib} MiB are too little, a guest has {LEAST_MEMORY_MIB} or more");
+        return Err(WebError::BadRequest(words));
+    }
     let device = Device {
         name: asked.name,
         device_type: asked.device_type,
         tags: asked.tags,
-        memory_mib: asked.memory_mib.map(Into::into),
+        memory_mib: asked.memory_mib,
         cores: asked.cores.map(Into::into),
         at_once: asked.at_once.map(Into::into),
         description: fine_words(asked.description)?,
@@ -250,7 +255,8 @@ pub(super) async fn remove(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let by = operator(&who)?;
-    change(&web, DeviceChange::Remove { name: name.clone() }, by).await?;
+    let usual = web.about.usual.clone();
+    change(&web, DeviceChange::Remove { name: name.clone(), usual }, by).await?;
     Ok(Json(Removed { removed: name }).into_response())
 }
 

@@ -184,6 +184,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
         | StoreError::Ended(_)
         | StoreError::NotAllowed { .. }
         | StoreError::FromFile { .. }
+        | StoreError::BoxItself { .. }
         | StoreError::NoBundle(_)
         | StoreError::KeyUsed(_)
         | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),

@@ -1,9 +1,12 @@
-//! Forms of our pages, as they come back.
+//! Forms of our pages: their fields, and what they say when they come back.
+
+use std::collections::BTreeSet;
 
 use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request},
 };
+use maud::{Markup, Render, html};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
@@ -65,4 +68,108 @@ async fn read<S: Send + Sync, T: DeserializeOwned>(
     let read = axum::Form::<T>::from_request(again(), state).await;
     let axum::Form(read) = read.map_err(|error| refused(error.body_text()))?;
     Ok(read)
+}
+
+/// Names that somebody has written one after another, with spaces or commas between.
+pub(super) fn names(text: &str) -> BTreeSet<String> {
+    let names = text.split(|c: char| c.is_whitespace() || c == ',');
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// What a field takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Takes {
+    #[default]
+    Text,
+    /// What is no text of a language: names, sizes.
+    Names,
+    Number {
+        most: Option<u64>,
+    },
+    /// The one that is known already.
+    Password,
+}
+
+/// A field of a form below its label.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Field<'a> {
+    /// Nothing else on the page has it.
+    pub id: &'a str,
+    pub name: &'a str,
+    pub label: &'a str,
+    pub takes: Takes,
+    pub required: bool,
+    /// Characters, at most.
+    pub longest: Option<usize>,
+    pub value: Option<u64>,
+    pub placeholder: Option<&'a str>,
+    pub autocomplete: Option<&'a str>,
+}
+
+impl<'a> Field<'a> {
+    /// One that takes any text, or none.
+    pub(super) fn new(id: &'a str, name: &'a str, label: &'a str) -> Self {
+        Self { id, name, label, ..Self::default() }
+    }
+}
+
+impl Render for Field<'_> {
+    fn render(&self) -> Markup {
+        let Self { id, name, label, takes, required, longest, value, placeholder, .. } = self;
+        let (kind, most) = match takes {
+            Takes::Text | Takes::Names => (None, None),
+            Takes::Number { most } => (Some("number"), *most),
+            Takes::Password => (Some("password"), None),
+        };
+        let (is_number, is_names) =
+            (matches!(takes, Takes::Number { .. }), matches!(takes, Takes::Names));
+        html! {
+            label for=(id) { (label) }
+            input id=(id) type=[kind] name=(name) required[*required] maxlength=[longest]
+                min=[is_number.then_some(1)] max=[most] value=[value] placeholder=[placeholder]
+                autocomplete=[self.autocomplete] autocapitalize=[is_names.then_some("none")]
+                spellcheck=[is_names.then_some("false")];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_between_spaces_and_commas() {
+        for (text, expected) in [
+            ("lab, kernel", &["kernel", "lab"][..]),
+            ("lab,kernel", &["kernel", "lab"]),
+            (" lab  kernel\tlab", &["kernel", "lab"]),
+            (" , ", &[]),
+            ("", &[]),
+        ] {
+            assert!(names(text).iter().eq(expected), "{text:?}: {:?}", names(text));
+        }
+    }
+
+    #[test]
+    fn a_field_says_what_it_takes() {
+        let days = Field {
+            takes: Takes::Number { most: Some(400) },
+            required: true,
+            value: Some(90),
+            ..Field::new("token-days", "days", "Days it is good for")
+        };
+        assert_eq!(
+            days.render().into_string(),
+            "<label for=\"token-days\">Days it is good for</label>\
+             <input id=\"token-days\" type=\"number\" name=\"days\" required min=\"1\" \
+             max=\"400\" value=\"90\">"
+        );
+        let tags =
+            Field { takes: Takes::Names, longest: Some(60), ..Field::new("t", "tags", "Tags") };
+        assert_eq!(
+            tags.render().into_string(),
+            "<label for=\"t\">Tags</label><input id=\"t\" name=\"tags\" maxlength=\"60\" \
+             autocapitalize=\"none\" spellcheck=\"false\">"
+        );
+    }
 }

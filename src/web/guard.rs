@@ -29,7 +29,7 @@ use super::{
     hosts::check_host,
     layout::{self, Viewer},
     login,
-    state::Web,
+    state::{Submitted, Web},
 };
 use crate::{
     decide::access::{Act, Denied, may},
@@ -85,6 +85,15 @@ pub(super) struct Failed(pub String);
 /// Nothing was done but to look, or it is noted already.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NothingToNote;
+
+/// The answer about a job that was taken in, which may have been noted by whoever took it in.
+pub(super) fn of_submitted(mut response: Response, job: &Submitted) -> Response {
+    response.extensions_mut().insert(About(job.id.to_string()));
+    if job.noted {
+        response.extensions_mut().insert(NothingToNote);
+    }
+    response
+}
 
 /// Set on every answer that has none of its own. Everything a page needs comes from here, nothing
 /// in a page is a script or a style, and nobody may frame it.

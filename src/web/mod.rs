@@ -21,6 +21,7 @@ mod csv;
 mod device_forms;
 mod device_pages;
 mod devices;
+mod diff;
 mod disk;
 mod disk_plot;
 mod doctor;

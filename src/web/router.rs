@@ -11,8 +11,8 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, actions, api, assets, audit, bulk, bulk_pages, compose, device_forms, devices, disk,
-    doctor, estimates, events, failures, files, guard, handbook, history, known, list, login,
+    account, actions, api, assets, audit, bulk, bulk_pages, compose, device_forms, devices, diff,
+    disk, doctor, estimates, events, failures, files, guard, handbook, history, known, list, login,
     metrics, openapi, pages, plan, report, series, state::Web, statistics, submit, thresholds,
     tokens, user_pages, users, video,
 };
@@ -41,6 +41,7 @@ fn api() -> (Router<Arc<Web>>, utoipa::openapi::OpenApi) {
         .routes(routes!(estimates::accuracy))
         .routes(routes!(actions::priority))
         .routes(routes!(actions::resubmit))
+        .routes(routes!(diff::api))
         .routes(routes!(bulk::api))
         .routes(routes!(devices::list, devices::put))
         .routes(routes!(devices::show, devices::remove))
@@ -83,7 +84,7 @@ pub fn router(web: Web) -> Router {
         .route("/devices/{name}", get(devices::one))
         .route("/devices/{name}/health", post(device_forms::set_health))
         .route("/jobs/bulk", post(bulk_pages::send))
-        .route("/jobs/{id}/diff", get(actions::diff))
+        .route("/jobs/{id}/diff", get(diff::page))
         .route("/jobs/{id}/cancel", post(compose::cancel))
         .route("/jobs/{id}/priority", post(compose::priority))
         .route("/jobs/{id}/resubmit", post(compose::again))

@@ -24,7 +24,7 @@ use crate::{
     handbook::Handbook,
     insight::Insight,
     markup::Moment,
-    model::{Acceleration, After, Job, JobId, NewJob, Priority, Run, Submitter, WayIn},
+    model::{Acceleration, After, Device, Job, JobId, NewJob, Priority, Run, Submitter, WayIn},
     people::People,
     schedule::{self, Refused, Standing},
     store::Store,
@@ -166,6 +166,8 @@ pub struct About {
     pub roots: Vec<PathBuf>,
     /// Why nothing is started, while that is so.
     pub hold: watch::Receiver<Option<String>>,
+    /// The box itself, which is a device while no other is named.
+    pub usual: Device,
     /// Files the inbox has refused.
     pub refused: Arc<AtomicU64>,
     /// Runs since the start.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     errors::{Problem, WebError},
     estimates,
-    guard::{About, Asks, NothingToNote},
+    guard::{Asks, NothingToNote, of_submitted},
     layout::job_url,
     params::Params,
     plan::Ahead,
@@ -166,12 +166,7 @@ pub(super) async fn create(
     // Sent again, it is what it was made of the first time.
     let status = if job.fresh { StatusCode::CREATED } else { StatusCode::OK };
     let location = [(header::LOCATION, url)];
-    let mut response = (status, location, Json(taken)).into_response();
-    response.extensions_mut().insert(About(number.to_string()));
-    if job.noted {
-        response.extensions_mut().insert(NothingToNote);
-    }
-    Ok(response)
+    Ok(of_submitted((status, location, Json(taken)).into_response(), &job))
 }
 
 async fn definition(body: Body) -> Result<String, WebError> {

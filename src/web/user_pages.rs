@@ -1,6 +1,6 @@
 //! `/users`: who the users are, and what an administrator changes about them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError},
-    form::Form,
+    form::{Field, Form, Takes, names},
     guard::Asks,
     layout::{self, Frame, Tab, form_key},
     params::{NoParams, Params, Path},
@@ -141,12 +141,6 @@ pub(super) async fn invite(
     Ok(Html(render(&view).into_string()))
 }
 
-/// Names with spaces or commas between.
-fn names(text: &str) -> BTreeSet<String> {
-    let names = text.split([' ', ',']).filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
-}
-
 fn filled(text: &str) -> Option<String> {
     Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -221,7 +215,7 @@ fn forms(user: &User, is_viewer: bool) -> Markup {
                     select name="role" { (roles(user.role)) }
                 }
             }
-            label { "Groups, with spaces between"
+            label { "Groups, with spaces or commas between"
                 input name="groups" value=(groups) autocapitalize="none" spellcheck="false";
             }
             label { "Account of this box"
@@ -260,16 +254,20 @@ fn add_form(is_open: bool) -> Markup {
         details open[is_open] { summary { "Add a user" }
             form.entry method="post" action="/users" autocomplete="off" {
                 (form_key())
-                label for="user-name" { "Name" }
-                input #user-name name="name" required maxlength=(LONGEST_USER_NAME)
-                    autocapitalize="none" spellcheck="false";
+                (Field {
+                    required: true, longest: Some(LONGEST_USER_NAME), takes: Takes::Names,
+                    ..Field::new("user-name", "name", "Name")
+                })
                 label for="user-role" { "Role" }
                 select #user-role name="role" { (roles(Role::Submitter)) }
-                label for="user-groups" { "Groups, with spaces between" }
-                input #user-groups name="groups" autocapitalize="none" spellcheck="false";
-                label for="user-account" { "Account of this box that is the same person" }
-                input #user-account name="account" autocapitalize="none" spellcheck="false"
-                    placeholder="none";
+                (Field {
+                    takes: Takes::Names,
+                    ..Field::new("user-groups", "groups", "Groups, with spaces or commas between")
+                })
+                (Field {
+                    takes: Takes::Names, placeholder: Some("none"),
+                    ..Field::new("user-account", "account", "Account of this box that is the same person")
+                })
                 label {
                     input type="checkbox" name="again" value="true";
                     " The same person as a former user of this name"

@@ -7,7 +7,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use super::words::clean;
 use crate::{
     cli::answers::Problem,
-    job_file::diff::Line,
+    job_file::diff::{Hunk, Line},
     model::problem::{Explained, Problems},
 };
 
@@ -50,8 +50,10 @@ pub(in crate::cli) fn problems(problem: &Problem) -> String {
 }
 
 /// What differs between two definitions, as a unified diff.
-pub(in crate::cli) fn diff(lines: &[(Line, String)]) -> String {
-    lines.iter().map(|(line, text)| format!("{}{}\n", line.mark(), clean(text))).collect()
+pub(in crate::cli) fn diff(hunks: &[Hunk]) -> String {
+    let line = |line: &Line| format!("{}{}\n", line.kind.mark(), clean(&line.text));
+    let hunks = hunks.iter().map(|hunk| hunk.lines.iter().map(line).collect());
+    hunks.collect::<Vec<String>>().join("@\n")
 }
 
 #[cfg(test)]

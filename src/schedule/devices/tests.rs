@@ -125,6 +125,21 @@ impl House {
         self.store.change(id, change).await.unwrap();
     }
 
+    /// Waits until the job has ended.
+    async fn ended(&self, id: JobId) -> Job {
+        let mut changes = self.store.changes();
+        let wait = async {
+            loop {
+                let job = self.store.job(id).await.unwrap().unwrap();
+                if job.ended.is_some() {
+                    return job;
+                }
+                drop(changes.recv().await);
+            }
+        };
+        tokio::time::timeout(IN_TIME, wait).await.expect("it ends in time")
+    }
+
     /// A job that is sent, starts and passes.
     async fn use_it(&mut self) -> JobId {
         let id = self.submit().await;
@@ -275,26 +290,67 @@ async fn a_device_is_checked_when_the_last_check_is_too_long_ago() {
 }
 
 #[tokio::test]
-async fn a_check_that_is_canceled_says_nothing_and_the_next_one_comes() {
+async fn a_check_that_is_canceled_is_not_run_again_before_it_is_due_or_asked_for() {
     let mut house = House::with_check(None, Some(1)).await;
     let canceled = house.next_check().await;
     house.end(canceled, Verdict::Canceled, None).await;
-    let check = house.next_check().await;
     let state = house.status().await.state;
-    assert_eq!((state.health, state.last_check), (DeviceHealth::Unknown, None));
+    assert_eq!((state.health, state.checking), (DeviceHealth::Unknown, None));
+    // Nobody knows how it is still, and what is no check waits.
+    let first = house.submit().await;
+    house.says(first, "whether bench is well is being found out").await;
+    house.set(DeviceHealth::Unknown, "it is new").await;
+    let check = house.next_check().await;
+    assert_eq!(check.0, first.0 + 1, "none before it was asked for");
     house.end(check, Verdict::Passed, None).await;
+    assert_eq!(house.next().await.id, first);
 
-    // Also one that never came to its device; the job that made it due still counts.
-    let last = house.submit().await;
-    assert_eq!(house.next().await.id, last);
+    // Also one that never came to its device: the next job makes one due again.
     house.hold().await;
-    house.end(last, Verdict::Passed, None).await;
+    house.end(first, Verdict::Passed, None).await;
     let waits = house.becomes(|one| one.state.checking.is_some()).await.state.checking.unwrap();
     house.handle.cancel(waits, "ann".into()).await.unwrap();
-    let state = house.becomes(|one| one.state.checking.is_some_and(|id| id != waits)).await.state;
-    assert_eq!((state.health, state.jobs_since_check), (DeviceHealth::Good, 1));
+    let state = house.status().await.state;
+    assert_eq!((state.checking, state.jobs_since_check), (None, 0));
     house.hold.send_replace(None);
-    assert_eq!(Some(house.next_check().await), state.checking);
+    let used = house.use_it().await;
+    assert_eq!(used.0, waits.0 + 1, "none in between");
+    assert_eq!(house.next_check().await.0, used.0 + 1);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_check_that_waits_for_a_device_that_is_gone_is_ended() {
+    let mut house = House::with_check(None, None).await;
+    let first = house.next_check().await;
+    house.hold().await;
+    house.store.change(first, Change::Requeued).await.unwrap();
+    // The device is of another type, which has a check of its own.
+    house.set_type("panel", check("/boots.yaml")).await;
+    house.put("panel").await;
+    let ended = house.ended(first).await;
+    assert_eq!(ended.verdict, Some(Verdict::Canceled));
+    let cause = ended.cause.unwrap();
+    let words = "board bench, which it was to check, is gone: bench is a panel now";
+    assert_eq!((cause.who, &*cause.words), (Who::Lab, words));
+    let is_other = |one: &DeviceStatus| one.state.checking.is_some_and(|id| id != first);
+    let second = house.becomes(is_other).await.state.checking.unwrap();
+
+    let usual = Device { name: "local".into(), ..house.status().await.device };
+    house.change(DeviceChange::Remove { name: "bench".into(), usual }).await;
+    let ended = house.ended(second).await;
+    assert_eq!(ended.verdict, Some(Verdict::Canceled));
+    assert_eq!(ended.cause.unwrap().words, "device bench, which it was to check, is gone");
+
+    // One that was put back when its device had gone already.
+    let third = house.becomes(is_other).await.state.checking.unwrap();
+    house.hold.send_replace(None);
+    assert_eq!(house.next().await.id, third);
+    house.hold().await;
+    house.put("board").await;
+    assert_eq!(house.status().await.device.name, "bench");
+    house.store.change(third, Change::Requeued).await.unwrap();
+    assert_eq!(house.ended(third).await.verdict, Some(Verdict::Canceled));
     house.close().await;
 }
 

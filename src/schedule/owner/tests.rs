@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     config::Retry,
     decide::{Device, Open},
-    model::{After, Conditions, NewJob, Priority, RuleRetry},
+    model::{After, Conditions, Keepsake, NewJob, Priority, Rule, RuleRetry},
     schedule::samples::{fail, flaky, new_job},
-    store::{StoreSettings, Writer},
+    store::{Leftover, StoreSettings, Writer},
     tasks::Tasks,
 };
 
@@ -336,6 +336,31 @@ async fn who_waits_for_a_job_is_passed_on_to_the_retry_that_is_decided_on() {
     assert!(lab.store.retry_due(retry, Uuid::now_v7()).await.is_err());
     let words = lab.ended(waits).await.cause.unwrap().words;
     assert_eq!(words, format!("job {retry} had to pass before it, and ended as failed"));
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_retry_of_a_job_that_is_forgotten_is_skipped() {
+    let mut lab = House::open(None).await;
+    let first = lab.submit(512).await;
+    lab.next_start().await;
+    fail_with_a_retry(&lab, first).await;
+    let conditions =
+        Conditions { after: vec![After { job: first, must: Must::Pass }], ..Conditions::default() };
+    let waits = lab.store.submit(NewJob { conditions, ..job(512) }).await.unwrap().id;
+    lab.says(waits, "waits for job 1 to pass").await;
+
+    let measured = Change::Measured { video_bytes: 0, results_bytes: 1 };
+    lab.store.change(first, measured).await.unwrap();
+    let (what, rule) = (Keepsake::Results, Rule::Age { limit_s: 1 });
+    lab.store.change(first, Change::Removed { what, at: clock::now(), rule }).await.unwrap();
+    lab.store.cleared(Leftover { job: first, what }).await.unwrap();
+    lab.says(waits, "waits for job 1 to pass").await;
+    lab.store.forget(first).await.unwrap();
+    let skipped = lab.ended(waits).await;
+    assert_eq!(skipped.verdict, Some(Verdict::Skipped));
+    let words = skipped.cause.unwrap().words;
+    assert_eq!(words, "it was to wait for job 1, and there is no such job");
     lab.close().await;
 }
 

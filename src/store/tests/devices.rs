@@ -34,7 +34,7 @@ fn put(name: &str, device_type: &str) -> DeviceChange {
 }
 
 fn remove(name: &str) -> DeviceChange {
-    DeviceChange::Remove { name: name.into() }
+    DeviceChange::Remove { name: name.into(), usual: device("local", "qemu") }
 }
 
 /// A start with this in the devices file.
@@ -86,7 +86,10 @@ async fn a_device_reads_as_it_was_put_and_its_state_outlives_it() {
     let device = Device { cores: Some(2), ..device("bench", "board") };
     assert!(change(&store, DeviceChange::Put { device }, 6).await.unwrap());
     assert!(change(&store, remove("bench"), 7).await.unwrap());
-    assert_eq!(there_are(&store).await, []);
+    let local = ("local".to_owned(), "qemu".to_owned(), DeviceOrigin::Default);
+    assert_eq!(there_are(&store).await, [local], "the box itself is a device again");
+    let error = change(&store, remove("local"), 8).await.unwrap_err();
+    assert!(matches!(error, StoreError::BoxItself { name } if name == "local"));
     for gone in [remove("bench"), broken] {
         let error = change(&store, gone, 8).await.unwrap_err();
         assert!(matches!(error, StoreError::NoSuchDevice { name } if name == "bench"));
@@ -173,8 +176,12 @@ async fn a_start_makes_the_devices_those_of_the_file() {
     // Without a file there is what commands have added, and then the box itself again.
     change(&store, file(&[], &[]), 7).await.unwrap();
     assert_eq!(there_are(&store).await, named(&[("d", "board", Command)]));
+    change(&store, put("e", "board"), 8).await.unwrap();
     change(&store, remove("d"), 8).await.unwrap();
-    change(&store, file(&[], &[]), 9).await.unwrap();
+    assert_eq!(there_are(&store).await, named(&[("e", "board", Command)]));
+    change(&store, remove("e"), 9).await.unwrap();
+    assert_eq!(there_are(&store).await, named(&[("local", "qemu", Default)]));
+    assert!(!change(&store, file(&[], &[]), 10).await.unwrap(), "as it is");
     assert_eq!(there_are(&store).await, named(&[("local", "qemu", Default)]));
     let local = told(&store, "local").await;
     let other = "3 other devices are named now by the file";
@@ -252,6 +259,25 @@ async fn a_device_knows_its_jobs_and_its_check() {
     store.change(second, ended(11, Verdict::Canceled)).await.unwrap();
     let now = state().await;
     assert_eq!((now.health, now.last_check), (DeviceHealth::Good, Some(at(5))));
+
+    // Who cancels the one that waits puts the next one off, until somebody asks for it.
+    let third = store.submit(check(12)).await.unwrap().id;
+    store.change(third, ended(13, Verdict::Canceled)).await.unwrap();
+    let now = state().await;
+    assert_eq!((now.checking, now.last_check), (None, Some(at(13))));
+    let canceled = format!(
+        "13 health check {third} was canceled; the next one is run when it is due, or when somebody \
+         asks by job {third}"
+    );
+    assert_eq!(told(&store, "bench").await.last(), Some(&canceled));
+    let (name, why) = ("bench".to_owned(), "again".to_owned());
+    let asks = DeviceChange::Health { name, health: DeviceHealth::Unknown, why };
+    for second in [14, 15] {
+        assert!(change(&store, asks.clone(), second).await.unwrap(), "nobody runs one");
+        assert_eq!(state().await.since, at(second));
+    }
+    store.submit(check(16)).await.unwrap();
+    assert!(!change(&store, asks, 17).await.unwrap(), "that is what waits");
     store.check_consistent().unwrap();
     writer.close().await;
 }

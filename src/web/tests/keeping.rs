@@ -50,20 +50,24 @@ async fn an_operator_takes_a_device_out_of_service_and_puts_it_back() {
     }
 
     let new = |name: &'static str, memory: &'static str| {
-        let [tags, cores, at_once, description] = ["small uefi", "", "2", ""];
+        let [tags, cores, at_once, description] = ["small, uefi", "", "2", ""];
         [
             ("name", name),
             ("device_type", "board"),
             ("tags", tags),
-            ("memory_mib", memory),
+            ("memory", memory),
             ("cores", cores),
             ("at_once", at_once),
             ("description", description),
         ]
     };
-    for (name, memory, status) in
-        [("bench-2", "2048", 303), ("bench-2", "", 409), (".x", "", 400), ("bench-3", "2G", 400)]
-    {
+    for (name, memory, status) in [
+        ("bench-2", "2G", 303),
+        ("bench-2", "", 409),
+        (".x", "", 400),
+        ("bench-3", "2", 400),
+        ("bench-3", "2M", 400),
+    ] {
         let answer = olga.post(&site, "/devices", page.text(), &new(name, memory)).await;
         assert_eq!(answer.status, status, "{name}: {}", answer.text());
     }
@@ -73,8 +77,8 @@ async fn an_operator_takes_a_device_out_of_service_and_puts_it_back() {
         [&json!(["small", "uefi"]), &json!(2048), &Value::Null, &json!(2)]
     );
     let told = told(&site).await;
-    assert_eq!(told[3], ["set device", "bench-2", "done"]);
-    assert_eq!(told[7], ["set health of device", "bench-1", "done"]);
+    assert_eq!(told[4], ["set device", "bench-2", "done"]);
+    assert_eq!(told[8], ["set health of device", "bench-1", "done"]);
     site.close().await;
 }
 

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod demo;
+mod diff;
 mod estimates;
 mod failures;
 mod history;

@@ -191,6 +191,8 @@ async fn what_is_sent_and_answered_is_what_the_document_says() {
         ("/device-types", json!({ "name": "board", "health_check": { "job": "here" } }), 400),
         ("/devices", device, 201),
         ("/devices", json!({ "name": "bench-2", "device_type": "board", "cores": 0 }), 400),
+        ("/devices", json!({ "name": "bench-2", "device_type": "board", "memory_mib": 3 }), 400),
+        ("/devices", json!({ "name": "bench-2", "device_type": "board", "memory_mib": 4 }), 201),
         ("/devices", json!({ "name": ".x", "device_type": "board" }), 400),
         ("/devices", json!({ "name": "x".repeat(61), "device_type": "board" }), 400),
         ("/devices/{name}/health", json!({ "health": "maintenance", "why": "a new disk" }), 200),

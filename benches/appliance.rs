@@ -54,7 +54,6 @@ pub(crate) fn run() {
     let rare = "metadata=build%3D20230123";
     let two = format!("/history?verdict=timed_out&{rare}");
     let rare_at_depth = format!("/history?{rare}&{deep}");
-    let by_duration = format!("/history?sort=-duration&{rare}");
     let (rare, deep) = (format!("/history?{rare}"), format!("/history?{deep}"));
     let with_log = format!("/jobs/{}", million::WITH_LOG);
     let floor = browser.times(&style);
@@ -69,8 +68,6 @@ pub(crate) fn run() {
         ("history, a verdict of a rare build", two.as_str()),
         ("history, by build", "/history?sort=-metadata.build"),
         ("history, by number", "/history?sort=number"),
-        ("history, by duration", "/history?sort=-duration"),
-        ("history, a rare build by duration", by_duration.as_str()),
         ("history, a name anywhere", "/history?name=*build%2020230123"),
         ("job page", "/jobs/123456"),
         ("job page, 300 steps", with_log.as_str()),

@@ -102,10 +102,14 @@ impl Store {
             devices: device_changes,
             commits: store.commits.clone(),
         };
+        let refused = |error| super::error::disk("opened")(redb::Error::Io(error));
+        // It only waits with it, for requests.
+        let waits = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let waits = waits.map_err(refused)?;
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer.run())
-            .map_err(|error| super::error::disk("opened")(redb::Error::Io(error)))?;
+            .spawn(move || waits.block_on(writer.run()))
+            .map_err(refused)?;
         Ok((store, Writer { commands: sender, thread }))
     }
 

@@ -4,11 +4,14 @@
 //! refusal never spoils its neighbours. What the disk refuses fails the whole group, and everyone
 //! in it hears so.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use redb::Database;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Change, Changed, Leftover, StoreError,
@@ -32,12 +35,10 @@ use crate::{
 /// Requests that share one commit at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
 /// While many ask at once a group waits for those of them who are on their way: a commit costs about as
-/// much for one request as for a dozen, and takes longer than this. It looks so often,
-const GATHER: Duration = Duration::from_micros(100);
-/// gives up when nobody came so many times,
-const NOBODY: u32 = 8;
-/// and in any case after so many.
-const GATHERED: u32 = 50;
+/// much for one request as for a dozen, and takes longer than this. So long for the next one,
+const GATHER: Duration = Duration::from_millis(1);
+/// and so long for all of them.
+const GATHER_ALL: Duration = Duration::from_millis(5);
 
 pub(super) enum Command {
     /// Whoever drops the other end of the answer gets what was asked all the same.
@@ -130,14 +131,15 @@ impl Outcome {
 }
 
 impl WriterThread {
-    /// Until it is closed or every handle is gone. What is in the channel by then is carried out.
-    pub(super) fn run(mut self) {
+    /// Until it is closed or every handle is gone. What is in the channel by then is carried out. Blocks
+    /// between two requests, so it has a thread of its own.
+    pub(super) async fn run(mut self) {
         // Who was answered last, and who waited by then: as many may be about to ask.
         let mut asking = 0;
-        while let Some(first) = self.commands.blocking_recv() {
+        while let Some(first) = self.commands.recv().await {
             let mut group = Group::new();
             self.take(first, &mut group);
-            self.gather(&mut group, asking);
+            self.gather(&mut group, asking.min(GROUP)).await;
             asking = group.len();
             if !group.is_empty() {
                 asking += self.carry_out(group);
@@ -153,27 +155,21 @@ impl WriterThread {
         }
     }
 
-    fn take_what_waits(&mut self, group: &mut Group) {
+    /// Takes what waits, and waits for more until as many have asked as may. Whoever asks alone never
+    /// waits for this.
+    async fn gather(&mut self, group: &mut Group, asking: usize) {
         while group.len() < GROUP
             && let Ok(command) = self.commands.try_recv()
         {
             self.take(command, group);
         }
-    }
-
-    /// Takes what waits, and waits for more until as many have asked as may. Whoever asks alone never
-    /// waits for this.
-    fn gather(&mut self, group: &mut Group, asking: usize) {
-        self.take_what_waits(group);
-        let mut in_vain = 0;
-        for _ in 0..GATHERED {
-            if group.len() >= asking.min(GROUP) || in_vain == NOBODY || self.commands.is_closed() {
-                return;
+        let all = Instant::now() + GATHER_ALL;
+        while group.len() < asking {
+            let next = all.min(Instant::now() + GATHER);
+            match timeout_at(next, self.commands.recv()).await {
+                Ok(Some(command)) => self.take(command, group),
+                Ok(None) | Err(_) => return,
             }
-            let before = group.len();
-            thread::sleep(GATHER);
-            self.take_what_waits(group);
-            in_vain = if group.len() == before { in_vain + 1 } else { 0 };
         }
     }
 

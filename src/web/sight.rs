@@ -76,14 +76,15 @@ impl Web {
 
     /// Numbers of all waiting jobs, in the same order.
     pub(super) async fn queue(&self) -> Result<Vec<JobId>, WebError> {
-        let all = self.store.numbers_in(JobState::Waiting).await?;
-        let waiting: HashSet<_> = all.iter().copied().collect();
         let standing = self.schedule.standing();
-        let mut queue = standing.first().to_vec();
+        let is_first: HashSet<_> = standing.first().iter().copied().collect();
+        let all = self.store.numbers_in(JobState::Waiting).await?.into_iter();
+        let (first, others): (Vec<_>, Vec<_>) = all.partition(|id| is_first.contains(id));
         // The newest decision may be older than the store is now.
-        queue.retain(|id| waiting.contains(id));
-        let is_first: HashSet<_> = queue.iter().copied().collect();
-        queue.extend(all.into_iter().filter(|id| !is_first.contains(id)));
+        let first: HashSet<_> = first.into_iter().collect();
+        let mut queue: Vec<_> =
+            standing.first().iter().copied().filter(|id| first.contains(id)).collect();
+        queue.extend(others);
         Ok(queue)
     }
 

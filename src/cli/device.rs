@@ -56,7 +56,7 @@ pub(super) enum DeviceCommand {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Named {
-    /// The device's name
+    /// Its name
     #[arg(value_parser = name)]
     name: String,
 }

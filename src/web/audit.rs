@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 use super::{
     errors::{PageError, Problem, WebError},
     guard::Asks,
-    layout::{self, Frame, Tab},
+    layout::{self, Frame, Tab, job_url},
     params::Params,
     state::Web,
 };
 use crate::{
     decide::access::{Act, may},
     markup::{Moment, words},
-    model::{Deed, Identity},
+    model::{Deed, Identity, JobId},
     proto::query,
     store::DeedPage,
 };
@@ -114,7 +114,7 @@ fn render(page: &DeedPage, asked: &Asked, moment: &Moment) -> Markup {
                         }
                         td data-label="Door" { (deed.door.name()) }
                         td data-label="What" { (deed.what) }
-                        td data-label="On" { bdi { (words::shorten(&deed.on, 120)) } }
+                        td data-label="On" { bdi { (on(deed)) } }
                         td data-label="Outcome" { bdi { (words::shorten(&deed.outcome, 200)) } }
                     } } }
                 }
@@ -129,4 +129,51 @@ fn render(page: &DeedPage, asked: &Asked, moment: &Moment) -> Markup {
         }
     };
     layout::page(&Frame::new("Audit", Tab::Audit), &content)
+}
+/// What it was done to; jobs lead to their pages.
+fn on(deed: &Deed) -> Markup {
+    let text = words::shorten(&deed.on, 120);
+    let are_jobs = deed.what.ends_with(" job") || deed.what.ends_with(" jobs");
+    html! {
+        @for (at, word) in text.split(' ').enumerate() {
+            @if at > 0 { " " }
+            @match word.parse::<JobId>().ok().filter(|_| are_jobs) {
+                Some(id) => a href=(job_url(id)) { (word) },
+                None => (word),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::Door;
+
+    #[test]
+    fn jobs_lead_to_their_pages_and_nothing_else_does() {
+        for (what, noted, shown) in [
+            ("cancel job", "7", r#"<a href="/jobs/7">7</a>"#),
+            ("cancel job", "no such", "no such"),
+            (
+                "change jobs",
+                "cancel: 7 12",
+                r#"cancel: <a href="/jobs/7">7</a> <a href="/jobs/12">12</a>"#,
+            ),
+            ("put device", "7", "7"),
+            ("log in", "", ""),
+        ] {
+            let deed = Deed {
+                at: Timestamp::UNIX_EPOCH,
+                who: "ada".into(),
+                door: Door::Browser,
+                what: what.into(),
+                on: noted.into(),
+                outcome: "done".into(),
+            };
+            assert_eq!(on(&deed).into_string(), shown, "{what}");
+        }
+    }
 }

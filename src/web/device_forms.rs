@@ -91,6 +91,10 @@ pub(super) async fn set_health(
     Ok(Redirect::to(login::place(Some(&back))))
 }
 
+/// What a browser is told of names and sizes. The last word has who reads them.
+const NAME: &str = r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]*";
+const MEMORY: &str = r"[0-9]+([.][0-9]+)? ?[mMgGtT]([iI]?[bB])?";
+
 pub(super) fn add_form(view: &DevicesView) -> Markup {
     let is_default = view.devices.iter().any(|one| one.origin == DeviceOrigin::Default);
     let lent = Some("what the box lends");
@@ -103,6 +107,7 @@ pub(super) fn add_form(view: &DevicesView) -> Markup {
                 (form_key())
                 (Field {
                     required: true, longest: Some(LONGEST_DEVICE_NAME), takes: Takes::Names,
+                    looks: Some((NAME, "letters, digits, _, - and ., and no . first")),
                     ..Field::new("device-name", "name", "Name")
                 })
                 label for="device-type" { "Type" }
@@ -117,6 +122,7 @@ pub(super) fn add_form(view: &DevicesView) -> Markup {
                 })
                 (Field {
                     takes: Takes::Names, placeholder: lent,
+                    looks: Some((MEMORY, "a number with its unit, as 2G or 512M")),
                     ..Field::new("device-memory", "memory", "Memory of the largest guest, as 2G or 512M")
                 })
                 (Field {

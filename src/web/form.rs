@@ -103,6 +103,9 @@ pub(super) struct Field<'a> {
     pub longest: Option<usize>,
     pub value: Option<u64>,
     pub placeholder: Option<&'a str>,
+    /// An expression that all of it must match, and what that means in words: a browser sends nothing
+    /// else.
+    pub looks: Option<(&'a str, &'a str)>,
     pub autocomplete: Option<&'a str>,
 }
 
@@ -116,6 +119,7 @@ impl<'a> Field<'a> {
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
         let Self { id, name, label, takes, required, longest, value, placeholder, .. } = self;
+        let (pattern, title) = self.looks.unzip();
         let (kind, most) = match takes {
             Takes::Text | Takes::Names => (None, None),
             Takes::Number { most } => (Some("number"), *most),
@@ -127,6 +131,7 @@ impl Render for Field<'_> {
             label for=(id) { (label) }
             input id=(id) type=[kind] name=(name) required[*required] maxlength=[longest]
                 min=[is_number.then_some(1)] max=[most] value=[value] placeholder=[placeholder]
+                pattern=[pattern] title=[title]
                 autocomplete=[self.autocomplete] autocapitalize=[is_names.then_some("none")]
                 spellcheck=[is_names.then_some("false")];
         }

@@ -35,7 +35,7 @@ use crate::{
     },
     job_file::{Options, read},
     model::{After, Definition, Foretold, Job, JobId, JobState, Outlook, Stage},
-    store::{Changed, Changes, Heard, Store, StoreError},
+    store::{Changed, Changes, Heard, Store, StoreError, TOGETHER},
     tasks,
 };
 
@@ -47,8 +47,6 @@ const REST: Duration = Duration::from_millis(50);
 const SHARE: u32 = 4;
 /// When nothing has happened, and time alone has gone on.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Jobs that are read together, definitions and all.
-const TOGETHER: usize = 64;
 /// Names whose past is remembered; beyond, all are read again.
 const MOST_PASTS: usize = 20_000;
 /// Before the store is asked again after its disk has refused.
@@ -167,14 +165,15 @@ impl Keeper {
         }
         let ids: Vec<JobId> = read.into_iter().collect();
         for some in ids.chunks(TOGETHER) {
-            let Ok(jobs) = self.store.jobs_of(some.to_vec()).await else {
+            let Ok(jobs) = self.store.as_they_are(some.to_vec()).await else {
                 self.stale = true;
                 return;
             };
-            let found: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
-            some.iter().filter(|id| !found.contains(id)).for_each(|id| drop(self.forget(*id)));
-            for job in jobs {
-                self.note(job).await;
+            for (id, job) in jobs {
+                match job {
+                    Some(job) => self.note(job).await,
+                    None => drop(self.forget(id)),
+                }
             }
         }
     }

@@ -32,7 +32,7 @@ use crate::{
     decide::{Dependency, Lab, Start, dependency},
     gauges,
     model::{Cause, Code, Job, JobId, JobState, Must, Verdict, Who},
-    store::{Change, Changed, Changes, Heard, Store, StoreError},
+    store::{Change, Changed, Changes, Heard, Store, StoreError, TOGETHER},
     supervise::Wish,
 };
 
@@ -41,9 +41,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Requests that may wait; the next one waits outside.
 const REQUESTS: usize = 64;
-
-/// Jobs that are read together, definitions and all.
-const TOGETHER: usize = 64;
 
 /// Waiting jobs whose order is published.
 const FIRST: usize = 1_000;
@@ -330,15 +327,15 @@ impl Owner {
         let mut asked = ids;
         while !left.is_empty() {
             let some = left.split_off(left.len().saturating_sub(TOGETHER));
-            let Ok(jobs) = self.store.jobs_of(some.clone()).await else {
+            let Ok(jobs) = self.store.as_they_are(some).await else {
                 self.stale = true;
                 return;
             };
-            let found: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
-            for gone in some.into_iter().filter(|id| !found.contains(id)) {
-                self.queue.forget(gone, clock::now());
-            }
-            for job in jobs {
+            for (id, job) in jobs {
+                let Some(job) = job else {
+                    self.queue.forget(id, clock::now());
+                    continue;
+                };
                 self.stale |= self.note(&job).await.is_err();
                 // Whoever waited for a job waits for its retry now.
                 if let Some(from) = job.lineage.retried_from {

@@ -31,6 +31,9 @@ use crate::{
     tasks,
 };
 
+/// Jobs that are read together, where there may be many.
+pub const TOGETHER: usize = 64;
+
 /// Requests that may wait for the writer; the next one waits outside.
 const WAITING: usize = 256;
 
@@ -197,6 +200,15 @@ impl Store {
     /// Those of these jobs that there are, in this order.
     pub async fn jobs_of(&self, ids: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
         self.read(move |txn| read::jobs_of(txn, &ids)).await
+    }
+
+    /// Each of these jobs as it is now; none of one that is not there any more. For more of them, ask
+    /// [`TOGETHER`] at a time: they come with their definitions.
+    pub async fn as_they_are(
+        &self,
+        ids: Vec<JobId>,
+    ) -> Result<Vec<(JobId, Option<Job>)>, StoreError> {
+        self.read(move |txn| read::as_they_are(txn, &ids)).await
     }
 
     /// Notes that files which [`Change::Removed`] has announced are gone.

@@ -69,7 +69,7 @@ pub use devices::DeviceChange;
 pub use disk::{Leftover, Saved, Totals, Unmeasured};
 pub use error::{Inconsistency, StoreError};
 pub use estimates::{Accuracy, DeviceTimes, Misses};
-pub use handle::{Store, StoreSettings, Submitted, Writer};
+pub use handle::{Store, StoreSettings, Submitted, TOGETHER, Writer};
 pub use history::{HistoryKey, HistoryPage, NotAHistoryKey};
 pub use idempotency::LONGEST as LONGEST_IDEMPOTENCY;
 pub use known_read::{Made, Mark, RuleDays, Standing};

@@ -104,13 +104,16 @@ pub(super) fn job(txn: &ReadTransaction, id: JobId) -> Result<Option<Job>, Store
     Ok(Jobs::open(txn)?.get(id)?.map(|stored| stored.job))
 }
 
-pub(super) fn jobs_of(txn: &ReadTransaction, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
+pub(super) fn as_they_are(
+    txn: &ReadTransaction,
+    ids: &[JobId],
+) -> Result<Vec<(JobId, Option<Job>)>, StoreError> {
     let jobs = Jobs::open(txn)?;
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(jobs.get(*id)?.map(|stored| stored.job));
-    }
-    Ok(found)
+    ids.iter().map(|id| Ok((*id, jobs.get(*id)?.map(|stored| stored.job)))).collect()
+}
+
+pub(super) fn jobs_of(txn: &ReadTransaction, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
+    Ok(as_they_are(txn, ids)?.into_iter().filter_map(|(_, job)| job).collect())
 }
 
 pub(super) fn job_by_uuid(txn: &ReadTransaction, uuid: u128) -> Result<Option<Job>, StoreError> {

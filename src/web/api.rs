@@ -54,7 +54,7 @@ pub(super) enum Stops {
 }
 
 impl Stops {
-    fn of(job: &Job) -> Self {
+    pub(super) fn of(job: &Job) -> Self {
         match (job.state, job.cancel_asked) {
             (JobState::Waiting, _) => Self::BeforeItStarts,
             (_, false) => Self::Soon,

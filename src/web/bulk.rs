@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     actions::{AskedPriority, prioritise},
-    api::called,
+    api::{Stops, called},
     errors::{Problem, WebError, refused},
     guard::{About, Asks, CHANGE_JOBS, Failed, NothingToNote},
     known::read,
@@ -257,10 +257,10 @@ async fn one(
             if !is_preview {
                 web.schedule.cancel(id, called(who)).await?;
             }
-            Ok(Done::said(match (state == JobState::Waiting, job.cancel_asked) {
-                (true, _) => "ends before it has started",
-                (false, false) => "is stopped while it runs",
-                (false, true) => "is stopped at once, for it was asked before",
+            Ok(Done::said(match Stops::of(job) {
+                Stops::BeforeItStarts => "ends before it has started",
+                Stops::Soon => "is stopped while it runs",
+                Stops::AtOnce => "is stopped at once, for it was asked before",
             }))
         }
         Action::Priority(AskedPriority(priority)) => {

@@ -303,6 +303,7 @@ mod tests {
         let calls = [
             "store.job(",
             "store.jobs_of(",
+            "as_they_are(",
             "job_by_uuid(",
             "jobs_in(",
             "numbers_in(",

@@ -9,8 +9,8 @@ use crate::{
     clock,
     config::Retry,
     model::{
-        Cause, Code, Conditions, Digest, Failure, Job, JobId, KnownRule, Lineage, Needs, NewJob,
-        Pattern, Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
+        Cause, Code, Conditions, Digest, Failure, Job, JobId, JobState, KnownRule, Lineage, Needs,
+        NewJob, Pattern, Priority, RuleRetry, Submitter, Touch, Verdict, Visibility, WayIn, Who,
     },
     store::{Change, Store},
 };
@@ -71,4 +71,19 @@ pub(super) async fn fail(store: &Store, id: JobId, settings: Retry) {
     };
     let as_ended = Job { cause: Some(cause), verdict: Some(Verdict::Failed), ..job };
     store.end(id, ended, Failure::of_record(&as_ended), settings).await.unwrap();
+}
+
+/// Waits until the job has ended.
+pub(super) async fn ended(store: &Store, id: JobId) -> Job {
+    let mut changes = store.changes();
+    let wait = async {
+        loop {
+            let job = store.job(id).await.unwrap().unwrap();
+            if job.state == JobState::Ended {
+                return job;
+            }
+            drop(changes.recv().await);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it ends in time")
 }

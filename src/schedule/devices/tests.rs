@@ -8,7 +8,10 @@ use crate::{
         Cause, Code, Conditions, Device, DeviceType, HealthCheck, Job, JobId, Submitter, Verdict,
         WayIn, Who,
     },
-    schedule::{Handle, Owner, Standing, samples::new_job},
+    schedule::{
+        Handle, Owner, Standing,
+        samples::{self, new_job},
+    },
     store::{Change, StoreSettings, Writer},
     supervise::Wish,
     tasks::Tasks,
@@ -127,17 +130,7 @@ impl House {
 
     /// Waits until the job has ended.
     async fn ended(&self, id: JobId) -> Job {
-        let mut changes = self.store.changes();
-        let wait = async {
-            loop {
-                let job = self.store.job(id).await.unwrap().unwrap();
-                if job.ended.is_some() {
-                    return job;
-                }
-                drop(changes.recv().await);
-            }
-        };
-        tokio::time::timeout(IN_TIME, wait).await.expect("it ends in time")
+        samples::ended(&self.store, id).await
     }
 
     /// A job that is sent, starts and passes.

@@ -7,7 +7,7 @@ use crate::{
     config::Retry,
     decide::{Device, Open},
     model::{After, Conditions, Keepsake, NewJob, Priority, Rule, RuleRetry},
-    schedule::samples::{fail, flaky, new_job},
+    schedule::samples::{self, fail, flaky, new_job},
     store::{Leftover, StoreSettings, Writer},
     tasks::Tasks,
 };
@@ -104,17 +104,7 @@ impl House {
 
     /// Waits until the job has ended.
     async fn ended(&self, id: JobId) -> Job {
-        let mut changes = self.store.changes();
-        let wait = async {
-            loop {
-                let job = self.store.job(id).await.unwrap().unwrap();
-                if job.state == JobState::Ended {
-                    return job;
-                }
-                drop(changes.recv().await);
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it ends in time")
+        samples::ended(&self.store, id).await
     }
 
     /// Waits until the job says so.

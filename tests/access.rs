@@ -6,12 +6,13 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};
-use thirtyfour::{By, WebDriver};
+use thirtyfour::WebDriver;
 
 use crate::support::{
     appliance::{Appliance, wait_for},
     browser::with_browser,
     job::JobFolder,
+    page::fill,
 };
 
 const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/axe/axe.min.js");
@@ -107,11 +108,8 @@ async fn what_an_administrator_may_change_is_clean_for_axe_core_too() {
     let invitation = added["invitation"]["path"].as_str().unwrap();
     with_browser(async |browser| {
         browser.goto(format!("http://{}{invitation}", appliance.address)).await.unwrap();
-        for field in ["password", "again"] {
-            let field = browser.find(By::Id(field)).await.unwrap();
-            field.send_keys("correct horse battery").await.unwrap();
-        }
-        browser.find(By::Css(".entry form button")).await.unwrap().click().await.unwrap();
+        let password = "correct horse battery";
+        fill(browser, &[("password", password), ("again", password)]).await;
         let mut found = Vec::new();
         for path in ["/devices", "/devices/local", "/users", "/audit", "/account"] {
             found.extend(look(browser, &axe, &appliance.address, path).await);

@@ -7,6 +7,7 @@ use thirtyfour::{By, Key, WebDriver, prelude::*};
 use crate::support::{
     appliance::{Appliance, wait_for},
     browser::with_browser,
+    page::{fill, follow, read_page, read_part},
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -20,27 +21,19 @@ const WAITS: &str = "job_name: nobody speaks\n\
                      \x20     steps:\n\
                      \x20     - wait_serial: { regex: never, timeout: 5m }\n";
 
-async fn body(browser: &WebDriver) -> String {
-    browser.find(By::Css("body")).await.unwrap().text().await.unwrap()
-}
-
 /// Waits until the page says so; its script may have to ask first.
 async fn says(browser: &WebDriver, words: &str) {
     let found = browser.query(By::XPath(format!("//*[contains(text(), '{words}')]"))).first().await;
-    assert!(found.is_ok(), "{words:?} is not in {}", body(browser).await);
+    assert!(found.is_ok(), "{words:?} is not in {}", read_page(browser).await);
 }
 
 /// Waits for the page of a job that was sent.
 async fn arrives(browser: &WebDriver, at: &str) {
     let heading = By::XPath("//h1[contains(., 'nobody speaks')]");
     let found = browser.query(heading).first().await;
-    assert!(found.is_ok(), "{}", body(browser).await);
+    assert!(found.is_ok(), "{}", read_page(browser).await);
     let address = browser.current_url().await.unwrap();
-    assert!(address.path().ends_with(at), "{address}: {}", body(browser).await);
-}
-
-async fn press(browser: &WebDriver, button: &str) {
-    browser.find(By::Css(button)).await.unwrap().click().await.unwrap();
+    assert!(address.path().ends_with(at), "{address}: {}", read_page(browser).await);
 }
 
 async fn write(browser: &WebDriver, definition: &str) {
@@ -61,51 +54,48 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
     with_browser(async |browser| {
         let at = |path: &str| format!("http://{}{path}", appliance.address);
         browser.goto(at("/submit")).await.unwrap();
-        assert!(body(browser).await.contains("Log in"), "nobody submits");
+        assert!(read_page(browser).await.contains("Log in"), "nobody submits");
         browser.goto(at(&invitation)).await.unwrap();
-        for field in ["password", "again"] {
-            browser.find(By::Id(field)).await.unwrap().send_keys(PASSWORD).await.unwrap();
-        }
-        press(browser, ".entry form button").await;
+        fill(browser, &[("password", PASSWORD), ("again", PASSWORD)]).await;
 
         // The mistake is shown while one writes, and again when one sends.
         browser.goto(at("/submit")).await.unwrap();
         write(browser, &WAITS.replace("memory: 32M", "memroy: 32M")).await;
         says(browser, "memroy").await;
         says(browser, "line 3").await;
-        press(browser, ".compose button").await;
+        follow(browser, ".compose button").await;
         says(browser, "1 problem").await;
         write(browser, WAITS).await;
         says(browser, "Nothing is wrong with").await;
-        press(browser, ".compose button").await;
+        follow(browser, ".compose button").await;
         arrives(browser, "/jobs/1").await;
 
         says(browser, "Running").await;
-        press(browser, ".controls form[action$='/cancel'] button").await;
+        follow(browser, ".controls form[action$='/cancel'] button").await;
         appliance.wait_ended(1);
         browser.refresh().await.unwrap();
         says(browser, "Stopped because somebody asked").await;
 
         // Sent again with other steps, it passes, and what was changed can be seen.
-        press(browser, ".controls a[href='/submit?from=1']").await;
+        follow(browser, ".controls a[href='/submit?from=1']").await;
         let steps = "wait_serial: { regex: never, timeout: 5m }";
         write(browser, &WAITS.replace(steps, "wait_still_screen: { stilltime: 1s, timeout: 3s }"))
             .await;
         says(browser, "Nothing is wrong with").await;
-        press(browser, ".compose button").await;
+        follow(browser, ".compose button").await;
         arrives(browser, "/jobs/2").await;
         let job = appliance.wait_ended(2);
         assert_eq!(job["verdict"], "passed", "{job}");
         browser.goto(at("/jobs/2/diff")).await.unwrap();
-        let changed = browser.find(By::Css("pre.diff ins")).await.unwrap().text().await.unwrap();
+        let changed = read_part(browser, "pre.diff ins").await;
         assert!(changed.contains("wait_still_screen"), "{changed}");
 
         browser.goto(at("/history")).await.unwrap();
-        let history = body(browser).await;
+        let history = read_page(browser).await;
         assert!(history.matches("nobody speaks").count() == 2, "{history}");
         browser.goto(at("/history?verdict=canceled&name=nobody*")).await.unwrap();
         let jobs = browser.find_all(By::Css("table.jobs a.job")).await.unwrap();
-        assert_eq!(jobs.len(), 1, "{}", body(browser).await);
+        assert_eq!(jobs.len(), 1, "{}", read_page(browser).await);
         assert!(jobs[0].attr("href").await.unwrap().unwrap().ends_with("/jobs/1"));
 
         // The editor offers what may stand where the cursor is.

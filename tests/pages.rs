@@ -3,12 +3,12 @@
 use std::fs;
 
 use serde_json::Value;
-use thirtyfour::{By, WebDriver};
 
 use crate::support::{
     appliance::Appliance,
     browser::{VIDEO, with_browser},
     job::JobFolder,
+    page::{follow, read_page},
 };
 
 /// Long enough for a video one can seek in.
@@ -52,7 +52,7 @@ async fn the_job_page_shows_its_steps_and_plays_its_video() {
     with_browser(async |browser| {
         let at = |path: &str| format!("http://{}{path}", appliance.address);
         browser.goto(at("/jobs/1")).await.unwrap();
-        let page = text(browser).await;
+        let page = read_page(browser).await;
         for words in ["passed", "turn the page", "assert_screen", "page-b"] {
             assert!(page.contains(words), "{words} in {page}");
         }
@@ -69,18 +69,14 @@ async fn the_job_page_shows_its_steps_and_plays_its_video() {
         assert_eq!(clear.json(), &Value::Bool(true), "the video lies over the facts");
 
         // The picture of a step, large, with what was searched on it.
-        browser.find(By::Css("a[href^='/jobs/1/steps/']")).await.unwrap().click().await.unwrap();
+        follow(browser, "a[href^='/jobs/1/steps/']").await;
         let loaded = "const done = arguments[0]; const image = document.querySelector('main img, main image');\
                       done(image !== null && document.querySelector('svg rect') !== null);";
         let loaded = browser.execute_async(loaded, Vec::new()).await.unwrap();
         assert_eq!(loaded.json(), &Value::Bool(true));
 
         browser.goto(at("/")).await.unwrap();
-        assert!(text(browser).await.contains("three-pages"));
+        assert!(read_page(browser).await.contains("three-pages"));
     })
     .await;
-}
-
-async fn text(browser: &WebDriver) -> String {
-    browser.find(By::Css("body")).await.unwrap().text().await.unwrap()
 }

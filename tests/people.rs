@@ -9,11 +9,11 @@ use std::{
 };
 
 use serde_json::Value;
-use thirtyfour::{By, WebDriver, prelude::ElementQueryable};
 
 use crate::support::{
     appliance::{Appliance, SUTLER, wait_for},
     browser::with_browser,
+    page::{fill, follow, press, read_page, read_part, unfold, write},
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -206,36 +206,36 @@ async fn the_first_administrator_comes_in_by_invitation() {
     with_browser(async |browser| {
         let at = |path: &str| format!("http://{}{path}", appliance.address);
         browser.goto(at("/audit")).await.unwrap();
-        assert!(page(browser).await.contains("Log in"), "nobody is sent to the door");
+        assert!(read_page(browser).await.contains("Log in"), "nobody is sent to the door");
 
         browser.goto(at(&path)).await.unwrap();
-        assert!(page(browser).await.contains("Welcome, ann"));
+        assert!(read_page(browser).await.contains("Welcome, ann"));
         fill(browser, &[("password", PASSWORD), ("again", PASSWORD)]).await;
-        let account = page(browser).await;
+        let account = read_page(browser).await;
         assert!(
             account.contains("Role administrator") && account.contains("Sessions"),
             "{account}"
         );
-        press(browser, "form[action='/logout'] button").await;
-        assert!(!page(browser).await.contains("Log out"));
+        follow(browser, "form[action='/logout'] button").await;
+        assert!(!read_page(browser).await.contains("Log out"));
 
         browser.goto(at("/login?to=/audit")).await.unwrap();
         fill(browser, &[("name", "ann"), ("password", "wrong horse battery")]).await;
-        assert!(page(browser).await.contains("The name or the password is wrong."));
+        assert!(read_page(browser).await.contains("The name or the password is wrong."));
         fill(browser, &[("name", "ann"), ("password", PASSWORD)]).await;
-        let audit = page(browser).await;
+        let audit = read_page(browser).await;
         for words in ["accept invitation", "log in", "wrong", "log out", "ann"] {
             assert!(audit.contains(words), "{words} in {audit}");
         }
 
         // A token is made on the page, and shown once.
         browser.goto(at("/account")).await.unwrap();
-        type_into(browser, "token-name", "nightly").await;
-        press(browser, "form[action='/account/tokens'] button").await;
-        let made = browser.query(By::Css(".made pre")).first().await.unwrap().text().await.unwrap();
+        write(browser, "#token-name", "nightly").await;
+        follow(browser, "form[action='/account/tokens'] button").await;
+        let made = read_part(browser, ".made pre").await;
         assert!(made.starts_with("sutler_"), "{made}");
         browser.goto(at("/account")).await.unwrap();
-        let account = page(browser).await;
+        let account = read_page(browser).await;
         assert!(account.contains("nightly") && !account.contains(&made), "{account}");
     })
     .await;
@@ -252,36 +252,36 @@ async fn an_administrator_keeps_devices_and_users_on_their_pages() {
     with_browser(async |browser| {
         let at = |path: &str| format!("http://{}{path}", appliance.address);
         browser.goto(at("/devices")).await.unwrap();
-        assert!(!page(browser).await.contains("Change local"), "nobody changes a device");
+        assert!(!read_page(browser).await.contains("Change local"), "nobody changes a device");
         browser.goto(at(&path)).await.unwrap();
         fill(browser, &[("password", PASSWORD), ("again", PASSWORD)]).await;
 
         browser.goto(at("/devices")).await.unwrap();
         unfold(browser, "Change local").await;
         write(browser, ".change input[name='why']", "a new disk").await;
-        press(browser, "button[value='maintenance']").await;
-        let devices = page(browser).await;
+        follow(browser, "button[value='maintenance']").await;
+        let devices = read_page(browser).await;
         assert!(devices.contains("maintenance") && devices.contains("a new disk"), "{devices}");
         browser.goto(at("/devices/local")).await.unwrap();
         write(browser, ".change input[name='why']", "the disk is in").await;
-        press(browser, "button[value='good']").await;
-        let device = page(browser).await;
+        follow(browser, "button[value='good']").await;
+        let device = read_page(browser).await;
         assert!(device.contains("the disk is in, said by ann"), "{device}");
         assert!(device.contains("a new disk"), "the log has both: {device}");
 
         browser.goto(at("/users")).await.unwrap();
         unfold(browser, "Add a user").await;
-        type_into(browser, "user-name", "ben").await;
-        press(browser, "form[action='/users'] button").await;
-        let link = browser.query(By::Css(".made pre")).first().await.unwrap().text().await.unwrap();
+        write(browser, "#user-name", "ben").await;
+        follow(browser, "form[action='/users'] button").await;
+        let link = read_part(browser, ".made pre").await;
         assert!(link.contains("/invite?code="), "{link}");
         browser.goto(at("/users")).await.unwrap();
-        assert!(!page(browser).await.contains("/invite?code="), "it is shown once");
+        assert!(!read_page(browser).await.contains("/invite?code="), "it is shown once");
         unfold(browser, "Change ben").await;
         press(browser, "form[action='/users/ben'] option[value='operator']").await;
         write(browser, "form[action='/users/ben'] input[name='groups']", "lab").await;
-        press(browser, "form[action='/users/ben'] button").await;
-        let users = page(browser).await;
+        follow(browser, "form[action='/users/ben'] button").await;
+        let users = read_page(browser).await;
         assert!(users.contains("operator") && users.contains("lab"), "{users}");
     })
     .await;
@@ -296,36 +296,4 @@ async fn an_administrator_keeps_devices_and_users_on_their_pages() {
     ];
     assert_eq!(told[..4], want, "{audit}");
     appliance.stop();
-}
-
-/// Shows what is folded away behind these words.
-async fn unfold(browser: &WebDriver, words: &str) {
-    let summary = By::XPath(format!("//summary[contains(., '{words}')]"));
-    browser.find(summary).await.unwrap().click().await.unwrap();
-}
-
-async fn write(browser: &WebDriver, field: &str, words: &str) {
-    browser.find(By::Css(field)).await.unwrap().send_keys(words).await.unwrap();
-}
-
-async fn page(browser: &WebDriver) -> String {
-    browser.find(By::Css("body")).await.unwrap().text().await.unwrap()
-}
-
-async fn type_into(browser: &WebDriver, id: &str, words: &str) {
-    let field = browser.find(By::Id(id)).await.unwrap();
-    field.clear().await.unwrap();
-    field.send_keys(words).await.unwrap();
-}
-
-async fn press(browser: &WebDriver, button: &str) {
-    browser.find(By::Css(button)).await.unwrap().click().await.unwrap();
-}
-
-/// Fills the fields of the page's form, by their ids, and sends it.
-async fn fill(browser: &WebDriver, fields: &[(&str, &str)]) {
-    for (id, words) in fields {
-        type_into(browser, id, words).await;
-    }
-    press(browser, ".entry form button").await;
 }

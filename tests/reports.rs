@@ -13,6 +13,7 @@ use crate::support::{
     appliance::SUTLER,
     browser::{VIDEO, with_browser},
     job::JobFolder,
+    page::read_page,
 };
 
 const STEPS: &str = "- assert_screen: { tags: page-a, timeout: 60s }\n\
@@ -100,9 +101,9 @@ async fn a_mailed_report_opens_plays_and_loads_nothing() {
         assert!(number("asked") > 0.0 && number("light") > 1000.0, "{told}");
         assert_eq!(told["fetched"], serde_json::json!([]), "{told}");
         assert_eq!(told["painted"], "flex", "our style works: {told}");
-        let text = browser.find(By::Css("body")).await.unwrap().text().await.unwrap();
+        let page = read_page(browser).await;
         for words in ["failed", "turn ]]> the </script> page", "page-b", "has to act"] {
-            assert!(text.contains(words), "{words} in {text}");
+            assert!(page.contains(words), "{words} in {page}");
         }
         // The last step failed, so its screen is drawn with areas.
         assert!(browser.find(By::Css(".evidence svg rect.fail")).await.is_ok());

@@ -6,4 +6,5 @@ pub(crate) mod cached;
 pub(crate) mod debian;
 pub(crate) mod dice;
 pub(crate) mod job;
+pub(crate) mod page;
 pub(crate) mod tiny_guest;

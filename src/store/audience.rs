@@ -7,9 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, TableDefinition};
 
-use super::{Store, StoreError, error::disk};
+use super::{
+    Store, StoreError,
+    table::{Rows as _, Snapshot as _, Table, Writing},
+};
 use crate::{
     decide::access::{audiences, memberships},
     model::{Audience, Identity, Job},
@@ -43,8 +46,8 @@ fn audience(kind: u8, whom: &str) -> Option<Audience> {
 pub(super) struct Audiences<'txn>(Table<'txn, (&'static str, u8, &'static str), ()>);
 
 impl<'txn> Audiences<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        txn.open_table(AUDIENCES).map_err(disk("written")).map(Self)
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+        txn.table(AUDIENCES).map(Self)
     }
 
     pub(super) fn add(&mut self, job: &Job) -> Result<(), StoreError> {
@@ -56,7 +59,7 @@ impl<'txn> Audiences<'txn> {
 
     /// A name whose jobs are gone was never a secret: before there were any, nothing was.
     pub(super) fn adopt(&mut self, name: &str) -> Result<(), StoreError> {
-        let is_known = self.0.range((name, 0, "")..(name, u8::MAX, "")).map_err(disk("read"))?;
+        let is_known = self.0.range((name, 0, "")..(name, u8::MAX, ""))?;
         if is_known.count() == 0 {
             self.insert(name, &Audience::Everyone)?;
         }
@@ -65,7 +68,7 @@ impl<'txn> Audiences<'txn> {
 
     fn insert(&mut self, name: &str, audience: &Audience) -> Result<(), StoreError> {
         let (kind, whom) = key(audience);
-        self.0.insert((name, kind, &*whom), ()).map_err(disk("written"))?;
+        self.0.insert((name, kind, &*whom), ())?;
         Ok(())
     }
 }
@@ -98,9 +101,9 @@ fn is_known(
     of: &BTreeSet<Audience>,
     name: &str,
 ) -> Result<bool, StoreError> {
-    let table = txn.open_table(AUDIENCES).map_err(disk("read"))?;
-    for entry in table.range((name, 0, "")..(name, u8::MAX, "")).map_err(disk("read"))? {
-        let (key, _) = entry.map_err(disk("read"))?;
+    let table = txn.table(AUDIENCES)?;
+    for entry in table.range((name, 0, "")..(name, u8::MAX, ""))? {
+        let (key, _) = entry?;
         let (_, kind, whom) = key.value();
         if audience(kind, whom).is_some_and(|audience| of.contains(&audience)) {
             return Ok(true);

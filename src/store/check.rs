@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
+use redb::ReadTransaction;
 
 use super::{
     Counts, Inconsistency, StoreError, Totals,
     audience::AUDIENCES,
     definitions::{REFS, TEXTS},
-    error::disk,
     estimates::{self, Recount},
     idempotency::{KEYS, KEYS_BY_TIME},
     known_check,
@@ -17,6 +16,7 @@ use super::{
     occurrences::{self, OCCURRENCES},
     people_check, read,
     record::Stored,
+    table::{ReadTable, Rows as _, Snapshot as _},
     tables::{
         self, BUNDLES, BY_END, BY_INTAKE, BY_STATE, BY_UUID, COUNTS, HOLDINGS, LAST_JOB, REMOVABLE,
         UNMEASURED, UNSHELVED, end_key, intake, state_key,
@@ -32,8 +32,8 @@ use crate::model::{Counted, Job, JobId};
 pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
     let mut walk = Walk::open(txn)?;
     let jobs = read::Jobs::open(txn)?;
-    for entry in jobs.records().range::<u64>(..).map_err(unreadable)? {
-        let (id, bytes) = entry.map_err(unreadable)?;
+    for entry in jobs.records().range::<u64>(..)? {
+        let (id, bytes) = entry?;
         let stored = jobs.read(JobId(id.value()), bytes.value())?;
         walk.job(&stored)?;
         walk.foretold.job(txn, &stored.job)?;
@@ -45,26 +45,22 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
     walk.end(txn)
 }
 
-pub(super) fn unreadable<E: Into<redb::Error>>(error: E) -> Inconsistency {
-    Inconsistency::Unreadable { source: disk("read")(error) }
-}
-
 /// Day, kind, measure or rule, device type, job name.
 type Happened = (u32, &'static str, String, String, String);
 
 struct Walk {
-    by_state: ReadOnlyTable<(u8, u8, u64), ()>,
-    by_end: ReadOnlyTable<(i64, u64), ()>,
-    by_term: ReadOnlyTable<(u64, i64, u64), ()>,
-    terms: ReadOnlyTable<terms::Name<'static>, (u64, u64)>,
-    by_uuid: ReadOnlyTable<u128, u64>,
-    by_intake: ReadOnlyTable<tables::Intake, u64>,
-    removable: ReadOnlyTable<tables::Removable, u64>,
-    unmeasured: ReadOnlyTable<u64, ()>,
-    unshelved: ReadOnlyTable<u64, ()>,
-    holdings: ReadOnlyTable<u64, &'static [u8]>,
-    marks: ReadOnlyTable<(u64, &'static str), bool>,
-    audiences: ReadOnlyTable<(&'static str, u8, &'static str), ()>,
+    by_state: ReadTable<(u8, u8, u64), ()>,
+    by_end: ReadTable<(i64, u64), ()>,
+    by_term: ReadTable<(u64, i64, u64), ()>,
+    terms: ReadTable<terms::Name<'static>, (u64, u64)>,
+    by_uuid: ReadTable<u128, u64>,
+    by_intake: ReadTable<tables::Intake, u64>,
+    removable: ReadTable<tables::Removable, u64>,
+    unmeasured: ReadTable<u64, ()>,
+    unshelved: ReadTable<u64, ()>,
+    holdings: ReadTable<u64, &'static [u8]>,
+    marks: ReadTable<(u64, &'static str), bool>,
+    audiences: ReadTable<(&'static str, u8, &'static str), ()>,
     /// Definition to the jobs that have it.
     definitions: BTreeMap<[u8; 32], u64>,
     counts: Counts,
@@ -97,18 +93,18 @@ struct Lengths {
 impl Walk {
     fn open(txn: &ReadTransaction) -> Result<Self, Inconsistency> {
         Ok(Self {
-            by_state: txn.open_table(BY_STATE).map_err(unreadable)?,
-            by_end: txn.open_table(BY_END).map_err(unreadable)?,
-            by_term: txn.open_table(BY_TERM).map_err(unreadable)?,
-            terms: txn.open_table(TERMS).map_err(unreadable)?,
-            by_uuid: txn.open_table(BY_UUID).map_err(unreadable)?,
-            by_intake: txn.open_table(BY_INTAKE).map_err(unreadable)?,
-            removable: txn.open_table(REMOVABLE).map_err(unreadable)?,
-            unmeasured: txn.open_table(UNMEASURED).map_err(unreadable)?,
-            unshelved: txn.open_table(UNSHELVED).map_err(unreadable)?,
-            holdings: txn.open_table(HOLDINGS).map_err(unreadable)?,
-            marks: txn.open_table(MARKS).map_err(unreadable)?,
-            audiences: txn.open_table(AUDIENCES).map_err(unreadable)?,
+            by_state: txn.table(BY_STATE)?,
+            by_end: txn.table(BY_END)?,
+            by_term: txn.table(BY_TERM)?,
+            terms: txn.table(TERMS)?,
+            by_uuid: txn.table(BY_UUID)?,
+            by_intake: txn.table(BY_INTAKE)?,
+            removable: txn.table(REMOVABLE)?,
+            unmeasured: txn.table(UNMEASURED)?,
+            unshelved: txn.table(UNSHELVED)?,
+            holdings: txn.table(HOLDINGS)?,
+            marks: txn.table(MARKS)?,
+            audiences: txn.table(AUDIENCES)?,
             definitions: BTreeMap::new(),
             counts: Counts::default(),
             totals: Totals::default(),
@@ -129,16 +125,16 @@ impl Walk {
         self.last = job.id.0;
         self.counts.states[job.state as usize] += 1;
         *self.definitions.entry(*job.definition_hash.as_bytes()).or_default() += 1;
-        if self.by_state.get(state_key(job)).map_err(unreadable)?.is_none() {
+        if self.by_state.get(state_key(job))?.is_none() {
             return Err(missing("jobs-by-state"));
         }
-        let by_uuid = self.by_uuid.get(job.uuid.as_u128()).map_err(unreadable)?;
+        let by_uuid = self.by_uuid.get(job.uuid.as_u128())?;
         if by_uuid.map(|id| id.value()) != Some(job.id.0) {
             return Err(missing("jobs-by-uuid"));
         }
         if let Some(key) = end_key(job) {
             self.lengths.ended += 1;
-            if self.by_end.get(key).map_err(unreadable)?.is_none() {
+            if self.by_end.get(key)?.is_none() {
                 return Err(missing("jobs-by-end"));
             }
             self.terms(job, key)?;
@@ -148,31 +144,31 @@ impl Walk {
         }
         if let Some(key) = intake_key {
             self.lengths.from_inbox += 1;
-            let id = self.by_intake.get(intake(key)).map_err(unreadable)?;
+            let id = self.by_intake.get(intake(key))?;
             if id.map(|id| id.value()) != Some(job.id.0) {
                 return Err(missing("jobs-by-intake-key"));
             }
         }
         for (key, bytes) in tables::removable(job) {
             self.lengths.removable += 1;
-            let found = self.removable.get(key).map_err(unreadable)?;
+            let found = self.removable.get(key)?;
             if found.map(|found| found.value()) != Some(bytes) {
                 return Err(missing("removable"));
             }
         }
         if job.ended.is_some() && !job.holdings.measured {
             self.lengths.unmeasured += 1;
-            if self.unmeasured.get(job.id.0).map_err(unreadable)?.is_none() {
+            if self.unmeasured.get(job.id.0)?.is_none() {
                 return Err(missing("unmeasured"));
             }
         }
-        if self.unshelved.get(job.id.0).map_err(unreadable)?.is_some() {
+        if self.unshelved.get(job.id.0)?.is_some() {
             self.lengths.unshelved += 1;
             if job.ended.is_none() || !job.holdings.has_results() {
                 return Err(disagree("unshelved", format!("job {} has no screens", job.id)));
             }
         }
-        if self.holdings.get(job.id.0).map_err(unreadable)?.is_some() {
+        if self.holdings.get(job.id.0)?.is_some() {
             self.lengths.holdings += 1;
         }
         if job.holdings.has_results() {
@@ -199,7 +195,7 @@ impl Walk {
             ("unshelved", self.unshelved.len(), self.lengths.unshelved),
             ("holdings", self.holdings.len(), self.lengths.holdings),
         ] {
-            let length = length.map_err(unreadable)?;
+            let length = length?;
             if length != expected {
                 return Err(disagree(table, format!("{length} entries, not {expected}")));
             }
@@ -220,19 +216,19 @@ impl Walk {
             return Err(disagree("counts", format!("{totals:?}, not {:?}", self.totals)));
         }
         self.occurrences(txn)?;
-        let table = txn.open_table(COUNTS).map_err(unreadable)?;
+        let table = txn.table(COUNTS)?;
         let mut learned = [0; measures::COUNTED.len()];
         for (number, name) in learned.iter_mut().zip(measures::COUNTED) {
-            *number = table.get(name).map_err(unreadable)?.map_or(0, |count| count.value());
+            *number = table.get(name)?.map_or(0, |count| count.value());
         }
         let mut forgotten = [0; estimates::FORGOTTEN.len()];
         for (number, name) in forgotten.iter_mut().zip(estimates::FORGOTTEN) {
-            *number = table.get(name).map_err(unreadable)?.map_or(0, |count| count.value());
+            *number = table.get(name)?.map_or(0, |count| count.value());
         }
         let foretold = std::mem::take(&mut self.foretold).compare(txn, forgotten)?;
         foretold.map_err(|what| disagree("estimates", what))?;
         measures::check(txn, learned)?.map_err(|what| disagree("series", what))?;
-        let last = table.get(LAST_JOB).map_err(unreadable)?.map_or(0, |last| last.value());
+        let last = table.get(LAST_JOB)?.map_or(0, |last| last.value());
         if last < self.last {
             return Err(disagree("counts", format!("last job {last}, but there is {}", self.last)));
         }
@@ -244,9 +240,9 @@ impl Walk {
         terms::each_name(job, |(field, key, value)| {
             self.lengths.by_term += 1;
             *self.by_terms.entry((field, key.to_owned(), value.to_owned())).or_default() += 1;
-            let known = self.terms.get((field, key, value)).map_err(unreadable)?;
+            let known = self.terms.get((field, key, value))?;
             let entry = match known.map(|known| (known.value().0, end, id)) {
-                Some(entry) => self.by_term.get(entry).map_err(unreadable)?,
+                Some(entry) => self.by_term.get(entry)?,
                 None => None,
             };
             if entry.is_none() {
@@ -260,7 +256,7 @@ impl Walk {
     /// Is the number of jobs of each term what they come to?
     fn term_counts(&self) -> Result<(), Inconsistency> {
         for ((field, key, value), jobs) in &self.by_terms {
-            let known = self.terms.get((*field, &**key, &**value)).map_err(unreadable)?;
+            let known = self.terms.get((*field, &**key, &**value))?;
             let found = known.map_or(0, |known| known.value().1);
             if found != *jobs {
                 let what = format!("{field} {key:?} {value:?}: {found} jobs, not {jobs}");
@@ -279,8 +275,8 @@ impl Walk {
         what.retain(|one| !matches!(one, Counted::Known { .. }));
         let mut at_end = None;
         let marks = (job.id.0, "")..(job.id.0 + 1, "");
-        for mark in self.marks.range(marks).map_err(unreadable)? {
-            let (key, later) = mark.map_err(unreadable)?;
+        for mark in self.marks.range(marks)? {
+            let (key, later) = mark?;
             let known = Counted::Known { rule: key.value().1.to_owned() };
             if later.value() {
                 what.push(known);
@@ -302,10 +298,10 @@ impl Walk {
     /// Is everything counted that happened to the jobs there are? More may be: of jobs that were
     /// forgotten.
     fn occurrences(&self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
-        let table = txn.open_table(OCCURRENCES).map_err(unreadable)?;
+        let table = txn.table(OCCURRENCES)?;
         for ((day, kind, subject, device_type, job), (count, seconds)) in &self.occurrences {
             let key = (*day, *kind, &**subject, &**device_type, &**job);
-            let found = table.get(key).map_err(unreadable)?.map_or((0, 0), |found| found.value());
+            let found = table.get(key)?.map_or((0, 0), |found| found.value());
             if found.0 < *count || found.1 < *seconds {
                 let what =
                     format!("{kind} {subject} of {job:?}: {found:?}, not {:?}", (count, seconds));
@@ -316,11 +312,11 @@ impl Walk {
     }
 
     fn definitions(&self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
-        let refs = txn.open_table(REFS).map_err(unreadable)?;
-        let texts = txn.open_table(TEXTS).map_err(unreadable)?.len().map_err(unreadable)?;
+        let refs = txn.table(REFS)?;
+        let texts = txn.table(TEXTS)?.len()?;
         let mut found = BTreeMap::new();
-        for entry in refs.range::<[u8; 32]>(..).map_err(unreadable)? {
-            let (hash, jobs) = entry.map_err(unreadable)?;
+        for entry in refs.range::<[u8; 32]>(..)? {
+            let (hash, jobs) = entry?;
             found.insert(hash.value(), jobs.value());
         }
         if found != self.definitions || texts != found.len() as u64 {
@@ -332,10 +328,10 @@ impl Walk {
     }
 
     fn bundles(&mut self, txn: &ReadTransaction) -> Result<(), Inconsistency> {
-        let table = txn.open_table(BUNDLES).map_err(unreadable)?;
+        let table = txn.table(BUNDLES)?;
         let mut found = BTreeMap::new();
-        for entry in table.range::<[u8; 32]>(..).map_err(unreadable)? {
-            let (bundle, entry) = entry.map_err(unreadable)?;
+        for entry in table.range::<[u8; 32]>(..)? {
+            let (bundle, entry) = entry?;
             let (refs, bytes) = entry.value();
             self.totals.bundles += bytes;
             found.insert(bundle.value(), refs);
@@ -353,16 +349,16 @@ impl Walk {
 
 /// Is every key found by its time?
 fn idempotency_agrees(txn: &ReadTransaction) -> Result<(), Inconsistency> {
-    let keys = txn.open_table(KEYS).map_err(unreadable)?;
-    let by_time = txn.open_table(KEYS_BY_TIME).map_err(unreadable)?;
-    let lengths = (keys.len().map_err(unreadable)?, by_time.len().map_err(unreadable)?);
+    let keys = txn.table(KEYS)?;
+    let by_time = txn.table(KEYS_BY_TIME)?;
+    let lengths = (keys.len()?, by_time.len()?);
     if lengths.0 != lengths.1 {
         return Err(disagree("idempotency-keys", format!("{lengths:?} entries")));
     }
-    for entry in by_time.range::<(i64, &str, &str)>(..).map_err(unreadable)? {
-        let (place, _) = entry.map_err(unreadable)?;
+    for entry in by_time.range::<(i64, &str, &str)>(..)? {
+        let (place, _) = entry?;
         let (at, submitter, key) = place.value();
-        let found = keys.get((submitter, key)).map_err(unreadable)?.map(|found| found.value().0);
+        let found = keys.get((submitter, key))?.map(|found| found.value().0);
         if found != Some(at) {
             return Err(disagree("idempotency-keys", format!("{key} of {submitter}: {found:?}")));
         }

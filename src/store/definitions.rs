@@ -1,10 +1,11 @@
 //! The texts that jobs were started from, each kept once.
 
-use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
-};
+use redb::{ReadTransaction, TableDefinition};
 
-use super::{StoreError, error::disk};
+use super::{
+    StoreError,
+    table::{ReadTable, Rows as _, Snapshot as _, Table, Writing},
+};
 use crate::model::{Digest, Job, JobId};
 
 /// Hash of a definition to its text.
@@ -20,11 +21,8 @@ pub(super) struct Definitions<'txn> {
 }
 
 impl<'txn> Definitions<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            texts: txn.open_table(TEXTS).map_err(disk("written"))?,
-            refs: txn.open_table(REFS).map_err(disk("written"))?,
-        })
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+        Ok(Self { texts: txn.table(TEXTS)?, refs: txn.table(REFS)? })
     }
 
     /// One more job has this text.
@@ -32,9 +30,9 @@ impl<'txn> Definitions<'txn> {
         let hash = job.definition_hash.as_bytes();
         let refs = self.refs(hash)?;
         if refs == 0 {
-            self.texts.insert(hash, job.definition.as_str()).map_err(disk("written"))?;
+            self.texts.insert(hash, job.definition.as_str())?;
         }
-        self.refs.insert(hash, refs + 1).map_err(disk("written"))?;
+        self.refs.insert(hash, refs + 1)?;
         Ok(())
     }
 
@@ -43,34 +41,34 @@ impl<'txn> Definitions<'txn> {
         let hash = job.definition_hash.as_bytes();
         let refs = self.refs(hash)?;
         if refs > 1 {
-            self.refs.insert(hash, refs - 1).map_err(disk("written"))?;
+            self.refs.insert(hash, refs - 1)?;
             return Ok(());
         }
-        self.refs.remove(hash).map_err(disk("written"))?;
-        self.texts.remove(hash).map_err(disk("written"))?;
+        self.refs.remove(hash)?;
+        self.texts.remove(hash)?;
         Ok(())
     }
 
     pub(super) fn text(&self, job: JobId, hash: Digest) -> Result<String, StoreError> {
-        let text = self.texts.get(hash.as_bytes()).map_err(disk("read"))?;
+        let text = self.texts.get(hash.as_bytes())?;
         text.map(|text| text.value().to_owned()).ok_or_else(|| missing(job))
     }
 
     fn refs(&self, hash: &[u8; 32]) -> Result<u64, StoreError> {
-        Ok(self.refs.get(hash).map_err(disk("read"))?.map_or(0, |refs| refs.value()))
+        Ok(self.refs.get(hash)?.map_or(0, |refs| refs.value()))
     }
 }
 
 /// Open for reading.
-pub(super) struct Texts(ReadOnlyTable<[u8; 32], &'static str>);
+pub(super) struct Texts(ReadTable<[u8; 32], &'static str>);
 
 impl Texts {
     pub(super) fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
-        txn.open_table(TEXTS).map(Self).map_err(disk("read"))
+        txn.table(TEXTS).map(Self)
     }
 
     pub(super) fn get(&self, job: JobId, hash: Digest) -> Result<String, StoreError> {
-        let text = self.0.get(hash.as_bytes()).map_err(disk("read"))?;
+        let text = self.0.get(hash.as_bytes())?;
         text.map(|text| text.value().to_owned()).ok_or_else(|| missing(job))
     }
 }

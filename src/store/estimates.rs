@@ -13,13 +13,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, TableDefinition};
 
 use super::{
     StoreError,
-    error::disk,
     record::{CONFIG, whole},
     sketch::Sketch,
+    table::{Rows as _, Snapshot as _, Table, Writing},
 };
 use crate::model::{Foresight, Foretold, Job, JobId, LONGEST_SPOT, Outlook, Part, Stage, Verdict};
 
@@ -160,11 +160,11 @@ pub(super) struct Estimates<'txn> {
 }
 
 impl<'txn> Estimates<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
-            estimates: txn.open_table(ESTIMATES).map_err(disk("written"))?,
-            accuracy: txn.open_table(ACCURACY).map_err(disk("written"))?,
-            times: txn.open_table(TIMES).map_err(disk("written"))?,
+            estimates: txn.table(ESTIMATES)?,
+            accuracy: txn.table(ACCURACY)?,
+            times: txn.table(TIMES)?,
         })
     }
 
@@ -189,12 +189,12 @@ impl<'txn> Estimates<'txn> {
             submitted: kept.submitted.as_ref().map(OutlookV1::of),
             started: kept.started.as_ref().map(OutlookV1::of),
         };
-        self.estimates.insert(id.0, encode(record).as_slice()).map_err(disk("written"))?;
+        self.estimates.insert(id.0, encode(record).as_slice())?;
         Ok(true)
     }
 
     fn kept(&self, id: JobId) -> Result<Option<Foresight>, StoreError> {
-        let bytes = self.estimates.get(id.0).map_err(disk("read"))?;
+        let bytes = self.estimates.get(id.0)?;
         bytes.map(|bytes| foresight(id, bytes.value())).transpose()
     }
 
@@ -204,13 +204,13 @@ impl<'txn> Estimates<'txn> {
         if self.is_learned_for(&job.device_type)? {
             for (stage, outlook) in stages(&kept) {
                 let key = (&*job.device_type, stage.name());
-                let mut accuracy = match self.accuracy.get(key).map_err(disk("read"))? {
+                let mut accuracy = match self.accuracy.get(key)? {
                     Some(bytes) => accuracy(key, bytes.value())?,
                     None => Accuracy::default(),
                 };
                 if compare(&mut accuracy, &outlook, job) {
                     let record = encode(AccuracyV1::of(&accuracy));
-                    self.accuracy.insert(key, record.as_slice()).map_err(disk("written"))?;
+                    self.accuracy.insert(key, record.as_slice())?;
                 }
             }
             self.time(job)?;
@@ -222,13 +222,13 @@ impl<'txn> Estimates<'txn> {
     pub(super) fn time(&mut self, job: &Job) -> Result<(), StoreError> {
         for (name, time) in times(job) {
             let key = (&*job.device_type, name);
-            let mut sketch = match self.times.get(key).map_err(disk("read"))? {
+            let mut sketch = match self.times.get(key)? {
                 Some(bytes) => times_of(key, bytes.value())?,
                 None => Sketch::default(),
             };
             sketch.add(time.as_secs_f64() * 1e3);
             let record = encode(TimesV1 { millis: sketch.encode() });
-            self.times.insert(key, record.as_slice()).map_err(disk("written"))?;
+            self.times.insert(key, record.as_slice())?;
         }
         Ok(())
     }
@@ -237,14 +237,13 @@ impl<'txn> Estimates<'txn> {
         if device_type.len() > LONGEST_SPOT {
             return Ok(false);
         }
-        let is_there =
-            |key| Ok::<_, StoreError>(self.times.get(key).map_err(disk("read"))?.is_some());
+        let is_there = |key| Ok::<_, StoreError>(self.times.get(key)?.is_some());
         if is_there((device_type, QUEUE))? {
             return Ok(true);
         }
         let mut count = 0;
-        for entry in self.times.iter().map_err(disk("read"))? {
-            count += usize::from(entry.map_err(disk("read"))?.0.value().1 == QUEUE);
+        for entry in self.times.iter()? {
+            count += usize::from(entry?.0.value().1 == QUEUE);
         }
         Ok(count < MOST_DEVICE_TYPES)
     }
@@ -252,7 +251,7 @@ impl<'txn> Estimates<'txn> {
     /// The job is taken out of the store. Returns for each stage whether it was learned from.
     pub(super) fn forget(&mut self, job: &Job) -> Result<[bool; 2], StoreError> {
         let kept = self.kept(job.id)?.unwrap_or_default();
-        self.estimates.remove(job.id.0).map_err(disk("written"))?;
+        self.estimates.remove(job.id.0)?;
         let learned = |outlook: Option<Outlook>| outlook.is_some() && job.started.is_some();
         Ok([learned(kept.submitted), learned(kept.started)])
     }
@@ -301,8 +300,8 @@ fn times(job: &Job) -> Vec<(&'static str, Duration)> {
 }
 
 pub(super) fn of_job(txn: &ReadTransaction, id: JobId) -> Result<Foresight, StoreError> {
-    let table = txn.open_table(ESTIMATES).map_err(disk("read"))?;
-    let bytes = table.get(id.0).map_err(disk("read"))?;
+    let table = txn.table(ESTIMATES)?;
+    let bytes = table.get(id.0)?;
     Ok(bytes.map(|bytes| foresight(id, bytes.value())).transpose()?.unwrap_or_default())
 }
 
@@ -310,10 +309,10 @@ pub(super) fn of_job(txn: &ReadTransaction, id: JobId) -> Result<Foresight, Stor
 pub(super) fn accuracies(
     txn: &ReadTransaction,
 ) -> Result<Vec<(String, Stage, Accuracy)>, StoreError> {
-    let table = txn.open_table(ACCURACY).map_err(disk("read"))?;
+    let table = txn.table(ACCURACY)?;
     let mut found = Vec::new();
-    for entry in table.iter().map_err(disk("read"))? {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.iter()? {
+        let (key, bytes) = entry?;
         let key = key.value();
         // One of a later version is not ours to tell.
         let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == key.1) else {
@@ -328,10 +327,10 @@ pub(super) fn device_times(
     txn: &ReadTransaction,
     device_type: &str,
 ) -> Result<DeviceTimes, StoreError> {
-    let table = txn.open_table(TIMES).map_err(disk("read"))?;
+    let table = txn.table(TIMES)?;
     let one = |name: &str| -> Result<Sketch, StoreError> {
         let key = (device_type, name);
-        let bytes = table.get(key).map_err(disk("read"))?;
+        let bytes = table.get(key)?;
         bytes.map_or_else(|| Ok(Sketch::default()), |bytes| times_of(key, bytes.value()))
     };
     let mut parts = BTreeMap::new();
@@ -376,9 +375,8 @@ impl Recount {
         txn: &ReadTransaction,
         forgotten: [u64; 2],
     ) -> Result<Result<(), String>, StoreError> {
-        use redb::ReadableTableMetadata as _;
-        let table = txn.open_table(ESTIMATES).map_err(disk("read"))?;
-        let kept = table.len().map_err(disk("read"))?;
+        let table = txn.table(ESTIMATES)?;
+        let kept = table.len()?;
         if kept != self.foretold {
             return Ok(Err(format!("{kept} jobs, not {}", self.foretold)));
         }

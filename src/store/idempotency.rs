@@ -6,9 +6,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::TableDefinition;
 
-use super::{StoreError, error::disk};
+use super::{
+    StoreError,
+    table::{Rows as _, Table, Writing},
+};
 use crate::model::{JobId, NewJob};
 
 /// (submitter, key) to (time in microseconds since 1970, job number).
@@ -29,18 +32,15 @@ pub(super) struct Keys<'txn> {
 }
 
 impl<'txn> Keys<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            keys: txn.open_table(KEYS).map_err(disk("written"))?,
-            by_time: txn.open_table(KEYS_BY_TIME).map_err(disk("written"))?,
-        })
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+        Ok(Self { keys: txn.table(KEYS)?, by_time: txn.table(KEYS_BY_TIME)? })
     }
 
     /// The job that the same sender has submitted with this key not too long ago.
     pub(super) fn known(&self, new: &NewJob) -> Result<Option<JobId>, StoreError> {
         let Some(asked) = &new.idempotency else { return Ok(None) };
         let name = (new.submitter.name.as_str(), asked.key.as_str());
-        let Some(found) = self.keys.get(name).map_err(disk("read"))? else { return Ok(None) };
+        let Some(found) = self.keys.get(name)? else { return Ok(None) };
         let (at, id) = found.value();
         let age = new.submitted.as_microsecond().saturating_sub(at);
         Ok((age <= micros(asked.within)).then_some(JobId(id)))
@@ -50,26 +50,26 @@ impl<'txn> Keys<'txn> {
         let Some(asked) = &new.idempotency else { return Ok(()) };
         let (submitter, key) = (new.submitter.name.as_str(), asked.key.as_str());
         let at = new.submitted.as_microsecond();
-        let before = self.keys.insert((submitter, key), (at, id.0)).map_err(disk("written"))?;
+        let before = self.keys.insert((submitter, key), (at, id.0))?;
         if let Some((before, _)) = before.map(|before| before.value()) {
-            self.by_time.remove((before, submitter, key)).map_err(disk("written"))?;
+            self.by_time.remove((before, submitter, key))?;
         }
-        self.by_time.insert((at, submitter, key), ()).map_err(disk("written"))?;
+        self.by_time.insert((at, submitter, key), ())?;
         self.sweep(new.submitted)
     }
 
     fn sweep(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let oldest = now.as_microsecond().saturating_sub(micros(LONGEST));
         for _ in 0..SWEEP {
-            let first = self.by_time.first().map_err(disk("read"))?;
+            let first = self.by_time.first()?;
             let Some((at, submitter, key)) = first.map(|(key, _)| owned(key.value())) else {
                 return Ok(());
             };
             if at >= oldest {
                 return Ok(());
             }
-            self.by_time.remove((at, submitter.as_str(), key.as_str())).map_err(disk("written"))?;
-            self.keys.remove((submitter.as_str(), key.as_str())).map_err(disk("written"))?;
+            self.by_time.remove((at, submitter.as_str(), key.as_str()))?;
+            self.keys.remove((submitter.as_str(), key.as_str()))?;
         }
         Ok(())
     }

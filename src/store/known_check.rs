@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redb::{ReadTransaction, ReadableTableMetadata};
+use redb::ReadTransaction;
 
 use super::{
     Inconsistency,
-    check::{disagree, unreadable},
+    check::disagree,
     known_record as record,
     known_tables::{
         BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, Group, MARKS, NOT_RETRIED, PENDING,
         RESUBMITTED, RETRIED, RETRIES, RULES,
     },
     read::Jobs,
+    table::{Rows as _, Snapshot as _},
 };
 use crate::model::{Failure, Job, JobId, Signature};
 
@@ -24,37 +25,37 @@ pub(super) fn consistent(
     txn: &ReadTransaction,
     jobs: &Jobs,
 ) -> Result<Vec<[u8; 32]>, Inconsistency> {
-    let rules = txn.open_table(RULES).map_err(unreadable)?;
-    for entry in rules.range::<&str>(..).map_err(unreadable)? {
-        let (name, bytes) = entry.map_err(unreadable)?;
+    let rules = txn.table(RULES)?;
+    for entry in rules.range::<&str>(..)? {
+        let (name, bytes) = entry?;
         record::decode_rule(name.value(), bytes.value())?;
     }
     let marked = marks(txn, jobs)?;
     groups(txn, failures(txn, jobs, &marked)?)?;
     retries(txn, jobs)?;
     resubmitted(txn, jobs)?;
-    let not_retried = txn.open_table(NOT_RETRIED).map_err(unreadable)?;
-    for entry in not_retried.range::<u64>(..).map_err(unreadable)? {
-        ended("not-retried", jobs, entry.map_err(unreadable)?.0.value())?;
+    let not_retried = txn.table(NOT_RETRIED)?;
+    for entry in not_retried.range::<u64>(..)? {
+        ended("not-retried", jobs, entry?.0.value())?;
     }
     pending(txn, jobs)
 }
 
 /// The jobs that rules have marked.
 fn marks(txn: &ReadTransaction, jobs: &Jobs) -> Result<BTreeSet<u64>, Inconsistency> {
-    let marks = txn.open_table(MARKS).map_err(unreadable)?;
-    let by_rule = txn.open_table(BY_RULE).map_err(unreadable)?;
+    let marks = txn.table(MARKS)?;
+    let by_rule = txn.table(BY_RULE)?;
     let mut marked = BTreeSet::new();
-    for entry in marks.range::<(u64, &str)>(..).map_err(unreadable)? {
-        let (key, _) = entry.map_err(unreadable)?;
+    for entry in marks.range::<(u64, &str)>(..)? {
+        let (key, _) = entry?;
         let (id, rule) = key.value();
         let end = ended("known-marks", jobs, id)?.0;
-        if by_rule.get((rule, end, id)).map_err(unreadable)?.is_none() {
+        if by_rule.get((rule, end, id))?.is_none() {
             return Err(disagree("known-by-rule", format!("job {id} is not in it for {rule}")));
         }
         marked.insert(id);
     }
-    let (marks, by_rule) = (marks.len().map_err(unreadable)?, by_rule.len().map_err(unreadable)?);
+    let (marks, by_rule) = (marks.len()?, by_rule.len()?);
     if marks != by_rule {
         return Err(disagree("known-by-rule", format!("{by_rule} entries, not {marks}")));
     }
@@ -67,12 +68,12 @@ fn failures(
     jobs: &Jobs,
     marked: &BTreeSet<u64>,
 ) -> Result<BTreeMap<u64, Group>, Inconsistency> {
-    let failures = txn.open_table(FAILURES).map_err(unreadable)?;
-    let grouped = txn.open_table(GROUPED).map_err(unreadable)?;
+    let failures = txn.table(FAILURES)?;
+    let grouped = txn.table(GROUPED)?;
     let mut groups = BTreeMap::<u64, Group>::new();
     let (mut unknown, mut known) = (0, 0);
-    for entry in failures.range::<EndKey>(..).map_err(unreadable)? {
-        let (key, bytes) = entry.map_err(unreadable)?;
+    for entry in failures.range::<EndKey>(..)? {
+        let (key, bytes) = entry?;
         let (end, id) = key.value();
         let (found, job) = ended("failures", jobs, id)?;
         if found != end || !job.verdict.is_some_and(Failure::is_one) {
@@ -84,14 +85,14 @@ fn failures(
             continue;
         }
         unknown += 1;
-        if grouped.get((of, end, id)).map_err(unreadable)?.is_none() {
+        if grouped.get((of, end, id))?.is_none() {
             return Err(disagree("failures-by-signature", format!("job {id} is not in it")));
         }
         // Oldest first, so the first stays and the last is this one.
         let group = groups.entry(of).or_insert((0, end, end, id));
         *group = (group.0 + 1, group.1, end, id);
     }
-    let grouped = grouped.len().map_err(unreadable)?;
+    let grouped = grouped.len()?;
     if grouped != unknown {
         let what = format!("{grouped} entries, not {unknown}");
         return Err(disagree("failures-by-signature", what));
@@ -104,19 +105,19 @@ fn failures(
 }
 
 fn groups(txn: &ReadTransaction, expected: BTreeMap<u64, Group>) -> Result<(), Inconsistency> {
-    let table = txn.open_table(GROUPS).map_err(unreadable)?;
-    let by_size = txn.open_table(BY_SIZE).map_err(unreadable)?;
+    let table = txn.table(GROUPS)?;
+    let by_size = txn.table(BY_SIZE)?;
     let mut found = BTreeMap::new();
-    for entry in table.range::<u64>(..).map_err(unreadable)? {
-        let (of, group) = entry.map_err(unreadable)?;
+    for entry in table.range::<u64>(..)? {
+        let (of, group) = entry?;
         let (of, group) = (of.value(), group.value());
-        if by_size.get((group.0, group.2, of)).map_err(unreadable)?.is_none() {
+        if by_size.get((group.0, group.2, of))?.is_none() {
             let what = format!("group {} is not in it", Signature(of));
             return Err(disagree("failure-groups-by-size", what));
         }
         found.insert(of, group);
     }
-    let sorted = by_size.len().map_err(unreadable)?;
+    let sorted = by_size.len()?;
     if found != expected || sorted != expected.len() as u64 {
         let what = format!("{found:?}, not {expected:?}; {sorted} of them by size");
         return Err(disagree("failure-groups", what));
@@ -125,9 +126,9 @@ fn groups(txn: &ReadTransaction, expected: BTreeMap<u64, Group>) -> Result<(), I
 }
 
 fn resubmitted(txn: &ReadTransaction, jobs: &Jobs) -> Result<(), Inconsistency> {
-    let table = txn.open_table(RESUBMITTED).map_err(unreadable)?;
-    for entry in table.range::<(u64, u64)>(..).map_err(unreadable)? {
-        let (from, id) = entry.map_err(unreadable)?.0.value();
+    let table = txn.table(RESUBMITTED)?;
+    for entry in table.range::<(u64, u64)>(..)? {
+        let (from, id) = entry?.0.value();
         let job = jobs.get(JobId(id))?.map(|stored| stored.job);
         if job.and_then(|job| job.lineage.resubmitted_from) != Some(JobId(from)) {
             return Err(disagree("resubmitted", format!("job {id} does not come from job {from}")));
@@ -137,21 +138,20 @@ fn resubmitted(txn: &ReadTransaction, jobs: &Jobs) -> Result<(), Inconsistency> 
 }
 
 fn retries(txn: &ReadTransaction, jobs: &Jobs) -> Result<(), Inconsistency> {
-    let retries = txn.open_table(RETRIES).map_err(unreadable)?;
-    let retried = txn.open_table(RETRIED).map_err(unreadable)?;
-    for entry in retries.range::<u64>(..).map_err(unreadable)? {
-        let (id, made) = entry.map_err(unreadable)?;
+    let retries = txn.table(RETRIES)?;
+    let retried = txn.table(RETRIED)?;
+    for entry in retries.range::<u64>(..)? {
+        let (id, made) = entry?;
         let (id, from) = (id.value(), made.value().0);
         let job = jobs.get(JobId(id))?.map(|stored| stored.job);
         if job.and_then(|job| job.lineage.retried_from) != Some(JobId(from)) {
             return Err(disagree("retries", format!("job {id} is no retry of job {from}")));
         }
-        if retried.get((from, id)).map_err(unreadable)?.is_none() {
+        if retried.get((from, id))?.is_none() {
             return Err(disagree("retried", format!("job {id} is not in it for job {from}")));
         }
     }
-    let (retries, retried) =
-        (retries.len().map_err(unreadable)?, retried.len().map_err(unreadable)?);
+    let (retries, retried) = (retries.len()?, retried.len()?);
     if retries != retried {
         return Err(disagree("retried", format!("{retried} entries, not {retries}")));
     }
@@ -159,11 +159,11 @@ fn retries(txn: &ReadTransaction, jobs: &Jobs) -> Result<(), Inconsistency> {
 }
 
 fn pending(txn: &ReadTransaction, jobs: &Jobs) -> Result<Vec<[u8; 32]>, Inconsistency> {
-    let pending = txn.open_table(PENDING).map_err(unreadable)?;
+    let pending = txn.table(PENDING)?;
     let mut bundles = Vec::new();
     let mut seen = BTreeSet::new();
-    for entry in pending.range::<EndKey>(..).map_err(unreadable)? {
-        let (_, id) = entry.map_err(unreadable)?.0.value();
+    for entry in pending.range::<EndKey>(..)? {
+        let (_, id) = entry?.0.value();
         bundles.push(*ended("retries-pending", jobs, id)?.1.bundle.as_bytes());
         if !seen.insert(id) {
             return Err(disagree("retries-pending", format!("job {id} is in it twice")));

@@ -1,18 +1,18 @@
 //! What readers ask about failures, each in one short read transaction.
 
 use jiff::Timestamp;
-use redb::{AccessGuard, ReadTransaction, ReadableTableMetadata as _, TableDefinition};
+use redb::{AccessGuard, ReadTransaction, TableDefinition};
 use serde::Serialize;
 
 use super::{
-    StoreError,
-    error::disk,
-    known_record as record,
+    StoreError, known_record as record,
     known_tables::{
         BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING,
         RESUBMITTED, RETRIED, RETRIES, RETRY_DAYS, RULES,
     },
-    read, tables,
+    read,
+    table::{Rows as _, Snapshot as _},
+    tables,
 };
 use crate::{
     decide::{Stands, retry::day},
@@ -69,10 +69,10 @@ pub struct RuleDays {
 }
 
 pub(super) fn rules(txn: &ReadTransaction) -> Result<Vec<KnownRule>, StoreError> {
-    let table = txn.open_table(RULES).map_err(disk("read"))?;
+    let table = txn.table(RULES)?;
     let mut rules = Vec::new();
-    for entry in table.range::<&str>(..).map_err(disk("read"))? {
-        let (name, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.range::<&str>(..)? {
+        let (name, bytes) = entry?;
         rules.push(record::decode_rule(name.value(), bytes.value())?);
     }
     Ok(rules)
@@ -85,11 +85,11 @@ pub(super) fn known_jobs(
     since: Timestamp,
     limit: usize,
 ) -> Result<Vec<JobId>, StoreError> {
-    let table = txn.open_table(BY_RULE).map_err(disk("read"))?;
+    let table = txn.table(BY_RULE)?;
     let range = (rule, since.as_microsecond(), 0)..=(rule, i64::MAX, u64::MAX);
     let mut jobs = Vec::new();
-    for entry in table.range(range).map_err(disk("read"))?.rev().take(limit) {
-        jobs.push(JobId(entry.map_err(disk("read"))?.0.value().2));
+    for entry in table.range(range)?.rev().take(limit) {
+        jobs.push(JobId(entry?.0.value().2));
     }
     Ok(jobs)
 }
@@ -107,14 +107,14 @@ pub(super) fn rule_days(
     limit: usize,
     is: impl Fn(JobId) -> Result<bool, StoreError>,
 ) -> Result<RuleDays, StoreError> {
-    let table = txn.open_table(BY_RULE).map_err(disk("read"))?;
+    let table = txn.table(BY_RULE)?;
     let today = day(now);
     let first = today - i64::try_from(days).unwrap_or(i64::MAX) + 1;
     let from = first.saturating_mul(86_400_000_000);
     let mut counted = vec![0; days];
     let range = (rule, from, 0)..=(rule, i64::MAX, u64::MAX);
-    for entry in table.range(range).map_err(disk("read"))?.rev().take(COUNTED) {
-        let (_, end, id) = entry.map_err(disk("read"))?.0.value();
+    for entry in table.range(range)?.rev().take(COUNTED) {
+        let (_, end, id) = entry?.0.value();
         if !is(JobId(id))? {
             continue;
         }
@@ -134,10 +134,10 @@ pub(super) fn rule_days(
 
 /// Largest first, of equals the latest first.
 pub(super) fn groups(txn: &ReadTransaction, limit: usize) -> Result<Vec<FailureGroup>, StoreError> {
-    let by_size = txn.open_table(BY_SIZE).map_err(disk("read"))?;
+    let by_size = txn.table(BY_SIZE)?;
     let mut groups = Vec::new();
-    for entry in by_size.range::<(u64, i64, u64)>(..).map_err(disk("read"))?.rev().take(limit) {
-        let (_, _, of) = entry.map_err(disk("read"))?.0.value();
+    for entry in by_size.range::<(u64, i64, u64)>(..)?.rev().take(limit) {
+        let (_, _, of) = entry?.0.value();
         let group = group(txn, Signature(of))?;
         let missing =
             || StoreError::Damaged { what: format!("the group {}", Signature(of)), source: None };
@@ -147,15 +147,15 @@ pub(super) fn groups(txn: &ReadTransaction, limit: usize) -> Result<Vec<FailureG
 }
 
 pub(super) fn group_count(txn: &ReadTransaction) -> Result<u64, StoreError> {
-    txn.open_table(GROUPS).map_err(disk("read"))?.len().map_err(disk("read"))
+    txn.table(GROUPS)?.len()
 }
 
 pub(super) fn group(
     txn: &ReadTransaction,
     signature: Signature,
 ) -> Result<Option<FailureGroup>, StoreError> {
-    let table = txn.open_table(GROUPS).map_err(disk("read"))?;
-    let Some(group) = table.get(signature.0).map_err(disk("read"))? else { return Ok(None) };
+    let table = txn.table(GROUPS)?;
+    let Some(group) = table.get(signature.0)? else { return Ok(None) };
     let (count, first, last, sample) = group.value();
     let (first, last) = (time(first, sample)?, time(last, sample)?);
     Ok(Some(FailureGroup { signature, count, first, last, sample: JobId(sample) }))
@@ -167,11 +167,11 @@ pub(super) fn group_jobs(
     signature: Signature,
     limit: usize,
 ) -> Result<Vec<JobId>, StoreError> {
-    let table = txn.open_table(GROUPED).map_err(disk("read"))?;
+    let table = txn.table(GROUPED)?;
     let whole = (signature.0, i64::MIN, 0)..=(signature.0, i64::MAX, u64::MAX);
     let mut jobs = Vec::new();
-    for entry in table.range(whole).map_err(disk("read"))?.rev().take(limit) {
-        jobs.push(JobId(entry.map_err(disk("read"))?.0.value().2));
+    for entry in table.range(whole)?.rev().take(limit) {
+        jobs.push(JobId(entry?.0.value().2));
     }
     Ok(jobs)
 }
@@ -183,8 +183,8 @@ pub(super) fn failure(
 ) -> Result<Option<(Signature, Failure)>, StoreError> {
     let Some(job) = read::job(txn, id)? else { return Ok(None) };
     let Some(key) = tables::end_key(&job) else { return Ok(None) };
-    let table = txn.open_table(FAILURES).map_err(disk("read"))?;
-    let bytes = table.get(key).map_err(disk("read"))?;
+    let table = txn.table(FAILURES)?;
+    let bytes = table.get(key)?;
     bytes.map(|bytes| record::decode_failure(id.0, bytes.value())).transpose()
 }
 
@@ -197,11 +197,11 @@ pub(super) fn failures(
     from: EndKey,
     limit: usize,
 ) -> Result<FailurePage, StoreError> {
-    let table = txn.open_table(FAILURES).map_err(disk("read"))?;
+    let table = txn.table(FAILURES)?;
     let mut found = Vec::new();
     let mut last = from;
-    for entry in table.range(from..).map_err(disk("read"))?.take(limit) {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.range(from..)?.take(limit) {
+        let (key, bytes) = entry?;
         last = key.value();
         found.push((JobId(last.1), record::decode_failure(last.1, bytes.value())?.1));
     }
@@ -215,14 +215,14 @@ pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, Sto
         Some((signature, _)) if marks.is_empty() => group(txn, signature)?,
         Some(_) | None => None,
     };
-    let retries = txn.open_table(RETRIES).map_err(disk("read"))?;
-    let made = retries.get(id.0).map_err(disk("read"))?.map(|made| {
+    let retries = txn.table(RETRIES)?;
+    let made = retries.get(id.0)?.map(|made| {
         let (from, depth, by) = made.value();
         Made { from: JobId(from), depth, by: by.to_owned() }
     });
     let pending = pending(txn, usize::MAX)?.into_iter().find(|pending| pending.job == id);
-    let not_retried = txn.open_table(NOT_RETRIED).map_err(disk("read"))?;
-    let not_retried = not_retried.get(id.0).map_err(disk("read"))?;
+    let not_retried = txn.table(NOT_RETRIED)?;
+    let not_retried = not_retried.get(id.0)?;
     let not_retried = not_retried.map(|why| why.value().to_owned());
     let retried_as = retried_as(txn, id)?;
     let resubmitted_as = made_of(txn, RESUBMITTED, id, MOST_RESUBMITTED)?;
@@ -266,22 +266,20 @@ fn made_of(
     id: JobId,
     limit: usize,
 ) -> Result<Vec<JobId>, StoreError> {
-    let table = txn.open_table(table).map_err(disk("read"))?;
-    let all = table.range((id.0, 0)..=(id.0, u64::MAX)).map_err(disk("read"))?;
-    let number = |entry: Result<(AccessGuard<'_, (u64, u64)>, _), _>| {
-        Ok(JobId(entry.map_err(disk("read"))?.0.value().1))
-    };
+    let table = txn.table(table)?;
+    let all = table.range((id.0, 0)..=(id.0, u64::MAX))?;
+    let number = |entry: Result<(AccessGuard<'_, (u64, u64)>, _), _>| Ok(JobId(entry?.0.value().1));
     all.take(limit).map(number).collect()
 }
 
 fn marks(txn: &ReadTransaction, id: JobId) -> Result<Vec<Mark>, StoreError> {
-    let table = txn.open_table(MARKS).map_err(disk("read"))?;
-    let rules = txn.open_table(RULES).map_err(disk("read"))?;
+    let table = txn.table(MARKS)?;
+    let rules = txn.table(RULES)?;
     let mut marks = Vec::new();
-    for entry in table.range((id.0, "")..(id.0 + 1, "")).map_err(disk("read"))? {
-        let (key, later) = entry.map_err(disk("read"))?;
+    for entry in table.range((id.0, "")..(id.0 + 1, ""))? {
+        let (key, later) = entry?;
         let (_, name) = key.value();
-        let bytes = rules.get(name).map_err(disk("read"))?;
+        let bytes = rules.get(name)?;
         let rule = bytes.map(|bytes| record::decode_rule(name, bytes.value())).transpose()?;
         let bug = rule.and_then(|rule| rule.bug);
         marks.push(Mark { rule: name.to_owned(), later: later.value(), bug });
@@ -294,10 +292,10 @@ pub(super) fn pending(
     txn: &ReadTransaction,
     limit: usize,
 ) -> Result<Vec<PendingRetry>, StoreError> {
-    let table = txn.open_table(PENDING).map_err(disk("read"))?;
+    let table = txn.table(PENDING)?;
     let mut found = Vec::new();
-    for entry in table.range::<EndKey>(..).map_err(disk("read"))?.take(limit) {
-        let (key, rule) = entry.map_err(disk("read"))?;
+    for entry in table.range::<EndKey>(..)?.take(limit) {
+        let (key, rule) = entry?;
         let (due, id) = key.value();
         let (due, rule) = (time(due, id)?, rule.value().to_owned());
         found.push(PendingRetry { job: JobId(id), due, rule });
@@ -307,8 +305,8 @@ pub(super) fn pending(
 
 /// Retries the box has decided on by itself on the day of `at`.
 pub(super) fn retries_on(txn: &ReadTransaction, at: Timestamp) -> Result<u64, StoreError> {
-    let table = txn.open_table(RETRY_DAYS).map_err(disk("read"))?;
-    Ok(table.get(day(at)).map_err(disk("read"))?.map_or(0, |count| count.value()))
+    let table = txn.table(RETRY_DAYS)?;
+    Ok(table.get(day(at))?.map_or(0, |count| count.value()))
 }
 
 fn time(us: i64, id: u64) -> Result<Timestamp, StoreError> {

@@ -4,9 +4,12 @@
 //! A failure that is kept is either marked by at least one rule or in exactly one group; all of it
 //! changes in the transaction that ends the job, marks it or forgets it.
 
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::TableDefinition;
 
-use super::{StoreError, error::disk, known_record as record};
+use super::{
+    StoreError, known_record as record,
+    table::{Rows, Table, Writing},
+};
 use crate::model::{Failure, Job, JobId, KnownRule, Signature};
 
 /// Name to the rule (`KnownRuleV1`).
@@ -70,26 +73,26 @@ pub(super) struct KnownTables<'txn> {
 }
 
 impl<'txn> KnownTables<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
-            rules: txn.open_table(RULES).map_err(disk("written"))?,
-            failures: txn.open_table(FAILURES).map_err(disk("written"))?,
-            marks: txn.open_table(MARKS).map_err(disk("written"))?,
-            by_rule: txn.open_table(BY_RULE).map_err(disk("written"))?,
-            groups: txn.open_table(GROUPS).map_err(disk("written"))?,
-            grouped: txn.open_table(GROUPED).map_err(disk("written"))?,
-            by_size: txn.open_table(BY_SIZE).map_err(disk("written"))?,
-            retries: txn.open_table(RETRIES).map_err(disk("written"))?,
-            retried: txn.open_table(RETRIED).map_err(disk("written"))?,
-            resubmitted: txn.open_table(RESUBMITTED).map_err(disk("written"))?,
-            pending: txn.open_table(PENDING).map_err(disk("written"))?,
-            retry_days: txn.open_table(RETRY_DAYS).map_err(disk("written"))?,
-            not_retried: txn.open_table(NOT_RETRIED).map_err(disk("written"))?,
+            rules: txn.table(RULES)?,
+            failures: txn.table(FAILURES)?,
+            marks: txn.table(MARKS)?,
+            by_rule: txn.table(BY_RULE)?,
+            groups: txn.table(GROUPS)?,
+            grouped: txn.table(GROUPED)?,
+            by_size: txn.table(BY_SIZE)?,
+            retries: txn.table(RETRIES)?,
+            retried: txn.table(RETRIED)?,
+            resubmitted: txn.table(RESUBMITTED)?,
+            pending: txn.table(PENDING)?,
+            retry_days: txn.table(RETRY_DAYS)?,
+            not_retried: txn.table(NOT_RETRIED)?,
         })
     }
 
     pub(super) fn rule(&self, name: &str) -> Result<Option<KnownRule>, StoreError> {
-        let bytes = self.rules.get(name).map_err(disk("read"))?;
+        let bytes = self.rules.get(name)?;
         bytes.map(|bytes| record::decode_rule(name, bytes.value())).transpose()
     }
 
@@ -99,17 +102,16 @@ impl<'txn> KnownTables<'txn> {
     /// [`StoreError::RuleThere`] when there is one of that name and it shall not be replaced,
     /// [`StoreError::TooManyRules`].
     pub(super) fn put_rule(&mut self, rule: &KnownRule, replace: bool) -> Result<(), StoreError> {
-        use redb::ReadableTableMetadata as _;
         let before = self.rule(&rule.name)?;
         if before.is_some() && !replace {
             return Err(StoreError::RuleThere { name: rule.name.clone() });
         }
-        if before.is_none() && self.rules.len().map_err(disk("read"))? >= MOST_RULES {
+        if before.is_none() && self.rules.len()? >= MOST_RULES {
             return Err(StoreError::TooManyRules { most: MOST_RULES });
         }
         let created = before.map_or_else(|| rule.created.clone(), |before| before.created);
         let bytes = record::encode_rule(&KnownRule { created, ..rule.clone() });
-        self.rules.insert(rule.name.as_str(), bytes.as_slice()).map_err(disk("written"))?;
+        self.rules.insert(rule.name.as_str(), bytes.as_slice())?;
         Ok(())
     }
 
@@ -118,7 +120,7 @@ impl<'txn> KnownTables<'txn> {
     /// # Errors
     /// [`StoreError::NoSuchRule`]
     pub(super) fn remove_rule(&mut self, name: &str) -> Result<(), StoreError> {
-        let there = self.rules.remove(name).map_err(disk("written"))?.is_some();
+        let there = self.rules.remove(name)?.is_some();
         if there { Ok(()) } else { Err(StoreError::NoSuchRule { name: name.into() }) }
     }
 
@@ -132,7 +134,7 @@ impl<'txn> KnownTables<'txn> {
     ) -> Result<(), StoreError> {
         let Some(key) = super::tables::end_key(job) else { return Ok(()) };
         let bytes = record::encode_failure(signature, failure);
-        self.failures.insert(key, bytes.as_slice()).map_err(disk("written"))?;
+        self.failures.insert(key, bytes.as_slice())?;
         for rule in rules {
             self.enter_rule(key, &rule.name, false)?;
         }
@@ -144,7 +146,7 @@ impl<'txn> KnownTables<'txn> {
     pub(super) fn mark(&mut self, job: &Job, rule: &str) -> Result<bool, StoreError> {
         let Some(key) = super::tables::end_key(job) else { return Ok(false) };
         let Some(signature) = self.signature(key)? else { return Ok(false) };
-        if self.marks.get((key.1, rule)).map_err(disk("read"))?.is_some() {
+        if self.marks.get((key.1, rule))?.is_some() {
             return Ok(false);
         }
         if !self.is_marked(key.1)? {
@@ -165,13 +167,13 @@ impl<'txn> KnownTables<'txn> {
     ) -> Result<(Vec<JobId>, Option<EndKey>), StoreError> {
         let (mut keys, mut left) = (Vec::new(), Vec::new());
         let range = (rule, from.0, from.1)..=(rule, i64::MAX, u64::MAX);
-        for entry in self.by_rule.range(range).map_err(disk("read"))?.take(most) {
-            let (key, _) = entry.map_err(disk("read"))?;
+        for entry in self.by_rule.range(range)?.take(most) {
+            let (key, _) = entry?;
             let (_, end, id) = key.value();
             keys.push((end, id));
         }
         for key in &keys {
-            let later = self.marks.get((key.1, rule)).map_err(disk("read"))?;
+            let later = self.marks.get((key.1, rule))?;
             if !later.is_some_and(|later| later.value()) {
                 continue;
             }
@@ -187,19 +189,19 @@ impl<'txn> KnownTables<'txn> {
 
     /// How often the chain a job ends has been retried: 0 for one that is no retry.
     pub(super) fn depth(&self, id: JobId) -> Result<u32, StoreError> {
-        let made = self.retries.get(id.0).map_err(disk("read"))?;
+        let made = self.retries.get(id.0)?;
         Ok(made.map_or(0, |made| made.value().1))
     }
 
     pub(super) fn link(&mut self, from: JobId, to: JobId, by: &str) -> Result<(), StoreError> {
         let depth = self.depth(from)?.saturating_add(1);
-        self.retries.insert(to.0, (from.0, depth, by)).map_err(disk("written"))?;
-        self.retried.insert((from.0, to.0), ()).map_err(disk("written"))?;
+        self.retries.insert(to.0, (from.0, depth, by))?;
+        self.retried.insert((from.0, to.0), ())?;
         Ok(())
     }
 
     pub(super) fn retries_on(&self, day: i64) -> Result<u64, StoreError> {
-        Ok(self.retry_days.get(day).map_err(disk("read"))?.map_or(0, |count| count.value()))
+        Ok(self.retry_days.get(day)?.map_or(0, |count| count.value()))
     }
 
     /// Makes a retry wait for its time, and counts it for `day`.
@@ -209,22 +211,22 @@ impl<'txn> KnownTables<'txn> {
         rule: &str,
         day: i64,
     ) -> Result<(), StoreError> {
-        self.pending.insert(due, rule).map_err(disk("written"))?;
+        self.pending.insert(due, rule)?;
         let before = self.retries_on(day)?;
-        self.retry_days.insert(day, before + 1).map_err(disk("written"))?;
+        self.retry_days.insert(day, before + 1)?;
         Ok(())
     }
 
     pub(super) fn tell_not_retried(&mut self, id: JobId, why: &str) -> Result<(), StoreError> {
-        self.not_retried.insert(id.0, why).map_err(disk("written"))?;
+        self.not_retried.insert(id.0, why)?;
         Ok(())
     }
 
     /// The retry that waits for a job, and the rule that wants it. There are never many, so they are
     /// walked.
     pub(super) fn awaited(&self, id: JobId) -> Result<Option<(EndKey, String)>, StoreError> {
-        for entry in self.pending.range::<EndKey>(..).map_err(disk("read"))? {
-            let (key, rule) = entry.map_err(disk("read"))?;
+        for entry in self.pending.range::<EndKey>(..)? {
+            let (key, rule) = entry?;
             if key.value().1 == id.0 {
                 return Ok(Some((key.value(), rule.value().to_owned())));
             }
@@ -233,7 +235,7 @@ impl<'txn> KnownTables<'txn> {
     }
 
     pub(super) fn drop_retry(&mut self, due: EndKey) -> Result<(), StoreError> {
-        self.pending.remove(due).map_err(disk("written"))?;
+        self.pending.remove(due)?;
         Ok(())
     }
 
@@ -248,16 +250,16 @@ impl<'txn> KnownTables<'txn> {
             for rule in rules {
                 self.leave_rule(key, &rule)?;
             }
-            self.failures.remove(key).map_err(disk("written"))?;
+            self.failures.remove(key)?;
         }
-        self.not_retried.remove(id).map_err(disk("written"))?;
-        let made = self.retries.remove(id).map_err(disk("written"))?;
+        self.not_retried.remove(id)?;
+        let made = self.retries.remove(id)?;
         let from = made.map(|made| made.value().0);
         if let Some(from) = from {
-            self.retried.remove((from, id)).map_err(disk("written"))?;
+            self.retried.remove((from, id))?;
         }
         if let Some(from) = job.lineage.resubmitted_from {
-            self.resubmitted.remove((from.0, id)).map_err(disk("written"))?;
+            self.resubmitted.remove((from.0, id))?;
         }
         Ok(())
     }
@@ -265,7 +267,7 @@ impl<'txn> KnownTables<'txn> {
     /// Notes where a new job comes from.
     pub(super) fn resubmitted(&mut self, job: &Job) -> Result<(), StoreError> {
         if let Some(from) = job.lineage.resubmitted_from {
-            self.resubmitted.insert((from.0, job.id.0), ()).map_err(disk("written"))?;
+            self.resubmitted.insert((from.0, job.id.0), ())?;
         }
         Ok(())
     }
@@ -278,8 +280,8 @@ impl<'txn> KnownTables<'txn> {
     /// All marks that were made later than at the end of their jobs.
     pub(super) fn late_marks(&self) -> Result<Vec<(JobId, String)>, StoreError> {
         let mut late = Vec::new();
-        for entry in self.marks.range::<(u64, &str)>(..).map_err(disk("read"))? {
-            let (key, later) = entry.map_err(disk("read"))?;
+        for entry in self.marks.range::<(u64, &str)>(..)? {
+            let (key, later) = entry?;
             if later.value() {
                 let (id, rule) = key.value();
                 late.push((JobId(id), rule.to_owned()));
@@ -290,8 +292,8 @@ impl<'txn> KnownTables<'txn> {
 
     fn marks_of(&self, id: u64) -> Result<Vec<String>, StoreError> {
         let mut rules = Vec::new();
-        for entry in self.marks.range((id, "")..(id + 1, "")).map_err(disk("read"))? {
-            rules.push(entry.map_err(disk("read"))?.0.value().1.to_owned());
+        for entry in self.marks.range((id, "")..(id + 1, ""))? {
+            rules.push(entry?.0.value().1.to_owned());
         }
         Ok(rules)
     }
@@ -301,66 +303,66 @@ impl<'txn> KnownTables<'txn> {
     }
 
     fn signature(&self, key: EndKey) -> Result<Option<Signature>, StoreError> {
-        let bytes = self.failures.get(key).map_err(disk("read"))?;
+        let bytes = self.failures.get(key)?;
         let read = |bytes: &[u8]| record::decode_failure(key.1, bytes).map(|kept| kept.0);
         bytes.map(|bytes| read(bytes.value())).transpose()
     }
 
     fn enter_rule(&mut self, key: EndKey, rule: &str, later: bool) -> Result<(), StoreError> {
-        self.marks.insert((key.1, rule), later).map_err(disk("written"))?;
-        self.by_rule.insert((rule, key.0, key.1), ()).map_err(disk("written"))?;
+        self.marks.insert((key.1, rule), later)?;
+        self.by_rule.insert((rule, key.0, key.1), ())?;
         Ok(())
     }
 
     fn leave_rule(&mut self, key: EndKey, rule: &str) -> Result<(), StoreError> {
-        self.marks.remove((key.1, rule)).map_err(disk("written"))?;
-        self.by_rule.remove((rule, key.0, key.1)).map_err(disk("written"))?;
+        self.marks.remove((key.1, rule))?;
+        self.by_rule.remove((rule, key.0, key.1))?;
         Ok(())
     }
 
     fn enter_group(&mut self, Signature(of): Signature, key: EndKey) -> Result<(), StoreError> {
-        let there = self.grouped.insert((of, key.0, key.1), ()).map_err(disk("written"))?.is_some();
+        let there = self.grouped.insert((of, key.0, key.1), ())?.is_some();
         self.regroup(of, i64::from(!there))
     }
 
     fn leave_group(&mut self, Signature(of): Signature, key: EndKey) -> Result<(), StoreError> {
-        let there = self.grouped.remove((of, key.0, key.1)).map_err(disk("written"))?.is_some();
+        let there = self.grouped.remove((of, key.0, key.1))?.is_some();
         self.regroup(of, -i64::from(there))
     }
 
     /// Makes a group's line what its jobs are now, of which there are so many more.
     fn regroup(&mut self, of: u64, by: i64) -> Result<(), StoreError> {
-        let before = self.groups.get(of).map_err(disk("read"))?.map(|group| group.value());
+        let before = self.groups.get(of)?.map(|group| group.value());
         let ends = {
             let whole = (of, i64::MIN, 0)..=(of, i64::MAX, u64::MAX);
-            let mut jobs = self.grouped.range(whole).map_err(disk("read"))?;
-            let first = jobs.next().transpose().map_err(disk("read"))?;
-            let last = jobs.next_back().transpose().map_err(disk("read"))?;
+            let mut jobs = self.grouped.range(whole)?;
+            let first = jobs.next().transpose()?;
+            let last = jobs.next_back().transpose()?;
             let key = |entry: (redb::AccessGuard<'_, (u64, i64, u64)>, _)| entry.0.value();
             let first: Option<(u64, i64, u64)> = first.map(key);
             first.map(|first| (first, last.map_or(first, key)))
         };
         if let Some((count, _, last, _)) = before {
-            self.by_size.remove((count, last, of)).map_err(disk("written"))?;
+            self.by_size.remove((count, last, of))?;
         }
         let Some((first, last)) = ends else {
-            self.groups.remove(of).map_err(disk("written"))?;
+            self.groups.remove(of)?;
             return Ok(());
         };
         let count = before.map_or(0, |before| before.0).saturating_add_signed(by);
         let now = (count, first.1, last.1, last.2);
-        self.groups.insert(of, now).map_err(disk("written"))?;
-        self.by_size.insert((count, last.1, of), ()).map_err(disk("written"))?;
+        self.groups.insert(of, now)?;
+        self.by_size.insert((count, last.1, of), ())?;
         Ok(())
     }
 }
 
 /// The first rule, by name, that has marked a job.
 pub(super) fn first_mark(
-    marks: &impl ReadableTable<(u64, &'static str), bool>,
+    marks: &impl Rows<(u64, &'static str), bool>,
     id: u64,
 ) -> Result<Option<String>, StoreError> {
-    let mut range = marks.range((id, "")..(id + 1, "")).map_err(disk("read"))?;
-    let first = range.next().transpose().map_err(disk("read"))?;
+    let mut range = marks.range((id, "")..(id + 1, ""))?;
+    let first = range.next().transpose()?;
     Ok(first.map(|(key, _)| key.value().1.to_owned()))
 }

@@ -25,13 +25,13 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
-use redb::{ReadOnlyTable, ReadTransaction};
+use redb::ReadTransaction;
 
 use super::{
     StoreError,
-    error::disk,
     known_tables::BY_RULE,
     read::{self, Jobs},
+    table::{ReadTable, Rows as _, Snapshot as _},
     tables::{BY_END, BY_STATE},
     terms::{self, BY_TERM, TERMS},
 };
@@ -133,29 +133,29 @@ enum Stop {
 
 struct Index {
     jobs: Jobs,
-    by_state: ReadOnlyTable<(u8, u8, u64), ()>,
-    by_end: ReadOnlyTable<(i64, u64), ()>,
-    by_term: ReadOnlyTable<(u64, i64, u64), ()>,
-    by_rule: ReadOnlyTable<(&'static str, i64, u64), ()>,
-    terms: ReadOnlyTable<terms::Name<'static>, (u64, u64)>,
+    by_state: ReadTable<(u8, u8, u64), ()>,
+    by_end: ReadTable<(i64, u64), ()>,
+    by_term: ReadTable<(u64, i64, u64), ()>,
+    by_rule: ReadTable<(&'static str, i64, u64), ()>,
+    terms: ReadTable<terms::Name<'static>, (u64, u64)>,
 }
 
 impl Index {
     fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
         Ok(Self {
             jobs: Jobs::open(txn)?,
-            by_state: txn.open_table(BY_STATE).map_err(disk("read"))?,
-            by_end: txn.open_table(BY_END).map_err(disk("read"))?,
-            by_term: txn.open_table(BY_TERM).map_err(disk("read"))?,
-            by_rule: txn.open_table(BY_RULE).map_err(disk("read"))?,
-            terms: txn.open_table(TERMS).map_err(disk("read"))?,
+            by_state: txn.table(BY_STATE)?,
+            by_end: txn.table(BY_END)?,
+            by_term: txn.table(BY_TERM)?,
+            by_rule: txn.table(BY_RULE)?,
+            terms: txn.table(TERMS)?,
         })
     }
 
     /// Number of a term and of its jobs; none when no ended job has it.
     fn term(&self, field: Field, key: &str, value: &str) -> Result<Option<(u64, u64)>, StoreError> {
         let name = terms::name(Term { field, key, value });
-        Ok(self.terms.get(name).map_err(disk("read"))?.map(|known| known.value()))
+        Ok(self.terms.get(name)?.map(|known| known.value()))
     }
 }
 
@@ -200,25 +200,25 @@ impl Source<'_> {
         match self {
             Self::All => {
                 let all = span(from, down, |(end, id)| (end, id));
-                let mut range = index.by_end.range(all).map_err(disk("read"))?;
+                let mut range = index.by_end.range(all)?;
                 let next = if down { range.next_back() } else { range.next() };
-                offer(next.transpose().map_err(disk("read"))?.map(|(key, _)| key.value()));
+                offer(next.transpose()?.map(|(key, _)| key.value()));
             }
             Self::Terms { numbers, .. } => {
                 for number in numbers {
                     let jobs = span((end, id), down, |(end, id)| (*number, end, id));
-                    let mut range = index.by_term.range(jobs).map_err(disk("read"))?;
+                    let mut range = index.by_term.range(jobs)?;
                     let next = if down { range.next_back() } else { range.next() };
-                    let next = next.transpose().map_err(disk("read"))?;
+                    let next = next.transpose()?;
                     offer(next.map(|(key, _)| (key.value().1, key.value().2)));
                 }
             }
             Self::Rules(rules) => {
                 for rule in *rules {
                     let jobs = span((end, id), down, |(end, id)| (rule.as_str(), end, id));
-                    let mut range = index.by_rule.range(jobs).map_err(disk("read"))?;
+                    let mut range = index.by_rule.range(jobs)?;
                     let next = if down { range.next_back() } else { range.next() };
-                    let next = next.transpose().map_err(disk("read"))?;
+                    let next = next.transpose()?;
                     offer(next.map(|(key, _)| (key.value().1, key.value().2)));
                 }
             }
@@ -306,9 +306,9 @@ fn matching(
 ) -> Result<Option<Vec<(u64, u64)>>, StoreError> {
     let field = Field::Name as u8;
     let mut found = Vec::new();
-    let names = index.terms.range((field, "", start)..).map_err(disk("read"))?;
+    let names = index.terms.range((field, "", start)..)?;
     for (tried, entry) in names.enumerate() {
-        let (name, known) = entry.map_err(disk("read"))?;
+        let (name, known) = entry?;
         let (its_field, _, value) = name.value();
         if its_field != field || !value.starts_with(start) {
             break;
@@ -425,8 +425,8 @@ impl Walk<'_> {
             }
             let from = from.map_or(first, |(state, rank, id)| (state, rank, id.saturating_add(1)));
             let to = (state as u8, u8::MAX, u64::MAX);
-            for entry in self.index.by_state.range(from..=to).map_err(disk("read"))? {
-                let (_, rank, id) = entry.map_err(disk("read"))?.0.value();
+            for entry in self.index.by_state.range(from..=to)? {
+                let (_, rank, id) = entry?.0.value();
                 let priority = Priority(u8::MAX - rank);
                 let place = Cursor::Live { state, priority, id: JobId(id) };
                 let job = self.index.jobs.indexed(id)?;
@@ -498,11 +498,10 @@ impl Walk<'_> {
                 let next = format!("{key}\0");
                 self.index.terms.range(..(field, next.as_str(), ""))
             }
-        }
-        .map_err(disk("read"))?;
+        }?;
         loop {
             let entry = if descending { range.next_back() } else { range.next() };
-            let Some((name, known)) = entry.transpose().map_err(disk("read"))? else { break };
+            let Some((name, known)) = entry.transpose()? else { break };
             let (its_field, its_key, value) = name.value();
             if (its_field, its_key) != (field, key) {
                 break;
@@ -555,8 +554,8 @@ impl Walk<'_> {
         let mut few = BTreeSet::new();
         for number in numbers {
             let jobs = span(FIRST, false, |(end, id)| (*number, end, id));
-            for entry in self.index.by_term.range(jobs).map_err(disk("read"))? {
-                few.insert(entry.map_err(disk("read"))?.0.value().2);
+            for entry in self.index.by_term.range(jobs)? {
+                few.insert(entry?.0.value().2);
             }
         }
         Ok(Some(few))

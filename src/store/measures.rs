@@ -12,15 +12,13 @@ use std::collections::BTreeSet;
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
-use redb::{
-    ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
-};
+use redb::{ReadTransaction, TableDefinition};
 
 use super::{
     StoreError,
-    error::disk,
     record::{CONFIG, whole},
     sketch::Sketch,
+    table::{Rows as _, Snapshot as _, Table, Writing},
 };
 use crate::model::{Job, LONGEST_SPOT, MOST_SAMPLES, Measure, Sample, Series, Spot, Verdict};
 
@@ -83,11 +81,8 @@ pub(super) struct Measures<'txn> {
 }
 
 impl<'txn> Measures<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            series: txn.open_table(SERIES).map_err(disk("written"))?,
-            by_day: txn.open_table(SERIES_BY_DAY).map_err(disk("written"))?,
-        })
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+        Ok(Self { series: txn.table(SERIES)?, by_day: txn.table(SERIES_BY_DAY)? })
     }
 
     /// Takes what a job that has ended was measured to take.
@@ -104,7 +99,7 @@ impl<'txn> Measures<'txn> {
             let key = (&*job.name, &*job.device_type, measure.name(), &**module, &**step);
             self.add(key, today, is_good.then_some(*value), &mut growth)?;
         }
-        while self.series.len().map_err(disk("read"))? > MOST_SERIES {
+        while self.series.len()? > MOST_SERIES {
             self.drop_first(&mut growth)?;
         }
         Ok(growth)
@@ -117,7 +112,7 @@ impl<'txn> Measures<'txn> {
         good: Option<f64>,
         growth: &mut Growth,
     ) -> Result<(), StoreError> {
-        let found = self.series.get(key).map_err(disk("read"))?;
+        let found = self.series.get(key)?;
         let before = found.map(|bytes| read(key, bytes.value())).transpose()?;
         let is_new = before.is_none();
         let mut record = before.unwrap_or_else(|| SeriesV1 { runs: 0, day: 0, good: Vec::new() });
@@ -131,11 +126,11 @@ impl<'txn> Measures<'txn> {
         }
         let now = day_key(&record, key);
         if is_new || now != place {
-            self.by_day.remove(place).map_err(disk("written"))?;
-            self.by_day.insert(now, ()).map_err(disk("written"))?;
+            self.by_day.remove(place)?;
+            self.by_day.insert(now, ())?;
         }
         let bytes = bincode::encode_to_vec(record, CONFIG).expect("plain data always encodes");
-        self.series.insert(key, bytes.as_slice()).map_err(disk("written"))?;
+        self.series.insert(key, bytes.as_slice())?;
         growth.by[0] += i64::from(is_new);
         growth.by[1] += 1;
         growth.by[2] += i64::from(good.is_some());
@@ -145,14 +140,14 @@ impl<'txn> Measures<'txn> {
     /// Names of the jobs that something is known of.
     pub(super) fn names(&self) -> Result<BTreeSet<String>, StoreError> {
         let mut names = BTreeSet::new();
-        for entry in self.series.iter().map_err(disk("read"))? {
-            names.insert(entry.map_err(disk("read"))?.0.value().0.to_owned());
+        for entry in self.series.iter()? {
+            names.insert(entry?.0.value().0.to_owned());
         }
         Ok(names)
     }
 
     fn drop_first(&mut self, growth: &mut Growth) -> Result<(), StoreError> {
-        let first = self.by_day.first().map_err(disk("read"))?;
+        let first = self.by_day.first()?;
         let owned = first.map(|(key, _)| {
             let (_, _, job, device_type, measure, module, step) = key.value();
             [job, device_type, measure, module, step].map(str::to_owned)
@@ -168,12 +163,12 @@ impl<'txn> Measures<'txn> {
     /// Forgets what was learned of one series.
     fn forget(&mut self, key: Key<'_>, growth: &mut Growth) -> Result<(), StoreError> {
         let Some(record) = ({
-            let found = self.series.remove(key).map_err(disk("written"))?;
+            let found = self.series.remove(key)?;
             found.map(|bytes| read(key, bytes.value())).transpose()?
         }) else {
             return Err(damaged("the order of the series"));
         };
-        self.by_day.remove(day_key(&record, key)).map_err(disk("written"))?;
+        self.by_day.remove(day_key(&record, key))?;
         let good = sketch(key, &record)?.count();
         growth.by[0] -= 1;
         growth.by[1] -= record.runs.cast_signed();
@@ -189,8 +184,8 @@ impl<'txn> Measures<'txn> {
     ) -> Result<Growth, StoreError> {
         let mut growth = Growth::default();
         let mut keys = Vec::new();
-        for entry in self.series.range(from(job, device_type)..).map_err(disk("read"))? {
-            let (key, _) = entry.map_err(disk("read"))?;
+        for entry in self.series.range(from(job, device_type)..)? {
+            let (key, _) = entry?;
             let (name, device, measure, module, step) = key.value();
             if name != job || device_type.is_some_and(|only| device != only) {
                 break;
@@ -251,10 +246,10 @@ pub(super) fn of_job(
     device_type: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Measured>, StoreError> {
-    let table = txn.open_table(SERIES).map_err(disk("read"))?;
+    let table = txn.table(SERIES)?;
     let mut found = Vec::new();
-    for entry in table.range(from(job, device_type)..).map_err(disk("read"))?.take(limit) {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.range(from(job, device_type)..)?.take(limit) {
+        let (key, bytes) = entry?;
         let key = key.value();
         if key.0 != job || device_type.is_some_and(|only| key.1 != only) {
             break;
@@ -271,12 +266,12 @@ pub(super) fn times(
     job: &str,
     device_type: &str,
 ) -> Result<Vec<Measured>, StoreError> {
-    let table = txn.open_table(SERIES).map_err(disk("read"))?;
+    let table = txn.table(SERIES)?;
     let mut found = Vec::new();
     for measure in [Measure::JobTime, Measure::PartTime] {
         let from = (job, device_type, measure.name(), "", "");
-        for entry in table.range::<Key<'_>>(from..).map_err(disk("read"))? {
-            let (key, bytes) = entry.map_err(disk("read"))?;
+        for entry in table.range::<Key<'_>>(from..)? {
+            let (key, bytes) = entry?;
             let key = key.value();
             if (key.0, key.1, key.2) != (job, device_type, measure.name()) {
                 break;
@@ -288,10 +283,10 @@ pub(super) fn times(
 }
 
 pub(super) fn one(txn: &ReadTransaction, series: &Series) -> Result<Option<Measured>, StoreError> {
-    let table = txn.open_table(SERIES).map_err(disk("read"))?;
+    let table = txn.table(SERIES)?;
     let Series { job, device_type, measure, spot: Spot { module, step } } = series;
     let key = (&**job, &**device_type, measure.name(), &**module, &**step);
-    let found = table.get(key).map_err(disk("read"))?;
+    let found = table.get(key)?;
     found.map_or(Ok(None), |bytes| measured(key, bytes.value()))
 }
 
@@ -319,15 +314,15 @@ pub(super) fn jobs(
     after: Option<&MeasuredJob>,
     limit: usize,
 ) -> Result<Vec<MeasuredJob>, StoreError> {
-    let table = txn.open_table(SERIES).map_err(disk("read"))?;
+    let table = txn.table(SERIES)?;
     let mut found: Vec<MeasuredJob> = Vec::new();
     while found.len() < limit {
         // No text sorts between a name and the same with the least letter behind it.
         let past = found.last().or(after);
         let past = past.map(|one| (one.job.clone(), format!("{}\0", one.device_type)));
         let from = past.as_ref().map_or(("", ""), |(job, device)| (job, device));
-        let mut rest = table.range((from.0, from.1, "", "", "")..).map_err(disk("read"))?;
-        let Some((key, _)) = rest.next().transpose().map_err(disk("read"))? else { break };
+        let mut rest = table.range((from.0, from.1, "", "", "")..)?;
+        let Some((key, _)) = rest.next().transpose()? else { break };
         let (job, device_type, ..) = key.value();
         found.push(MeasuredJob { job: job.into(), device_type: device_type.into() });
     }
@@ -339,25 +334,25 @@ pub(super) fn check(
     txn: &ReadTransaction,
     counts: [u64; COUNTED.len()],
 ) -> Result<Result<(), String>, StoreError> {
-    let table = txn.open_table(SERIES).map_err(disk("read"))?;
-    let by_day = txn.open_table(SERIES_BY_DAY).map_err(disk("read"))?;
+    let table = txn.table(SERIES)?;
+    let by_day = txn.table(SERIES_BY_DAY)?;
     let mut found = [0; COUNTED.len()];
-    for entry in table.range::<Key<'_>>(..).map_err(disk("read"))? {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.range::<Key<'_>>(..)? {
+        let (key, bytes) = entry?;
         let key = key.value();
         let record = read(key, bytes.value())?;
         let good = sketch(key, &record)?.count();
         if good > record.runs {
             return Ok(Err(format!("{}: {good} good runs of {}", name(key), record.runs)));
         }
-        if by_day.get(day_key(&record, key)).map_err(disk("read"))?.is_none() {
+        if by_day.get(day_key(&record, key))?.is_none() {
             return Ok(Err(format!("{} is not in its order", name(key))));
         }
         for (sum, more) in found.iter_mut().zip([1, record.runs, good]) {
             *sum += more;
         }
     }
-    if by_day.len().map_err(disk("read"))? != found[0] {
+    if by_day.len()? != found[0] {
         return Ok(Err("there is something in the order of the series that is none".into()));
     }
     Ok(if found == counts { Ok(()) } else { Err(format!("{found:?}, not {counts:?}")) })

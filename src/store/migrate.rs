@@ -12,6 +12,7 @@ use super::{
     StoreError,
     error::disk,
     record::{self, Stored},
+    table::Writing,
     tables::{FIRST_JOBS, Tables},
 };
 use crate::{
@@ -53,9 +54,9 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
         Some(found) if found > LAYOUT => {
             return Err(StoreError::NewerLayout { path: path.into(), found, known: LAYOUT });
         }
-        Some(5) => adopt_running_times(&mut Tables::open(&txn)?)?,
+        Some(5) => adopt_running_times(&mut Tables::open(Writing::all(&txn))?)?,
         Some(found @ 1..5) => {
-            let tables = &mut Tables::open(&txn)?;
+            let tables = &mut Tables::open(Writing::all(&txn))?;
             adopt_records(&txn, tables)?;
             if found < 2 {
                 adopt_jobs(tables)?;
@@ -75,7 +76,7 @@ pub(super) fn prepare(db: &Database, path: &Path) -> Result<(), StoreError> {
             }
         }
         // The first layout has no older one: without a number the file is new.
-        Some(_) | None => drop(Tables::open(&txn)?),
+        Some(_) | None => drop(Tables::open(Writing::all(&txn))?),
     }
     let mut meta = txn.open_table(META).map_err(disk("opened"))?;
     meta.insert("layout", LAYOUT).map_err(disk("opened"))?;

@@ -53,6 +53,7 @@ mod read;
 mod record;
 mod sketch;
 mod snapshot;
+mod table;
 mod tables;
 mod tally;
 mod terms;

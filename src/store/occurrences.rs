@@ -4,9 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, TableDefinition};
 
-use super::{StoreError, error::disk, measures::day};
+use super::{
+    StoreError,
+    measures::day,
+    table::{Rows as _, Snapshot as _, Table, Writing},
+};
 use crate::model::{Counted, Job};
 
 /// (day since 1970 in UTC, kind, measure or rule, device type, job name).
@@ -33,18 +37,17 @@ pub struct Occurrence {
 pub(super) struct Occurrences<'txn>(Table<'txn, Key<'static>, (u64, u64)>);
 
 impl<'txn> Occurrences<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        txn.open_table(OCCURRENCES).map_err(disk("written")).map(Self)
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+        txn.table(OCCURRENCES).map(Self)
     }
 
     /// Counts an ended job once for each of `what`.
     pub(super) fn count(&mut self, job: &Job, what: &[Counted]) -> Result<(), StoreError> {
         for one in what {
             let key = key(job, one);
-            let (count, seconds) =
-                self.0.get(key).map_err(disk("read"))?.map_or((0, 0), |found| found.value());
+            let (count, seconds) = self.0.get(key)?.map_or((0, 0), |found| found.value());
             let now = (count + 1, seconds.saturating_add(cost(job)));
-            self.0.insert(key, now).map_err(disk("written"))?;
+            self.0.insert(key, now)?;
         }
         Ok(())
     }
@@ -52,8 +55,8 @@ impl<'txn> Occurrences<'txn> {
     /// Names of the jobs that anything happened to.
     pub(super) fn names(&self) -> Result<BTreeSet<String>, StoreError> {
         let mut names = BTreeSet::new();
-        for entry in self.0.iter().map_err(disk("read"))? {
-            names.insert(entry.map_err(disk("read"))?.0.value().4.to_owned());
+        for entry in self.0.iter()? {
+            names.insert(entry?.0.value().4.to_owned());
         }
         Ok(names)
     }
@@ -61,13 +64,13 @@ impl<'txn> Occurrences<'txn> {
     /// Takes back what [`Self::count`] has counted of a job.
     pub(super) fn uncount(&mut self, job: &Job, what: &Counted) -> Result<(), StoreError> {
         let key = key(job, what);
-        let found = self.0.get(key).map_err(disk("read"))?.map(|found| found.value());
+        let found = self.0.get(key)?.map(|found| found.value());
         let Some((count, seconds)) = found else { return Ok(()) };
         if count <= 1 {
-            self.0.remove(key).map_err(disk("written"))?;
+            self.0.remove(key)?;
         } else {
             let now = (count - 1, seconds.saturating_sub(cost(job)));
-            self.0.insert(key, now).map_err(disk("written"))?;
+            self.0.insert(key, now)?;
         }
         Ok(())
     }
@@ -90,12 +93,12 @@ pub(super) fn between(
     first: u32,
     last: u32,
 ) -> Result<Vec<Occurrence>, StoreError> {
-    let table = txn.open_table(OCCURRENCES).map_err(disk("read"))?;
+    let table = txn.table(OCCURRENCES)?;
     let end = last.saturating_add(1);
     let days: std::ops::Range<Key<'_>> = (first, "", "", "", "")..(end, "", "", "", "");
     let mut found = Vec::new();
-    for entry in table.range(days).map_err(disk("read"))? {
-        let (key, value) = entry.map_err(disk("read"))?;
+    for entry in table.range(days)? {
+        let (key, value) = entry?;
         let (day, kind, subject, device_type, job) = key.value();
         let (count, seconds) = value.value();
         if let Some(what) = Counted::named(kind, subject) {

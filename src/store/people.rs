@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use redb::{ReadableTable, ReadableTableMetadata as _, Table, TableDefinition, WriteTransaction};
+use redb::TableDefinition;
 
 use super::{
     StoreError,
-    error::disk,
     people_record::{
         self as record, Invitation, StoredUser, decode_invitation, decode_session, decode_token,
         encode_deed, encode_invitation, encode_session, encode_token, encode_user, token_id,
     },
+    table::{Rows, Table, Writing},
     writer::Outcome,
 };
 use crate::model::{Deed, Digest, Role, Session, Token, User};
@@ -164,15 +164,15 @@ pub(super) struct People<'txn> {
 }
 
 impl<'txn> People<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
-            users: txn.open_table(USERS).map_err(disk("written"))?,
-            by_account: txn.open_table(BY_ACCOUNT).map_err(disk("written"))?,
-            former: txn.open_table(FORMER).map_err(disk("written"))?,
-            sessions: txn.open_table(SESSIONS).map_err(disk("written"))?,
-            tokens: txn.open_table(TOKENS).map_err(disk("written"))?,
-            invitations: txn.open_table(INVITATIONS).map_err(disk("written"))?,
-            deeds: txn.open_table(DEEDS).map_err(disk("written"))?,
+            users: txn.table(USERS)?,
+            by_account: txn.table(BY_ACCOUNT)?,
+            former: txn.table(FORMER)?,
+            sessions: txn.table(SESSIONS)?,
+            tokens: txn.table(TOKENS)?,
+            invitations: txn.table(INVITATIONS)?,
+            deeds: txn.table(DEEDS)?,
         })
     }
 
@@ -225,30 +225,30 @@ impl<'txn> People<'txn> {
     }
 
     fn user(&self, name: &str) -> Result<StoredUser, StoreError> {
-        let bytes = self.users.get(name).map_err(disk("read"))?;
+        let bytes = self.users.get(name)?;
         let bytes = bytes.ok_or_else(|| PersonRefused::NoSuchUser { name: name.into() })?;
         record::decode_user(name, bytes.value())
     }
 
     fn put_user(&mut self, user: &StoredUser) -> Result<bool, StoreError> {
         let bytes = encode_user(user);
-        let before = self.users.insert(&*user.user.name, &*bytes).map_err(disk("written"))?;
+        let before = self.users.insert(&*user.user.name, &*bytes)?;
         Ok(before.is_none_or(|before| before.value() != bytes))
     }
 
     fn add(&mut self, user: User, again: bool) -> Result<bool, StoreError> {
         let name = user.name.clone();
-        if self.users.get(&*name).map_err(disk("read"))?.is_some() {
+        if self.users.get(&*name)?.is_some() {
             return Err(PersonRefused::UserThere { name }.into());
         }
-        if !again && self.former.get(&*name).map_err(disk("read"))?.is_some() {
+        if !again && self.former.get(&*name)?.is_some() {
             return Err(PersonRefused::Former { name }.into());
         }
-        if self.users.len().map_err(disk("read"))? >= MOST_USERS {
+        if self.users.len()? >= MOST_USERS {
             return Err(PersonRefused::TooMany { what: "users", most: MOST_USERS }.into());
         }
         self.link(&name, None, user.uid)?;
-        self.former.remove(&*name).map_err(disk("written"))?;
+        self.former.remove(&*name)?;
         self.put_user(&StoredUser { user, password: None })
     }
 
@@ -272,17 +272,17 @@ impl<'txn> People<'txn> {
     /// Makes an account of this box the same person as a user.
     fn link(&mut self, name: &str, from: Option<u32>, to: Option<u32>) -> Result<(), StoreError> {
         if let Some(uid) = to
-            && let Some(other) = self.by_account.get(uid).map_err(disk("read"))?
+            && let Some(other) = self.by_account.get(uid)?
             && other.value() != name
         {
             let user = other.value().to_owned();
             return Err(PersonRefused::AccountTaken { uid, user }.into());
         }
         if let Some(uid) = from {
-            self.by_account.remove(uid).map_err(disk("written"))?;
+            self.by_account.remove(uid)?;
         }
         if let Some(uid) = to {
-            self.by_account.insert(uid, name).map_err(disk("written"))?;
+            self.by_account.insert(uid, name)?;
         }
         Ok(())
     }
@@ -290,8 +290,8 @@ impl<'txn> People<'txn> {
     fn remove(&mut self, name: &str, at: Timestamp) -> Result<bool, StoreError> {
         let StoredUser { user, .. } = self.user(name)?;
         self.link(name, user.uid, None)?;
-        self.users.remove(name).map_err(disk("written"))?;
-        self.former.insert(name, at.as_microsecond()).map_err(disk("written"))?;
+        self.users.remove(name)?;
+        self.former.insert(name, at.as_microsecond())?;
         self.end_sessions(|_, session| session.user == name)?;
         self.uninvite(|_, invitation| invitation.user == name)?;
         for (key, token) in self.all_tokens()? {
@@ -385,15 +385,15 @@ impl<'txn> People<'txn> {
     }
 
     pub(super) fn did(&mut self, deed: &Deed, keep_from: Timestamp) -> Result<bool, StoreError> {
-        let last = self.deeds.last().map_err(disk("read"))?.map_or(0, |(key, _)| key.value().1);
-        let old = self.deeds.range(..(keep_from.as_microsecond(), 0)).map_err(disk("read"))?;
+        let last = self.deeds.last()?.map_or(0, |(key, _)| key.value().1);
+        let old = self.deeds.range(..(keep_from.as_microsecond(), 0))?;
         let old: Result<Vec<_>, _> =
             old.take(FORGET).map(|entry| entry.map(|(key, _)| key.value())).collect();
-        for key in old.map_err(disk("read"))? {
-            self.deeds.remove(key).map_err(disk("written"))?;
+        for key in old? {
+            self.deeds.remove(key)?;
         }
         let key = (deed.at.as_microsecond(), last + 1);
-        self.deeds.insert(key, &*encode_deed(deed)).map_err(disk("written"))?;
+        self.deeds.insert(key, &*encode_deed(deed))?;
         Ok(true)
     }
 
@@ -408,21 +408,21 @@ impl<'txn> People<'txn> {
 
 /// What is read of one key's entry.
 fn get<T>(
-    table: &impl ReadableTable<[u8; 32], &'static [u8]>,
+    table: &impl Rows<[u8; 32], &'static [u8]>,
     key: &Digest,
     decode: impl FnOnce(&[u8]) -> Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
-    let bytes = table.get(*key.as_bytes()).map_err(disk("read"))?;
+    let bytes = table.get(*key.as_bytes())?;
     bytes.map(|bytes| decode(bytes.value())).transpose()
 }
 
 pub(super) fn all<T>(
-    table: &impl ReadableTable<[u8; 32], &'static [u8]>,
+    table: &impl Rows<[u8; 32], &'static [u8]>,
     decode: impl Fn(&[u8; 32], &[u8]) -> Result<T, StoreError>,
 ) -> Result<Vec<([u8; 32], T)>, StoreError> {
     let mut found = Vec::new();
-    for entry in table.iter().map_err(disk("read"))? {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.iter()? {
+        let (key, bytes) = entry?;
         let key = key.value();
         found.push((key, decode(&key, bytes.value())?));
     }
@@ -430,10 +430,10 @@ pub(super) fn all<T>(
 }
 
 fn put(table: &mut Keys<'_>, key: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
-    let before = table.insert(*key.as_bytes(), bytes).map_err(disk("written"))?;
+    let before = table.insert(*key.as_bytes(), bytes)?;
     Ok(before.is_none_or(|before| before.value() != bytes))
 }
 
 fn remove(table: &mut Keys<'_>, key: &[u8; 32]) -> Result<bool, StoreError> {
-    Ok(table.remove(key).map_err(disk("written"))?.is_some())
+    Ok(table.remove(key)?.is_some())
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable as _};
+use redb::ReadTransaction;
 
 use super::{
     Inconsistency,
     audience::key,
-    check::{disagree, unreadable},
+    check::disagree,
     people::{BY_ACCOUNT, FORMER, INVITATIONS, SESSIONS, TOKENS, all},
     people_read,
     people_record::{decode_invitation, decode_session, decode_token},
+    table::{ReadTable, Rows as _, Snapshot as _},
 };
 use crate::{decide::access::audiences, model::Job};
 
@@ -22,8 +23,8 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
         .map(|stored| (stored.user.name.clone(), stored.user))
         .collect();
     let mut linked = BTreeMap::new();
-    for entry in txn.open_table(BY_ACCOUNT).map_err(unreadable)?.iter().map_err(unreadable)? {
-        let (uid, name) = entry.map_err(unreadable)?;
+    for entry in txn.table(BY_ACCOUNT)?.iter()? {
+        let (uid, name) = entry?;
         linked.insert(uid.value(), name.value().to_owned());
     }
     let wanted: BTreeMap<_, _> =
@@ -31,9 +32,9 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
     if linked != wanted {
         return Err(disagree("users-by-account", format!("{linked:?}, not {wanted:?}")));
     }
-    let former = txn.open_table(FORMER).map_err(unreadable)?;
+    let former = txn.table(FORMER)?;
     for name in users.keys() {
-        if former.get(&**name).map_err(unreadable)?.is_some() {
+        if former.get(&**name)?.is_some() {
             return Err(disagree("users-former", format!("{name} is a user")));
         }
     }
@@ -41,17 +42,17 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
         true => Ok(()),
         false => Err(disagree(table, format!("there is no user {user}"))),
     };
-    let sessions = txn.open_table(SESSIONS).map_err(unreadable)?;
+    let sessions = txn.table(SESSIONS)?;
     for (_, session) in all(&sessions, |_, bytes| decode_session(bytes))? {
         known("sessions", &session.user)?;
         if users[&session.user].disabled {
             return Err(disagree("sessions", format!("{} is disabled", session.user)));
         }
     }
-    for (_, token) in all(&txn.open_table(TOKENS).map_err(unreadable)?, decode_token)? {
+    for (_, token) in all(&txn.table(TOKENS)?, decode_token)? {
         known("tokens", &token.user)?;
     }
-    let invitations = txn.open_table(INVITATIONS).map_err(unreadable)?;
+    let invitations = txn.table(INVITATIONS)?;
     for (_, invitation) in all(&invitations, |_, bytes| decode_invitation(bytes))? {
         known("invitations", &invitation.user)?;
     }
@@ -60,12 +61,12 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
 
 /// Is this job's name known to all whom the job names? More may know it: of jobs that are gone.
 pub(super) fn audience(
-    table: &ReadOnlyTable<(&'static str, u8, &'static str), ()>,
+    table: &ReadTable<(&'static str, u8, &'static str), ()>,
     job: &Job,
 ) -> Result<(), Inconsistency> {
     for audience in audiences(job.into()) {
         let (kind, whom) = key(&audience);
-        if table.get((&*job.name, kind, &*whom)).map_err(unreadable)?.is_none() {
+        if table.get((&*job.name, kind, &*whom))?.is_none() {
             let what = format!("the name of job {} is kept from {audience:?}", job.id);
             return Err(disagree("job-name-audiences", what));
         }

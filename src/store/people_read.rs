@@ -3,16 +3,16 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable as _};
+use redb::ReadTransaction;
 
 use super::{
     Store, StoreError, UserChange,
-    error::disk,
     people::{BY_ACCOUNT, DEEDS, INVITATIONS, PeopleWork, SESSIONS, TOKENS, USERS, all},
     people_record::{
         StoredUser, decode_deed, decode_invitation, decode_session, decode_token, decode_user,
         token_id,
     },
+    table::{Rows as _, Snapshot as _},
     writer::{Outcome, Work},
 };
 use crate::model::{Deed, Digest, Session, Token, User};
@@ -160,8 +160,8 @@ impl Store {
         name: String,
     ) -> Result<(Option<User>, bool), StoreError> {
         self.read(move |txn| {
-            let by_account = txn.open_table(BY_ACCOUNT).map_err(disk("read"))?;
-            let found = by_account.get(uid).map_err(disk("read"))?;
+            let by_account = txn.table(BY_ACCOUNT)?;
+            let found = by_account.get(uid)?;
             match found {
                 Some(found) => Ok((user(txn, found.value())?.map(|stored| stored.user), false)),
                 None => Ok((None, user(txn, &name)?.is_some())),
@@ -179,8 +179,8 @@ impl Store {
     /// The session a key opens, whatever its age, and its user.
     pub async fn session(&self, key: Digest) -> Result<Option<(Session, User)>, StoreError> {
         self.read(move |txn| {
-            let table = txn.open_table(SESSIONS).map_err(disk("read"))?;
-            let Some(bytes) = table.get(*key.as_bytes()).map_err(disk("read"))? else {
+            let table = txn.table(SESSIONS)?;
+            let Some(bytes) = table.get(*key.as_bytes())? else {
                 return Ok(None);
             };
             let session = decode_session(bytes.value())?;
@@ -192,7 +192,7 @@ impl Store {
     /// Sessions of a user, the one seen last first.
     pub async fn sessions(&self, name: String) -> Result<Vec<(Digest, Session)>, StoreError> {
         self.read(move |txn| {
-            let table = txn.open_table(SESSIONS).map_err(disk("read"))?;
+            let table = txn.table(SESSIONS)?;
             let mut found = all(&table, |_, bytes| decode_session(bytes))?;
             found.retain(|(_, session)| session.user == name);
             found.sort_by_key(|(_, session)| std::cmp::Reverse(session.seen));
@@ -204,8 +204,8 @@ impl Store {
     /// The token of a key, whatever its age, and its user.
     pub async fn token(&self, key: Digest) -> Result<Option<(Token, User)>, StoreError> {
         self.read(move |txn| {
-            let table = txn.open_table(TOKENS).map_err(disk("read"))?;
-            let Some(bytes) = table.get(*key.as_bytes()).map_err(disk("read"))? else {
+            let table = txn.table(TOKENS)?;
+            let Some(bytes) = table.get(*key.as_bytes())? else {
                 return Ok(None);
             };
             let token = decode_token(key.as_bytes(), bytes.value())?;
@@ -217,7 +217,7 @@ impl Store {
     /// Tokens of one user or of all, the newest first.
     pub async fn tokens(&self, of: Option<String>) -> Result<Vec<Token>, StoreError> {
         self.read(move |txn| {
-            let table = txn.open_table(TOKENS).map_err(disk("read"))?;
+            let table = txn.table(TOKENS)?;
             let found = all(&table, decode_token)?.into_iter().map(|(_, token)| token);
             let is_meant = |token: &Token| of.as_ref().is_none_or(|name| token.user == *name);
             let mut found: Vec<_> = found.filter(is_meant).collect();
@@ -230,8 +230,8 @@ impl Store {
     /// Whom an invitation is for, while it holds.
     pub async fn invited(&self, key: Digest, at: Timestamp) -> Result<Option<String>, StoreError> {
         self.read(move |txn| {
-            let table = txn.open_table(INVITATIONS).map_err(disk("read"))?;
-            let bytes = table.get(*key.as_bytes()).map_err(disk("read"))?;
+            let table = txn.table(INVITATIONS)?;
+            let bytes = table.get(*key.as_bytes())?;
             let found = bytes.map(|bytes| decode_invitation(bytes.value())).transpose()?;
             Ok(found.filter(|found| at < found.expires).map(|found| found.user))
         })
@@ -255,16 +255,16 @@ pub fn id_of_token(key: &Digest) -> String {
 }
 
 fn user(txn: &ReadTransaction, name: &str) -> Result<Option<StoredUser>, StoreError> {
-    let table = txn.open_table(USERS).map_err(disk("read"))?;
-    let bytes = table.get(name).map_err(disk("read"))?;
+    let table = txn.table(USERS)?;
+    let bytes = table.get(name)?;
     bytes.map(|bytes| decode_user(name, bytes.value())).transpose()
 }
 
 pub(super) fn users(txn: &ReadTransaction) -> Result<Vec<StoredUser>, StoreError> {
-    let table = txn.open_table(USERS).map_err(disk("read"))?;
+    let table = txn.table(USERS)?;
     let mut found = Vec::new();
-    for entry in table.iter().map_err(disk("read"))? {
-        let (name, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.iter()? {
+        let (name, bytes) = entry?;
         found.push(decode_user(name.value(), bytes.value())?);
     }
     Ok(found)
@@ -276,12 +276,12 @@ fn deeds(
     before: Option<DeedKey>,
     limit: usize,
 ) -> Result<DeedPage, StoreError> {
-    let table = txn.open_table(DEEDS).map_err(disk("read"))?;
+    let table = txn.table(DEEDS)?;
     let end = before.map_or((i64::MAX, u64::MAX), |DeedKey(at, number)| (at, number));
     let (mut found, mut last) = (Vec::new(), None);
-    let mut rest = table.range(..end).map_err(disk("read"))?.rev();
+    let mut rest = table.range(..end)?.rev();
     for entry in rest.by_ref().take(LOOKED_AT) {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+        let (key, bytes) = entry?;
         let (at, number) = key.value();
         let deed = decode_deed(at, bytes.value())?;
         last = Some(DeedKey(at, number));
@@ -292,6 +292,6 @@ fn deeds(
             break;
         }
     }
-    let more = rest.next().transpose().map_err(disk("read"))?.is_some();
+    let more = rest.next().transpose()?.is_some();
     Ok(DeedPage { deeds: found, next: last.filter(|_| more) })
 }

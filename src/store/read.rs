@@ -3,7 +3,7 @@
 use std::ops::Bound::{Excluded, Unbounded};
 
 use jiff::Timestamp;
-use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadTransaction, ReadableDatabase};
 
 use super::{
     Counts, HistoryKey, HistoryPage, Leftover, Saved, StoreError, Totals, Unmeasured,
@@ -12,6 +12,7 @@ use super::{
     holdings,
     known_tables::{MARKS, first_mark},
     record::{self, Stored},
+    table::{ReadTable, Rows as _, Snapshot as _},
     tables::{
         ADDED_RESULTS, ADDED_VIDEOS, BUNDLES, BY_END, BY_STATE, BY_UUID, BYTES_BUNDLES,
         BYTES_RESULTS, BYTES_VIDEOS, COUNTS, HOLDINGS, JOBS, KEPT, LAST_JOB, REMOVABLE, REMOVING,
@@ -34,35 +35,35 @@ pub(super) fn begin(database: &Database) -> Result<ReadTransaction, StoreError> 
 
 /// Whole jobs, from the tables they are in, which are opened once for a page of them.
 pub(super) struct Jobs {
-    records: ReadOnlyTable<u64, &'static [u8]>,
+    records: ReadTable<u64, &'static [u8]>,
     definitions: Texts,
-    holdings: ReadOnlyTable<u64, &'static [u8]>,
-    marks: ReadOnlyTable<(u64, &'static str), bool>,
+    holdings: ReadTable<u64, &'static [u8]>,
+    marks: ReadTable<(u64, &'static str), bool>,
 }
 
 impl Jobs {
     pub(super) fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
         Ok(Self {
-            records: txn.open_table(JOBS).map_err(disk("read"))?,
+            records: txn.table(JOBS)?,
             definitions: Texts::open(txn)?,
-            holdings: txn.open_table(HOLDINGS).map_err(disk("read"))?,
-            marks: txn.open_table(MARKS).map_err(disk("read"))?,
+            holdings: txn.table(HOLDINGS)?,
+            marks: txn.table(MARKS)?,
         })
     }
 
-    pub(super) fn records(&self) -> &ReadOnlyTable<u64, &'static [u8]> {
+    pub(super) fn records(&self) -> &ReadTable<u64, &'static [u8]> {
         &self.records
     }
 
     pub(super) fn get(&self, id: JobId) -> Result<Option<Stored>, StoreError> {
-        let bytes = self.records.get(id.0).map_err(disk("read"))?;
+        let bytes = self.records.get(id.0)?;
         bytes.map(|bytes| self.read(id, bytes.value())).transpose()
     }
 
     pub(super) fn read(&self, id: JobId, record: &[u8]) -> Result<Stored, StoreError> {
         let mut stored = record::decode(id, record)?;
         stored.job.definition = self.definitions.get(id, stored.job.definition_hash)?;
-        if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
+        if let Some(bytes) = self.holdings.get(id.0)? {
             stored.job.holdings = holdings::decode(id, bytes.value())?;
         }
         if stored.may_be_marked() {
@@ -77,16 +78,15 @@ impl Jobs {
             (None, _) => self.records.range::<u64>(..),
             (Some(last), true) => self.records.range(..last),
             (Some(last), false) => self.records.range((Excluded(last), Unbounded)),
-        }
-        .map_err(disk("read"))?;
+        }?;
         let next = if down { range.next_back() } else { range.next() };
-        Ok(next.transpose().map_err(disk("read"))?.map(|(id, _)| id.value()))
+        Ok(next.transpose()?.map(|(id, _)| id.value()))
     }
 
     /// Whether one of these rules has marked a job.
     pub(super) fn is_marked(&self, id: u64, rules: &[String]) -> Result<bool, StoreError> {
         for rule in rules {
-            if self.marks.get((id, rule.as_str())).map_err(disk("read"))?.is_some() {
+            if self.marks.get((id, rule.as_str()))?.is_some() {
                 return Ok(true);
             }
         }
@@ -117,8 +117,8 @@ pub(super) fn jobs_of(txn: &ReadTransaction, ids: &[JobId]) -> Result<Vec<Job>, 
 }
 
 pub(super) fn job_by_uuid(txn: &ReadTransaction, uuid: u128) -> Result<Option<Job>, StoreError> {
-    let uuids = txn.open_table(BY_UUID).map_err(disk("read"))?;
-    match uuids.get(uuid).map_err(disk("read"))? {
+    let uuids = txn.table(BY_UUID)?;
+    match uuids.get(uuid)? {
         Some(id) => job(txn, JobId(id.value())),
         None => Ok(None),
     }
@@ -131,12 +131,12 @@ pub(super) fn jobs_in<T>(
     limit: usize,
     pick: impl Fn(Job) -> T,
 ) -> Result<Vec<T>, StoreError> {
-    let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
+    let by_state = txn.table(BY_STATE)?;
     let all = (state as u8, 0, 0)..=(state as u8, u8::MAX, u64::MAX);
     let jobs = Jobs::open(txn)?;
     let mut picked = Vec::new();
-    for entry in by_state.range(all).map_err(disk("read"))?.take(limit) {
-        let (key, _) = entry.map_err(disk("read"))?;
+    for entry in by_state.range(all)?.take(limit) {
+        let (key, _) = entry?;
         picked.push(pick(jobs.indexed(key.value().2)?));
     }
     Ok(picked)
@@ -144,22 +144,22 @@ pub(super) fn jobs_in<T>(
 
 /// The numbers of the jobs in a state, best first; no record is read.
 pub(super) fn numbers_in(txn: &ReadTransaction, state: JobState) -> Result<Vec<JobId>, StoreError> {
-    let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
+    let by_state = txn.table(BY_STATE)?;
     let all = (state as u8, 0, 0)..=(state as u8, u8::MAX, u64::MAX);
-    let entries = by_state.range(all).map_err(disk("read"))?;
-    entries.map(|entry| Ok(JobId(entry.map_err(disk("read"))?.0.value().2))).collect()
+    let entries = by_state.range(all)?;
+    entries.map(|entry| Ok(JobId(entry?.0.value().2))).collect()
 }
 
 /// When the job that waits longest was submitted. One look for each priority that has a job: the
 /// oldest of a priority is its first.
 pub(super) fn oldest_waiting(txn: &ReadTransaction) -> Result<Option<Timestamp>, StoreError> {
-    let by_state = txn.open_table(BY_STATE).map_err(disk("read"))?;
+    let by_state = txn.table(BY_STATE)?;
     let state = JobState::Waiting as u8;
     let mut from = Some((state, 0, 0));
     let mut oldest: Option<u64> = None;
     while let Some(start) = from {
-        let mut rest = by_state.range(start..=(state, u8::MAX, u64::MAX)).map_err(disk("read"))?;
-        let first = rest.next().transpose().map_err(disk("read"))?;
+        let mut rest = by_state.range(start..=(state, u8::MAX, u64::MAX))?;
+        let first = rest.next().transpose()?;
         let found = first.map(|(key, _)| key.value());
         oldest = oldest.into_iter().chain(found.map(|(_, _, id)| id)).min();
         from = found.and_then(|(_, place, _)| Some((state, place.checked_add(1)?, 0)));
@@ -173,13 +173,13 @@ pub(super) fn history(
     limit: usize,
     is: impl Fn(&Job) -> bool,
 ) -> Result<HistoryPage, StoreError> {
-    let by_end = txn.open_table(BY_END).map_err(disk("read"))?;
+    let by_end = txn.table(BY_END)?;
     let end = before.map_or((i64::MAX, u64::MAX), |key| (key.ended_us, key.id.0));
-    let mut entries = by_end.range(..end).map_err(disk("read"))?.rev();
+    let mut entries = by_end.range(..end)?.rev();
     let all = Jobs::open(txn)?;
     let (mut jobs, mut last) = (Vec::new(), None);
     for entry in entries.by_ref().take(LOOKED_AT.max(limit)) {
-        let (key, _) = entry.map_err(disk("read"))?;
+        let (key, _) = entry?;
         let job = all.indexed(key.value().1)?;
         last = HistoryKey::of(&job);
         if is(&job) {
@@ -189,7 +189,7 @@ pub(super) fn history(
             break;
         }
     }
-    let more = entries.next().transpose().map_err(disk("read"))?.is_some();
+    let more = entries.next().transpose()?.is_some();
     Ok(HistoryPage { jobs, next: last.filter(|_| more) })
 }
 
@@ -211,9 +211,9 @@ pub(super) fn jobs_where(
 }
 
 pub(super) fn counts(txn: &ReadTransaction) -> Result<Counts, StoreError> {
-    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let table = txn.table(COUNTS)?;
     let count = |name: String| -> Result<u64, StoreError> {
-        let count = table.get(name.as_str()).map_err(disk("read"))?;
+        let count = table.get(name.as_str())?;
         Ok(count.map_or(0, |count| count.value()))
     };
     let mut counts = Counts::default();
@@ -227,15 +227,15 @@ pub(super) fn counts(txn: &ReadTransaction) -> Result<Counts, StoreError> {
 }
 
 pub(super) fn last_job(txn: &ReadTransaction) -> Result<JobId, StoreError> {
-    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
-    let last = table.get(LAST_JOB).map_err(disk("read"))?;
+    let table = txn.table(COUNTS)?;
+    let last = table.get(LAST_JOB)?;
     Ok(JobId(last.map_or(0, |last| last.value())))
 }
 
 pub(super) fn totals(txn: &ReadTransaction) -> Result<Totals, StoreError> {
-    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let table = txn.table(COUNTS)?;
     let count = |name: &str| -> Result<u64, StoreError> {
-        Ok(table.get(name).map_err(disk("read"))?.map_or(0, |count| count.value()))
+        Ok(table.get(name)?.map_or(0, |count| count.value()))
     };
     Ok(Totals {
         videos: count(BYTES_VIDEOS)?,
@@ -252,12 +252,12 @@ pub(super) fn removable(
     what: Keepsake,
     limit: usize,
 ) -> Result<Oldest, StoreError> {
-    let table = txn.open_table(REMOVABLE).map_err(disk("read"))?;
+    let table = txn.table(REMOVABLE)?;
     let all = (what as u8, i64::MIN, 0)..=(what as u8, i64::MAX, u64::MAX);
-    let mut entries = table.range(all).map_err(disk("read"))?;
+    let mut entries = table.range(all)?;
     let mut list = Vec::new();
     for entry in entries.by_ref().take(limit) {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+        let (key, bytes) = entry?;
         let (_, end, id) = key.value();
         let ended = Timestamp::from_microsecond(end).map_err(|error| StoreError::Damaged {
             what: format!("the end of job {id}"),
@@ -269,10 +269,10 @@ pub(super) fn removable(
 }
 
 pub(super) fn leftovers(txn: &ReadTransaction, limit: usize) -> Result<Vec<Leftover>, StoreError> {
-    let table = txn.open_table(REMOVING).map_err(disk("read"))?;
+    let table = txn.table(REMOVING)?;
     let mut found = Vec::new();
-    for entry in table.range::<(u64, u8)>(..).map_err(disk("read"))?.take(limit) {
-        let (id, what) = entry.map_err(disk("read"))?.0.value();
+    for entry in table.range::<(u64, u8)>(..)?.take(limit) {
+        let (id, what) = entry?.0.value();
         let what = Keepsake::ALL.into_iter().find(|one| *one as u8 == what).ok_or_else(|| {
             StoreError::Damaged { what: format!("what is removed of job {id}"), source: None }
         })?;
@@ -285,13 +285,13 @@ pub(super) fn unmeasured(
     txn: &ReadTransaction,
     limit: usize,
 ) -> Result<Vec<Unmeasured>, StoreError> {
-    let table = txn.open_table(UNMEASURED).map_err(disk("read"))?;
-    let bundles = txn.open_table(BUNDLES).map_err(disk("read"))?;
+    let table = txn.table(UNMEASURED)?;
+    let bundles = txn.table(BUNDLES)?;
     let jobs = Jobs::open(txn)?;
     let mut found = Vec::new();
-    for entry in table.range::<u64>(..).map_err(disk("read"))?.take(limit) {
-        let job = jobs.indexed(entry.map_err(disk("read"))?.0.value())?;
-        let entry = bundles.get(*job.bundle.as_bytes()).map_err(disk("read"))?;
+    for entry in table.range::<u64>(..)?.take(limit) {
+        let job = jobs.indexed(entry?.0.value())?;
+        let entry = bundles.get(*job.bundle.as_bytes())?;
         let is_new = entry.is_some_and(|entry| entry.value().1 == 0);
         found.push(Unmeasured { job: job.id, bundle: is_new.then_some(job.bundle) });
     }
@@ -300,12 +300,12 @@ pub(super) fn unmeasured(
 
 /// What is not measured yet is left out: its size must be known before it changes.
 pub(super) fn unshelved(txn: &ReadTransaction, limit: usize) -> Result<Vec<JobId>, StoreError> {
-    let table = txn.open_table(UNSHELVED).map_err(disk("read"))?;
-    let unmeasured = txn.open_table(UNMEASURED).map_err(disk("read"))?;
+    let table = txn.table(UNSHELVED)?;
+    let unmeasured = txn.table(UNMEASURED)?;
     let mut found = Vec::new();
-    for entry in table.range::<u64>(..).map_err(disk("read"))? {
-        let id = entry.map_err(disk("read"))?.0.value();
-        if unmeasured.get(id).map_err(disk("read"))?.is_none() {
+    for entry in table.range::<u64>(..)? {
+        let id = entry?.0.value();
+        if unmeasured.get(id)?.is_none() {
             found.push(JobId(id));
         }
         if found.len() == limit {
@@ -316,9 +316,9 @@ pub(super) fn unshelved(txn: &ReadTransaction, limit: usize) -> Result<Vec<JobId
 }
 
 pub(super) fn saved(txn: &ReadTransaction) -> Result<Saved, StoreError> {
-    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let table = txn.table(COUNTS)?;
     let count = |name: &str| -> Result<u64, StoreError> {
-        Ok(table.get(name).map_err(disk("read"))?.map_or(0, |count| count.value()))
+        Ok(table.get(name)?.map_or(0, |count| count.value()))
     };
     Ok(Saved {
         screens: count(SCREENS)?,
@@ -332,10 +332,10 @@ pub(super) fn unreferred(
     txn: &ReadTransaction,
     asked: Vec<Digest>,
 ) -> Result<Vec<Digest>, StoreError> {
-    let bundles = txn.open_table(BUNDLES).map_err(disk("read"))?;
+    let bundles = txn.table(BUNDLES)?;
     let mut found = Vec::new();
     for bundle in asked {
-        if bundles.get(*bundle.as_bytes()).map_err(disk("read"))?.is_none() {
+        if bundles.get(*bundle.as_bytes())?.is_none() {
             found.push(bundle);
         }
     }
@@ -344,10 +344,10 @@ pub(super) fn unreferred(
 
 /// Oldest first.
 pub(super) fn samples(txn: &ReadTransaction) -> Result<Vec<DiskSample>, StoreError> {
-    let table = txn.open_table(SAMPLES).map_err(disk("read"))?;
+    let table = txn.table(SAMPLES)?;
     let mut found = Vec::new();
-    for entry in table.range::<i64>(..).map_err(disk("read"))? {
-        let (at, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.range::<i64>(..)? {
+        let (at, bytes) = entry?;
         let at = Timestamp::from_second(at.value()).unwrap_or_default();
         found.push(holdings::decode_sample(at, bytes.value())?);
     }

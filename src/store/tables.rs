@@ -1,7 +1,7 @@
 //! The tables of layout 6, and the one place that changes them.
 
 use jiff::Timestamp;
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::TableDefinition;
 use uuid::Uuid;
 
 use super::{
@@ -9,7 +9,6 @@ use super::{
     audience::Audiences,
     definitions::Definitions,
     devices::{DeviceChange, Devices},
-    error::disk,
     estimates::{self, Estimates},
     holdings,
     idempotency::Keys,
@@ -18,6 +17,7 @@ use super::{
     occurrences::Occurrences,
     people::People,
     record::{self, Stored},
+    table::{Rows as _, Table, Writing},
     tally,
     terms::Terms,
     thresholds::{self, THRESHOLDS},
@@ -137,42 +137,42 @@ pub(super) struct Tables<'txn> {
 
 impl<'txn> Tables<'txn> {
     /// Opens them, or makes them when the file is new.
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
-            jobs: txn.open_table(JOBS).map_err(disk("written"))?,
+            jobs: txn.table(JOBS)?,
             definitions: Definitions::open(txn)?,
             idempotency: Keys::open(txn)?,
             devices: Devices::open(txn)?,
             devices_changed: false,
-            by_state: txn.open_table(BY_STATE).map_err(disk("written"))?,
-            by_end: txn.open_table(BY_END).map_err(disk("written"))?,
+            by_state: txn.table(BY_STATE)?,
+            by_end: txn.table(BY_END)?,
             terms: Terms::open(txn)?,
-            by_uuid: txn.open_table(BY_UUID).map_err(disk("written"))?,
-            by_intake: txn.open_table(BY_INTAKE).map_err(disk("written"))?,
-            holdings: txn.open_table(HOLDINGS).map_err(disk("written"))?,
-            removable: txn.open_table(REMOVABLE).map_err(disk("written"))?,
-            removing: txn.open_table(REMOVING).map_err(disk("written"))?,
-            unmeasured: txn.open_table(UNMEASURED).map_err(disk("written"))?,
-            unshelved: txn.open_table(UNSHELVED).map_err(disk("written"))?,
-            bundles: txn.open_table(BUNDLES).map_err(disk("written"))?,
-            samples: txn.open_table(SAMPLES).map_err(disk("written"))?,
-            counts: txn.open_table(COUNTS).map_err(disk("written"))?,
+            by_uuid: txn.table(BY_UUID)?,
+            by_intake: txn.table(BY_INTAKE)?,
+            holdings: txn.table(HOLDINGS)?,
+            removable: txn.table(REMOVABLE)?,
+            removing: txn.table(REMOVING)?,
+            unmeasured: txn.table(UNMEASURED)?,
+            unshelved: txn.table(UNSHELVED)?,
+            bundles: txn.table(BUNDLES)?,
+            samples: txn.table(SAMPLES)?,
+            counts: txn.table(COUNTS)?,
             known: KnownTables::open(txn)?,
             measures: Measures::open(txn)?,
             estimates: Estimates::open(txn)?,
             occurrences: Occurrences::open(txn)?,
             audiences: Audiences::open(txn)?,
             people: People::open(txn)?,
-            thresholds: txn.open_table(THRESHOLDS).map_err(disk("written"))?,
+            thresholds: txn.table(THRESHOLDS)?,
         })
     }
 
     pub(super) fn stored(&self, id: JobId) -> Result<Option<Stored>, StoreError> {
-        let bytes = self.jobs.get(id.0).map_err(disk("read"))?;
+        let bytes = self.jobs.get(id.0)?;
         let Some(bytes) = bytes else { return Ok(None) };
         let mut stored = record::decode(id, bytes.value())?;
         stored.job.definition = self.definitions.text(id, stored.job.definition_hash)?;
-        if let Some(bytes) = self.holdings.get(id.0).map_err(disk("read"))? {
+        if let Some(bytes) = self.holdings.get(id.0)? {
             stored.job.holdings = holdings::decode(id, bytes.value())?;
         }
         if stored.may_be_marked() {
@@ -184,7 +184,7 @@ impl<'txn> Tables<'txn> {
     /// The job that this submission has become already: the same inbox file, key or uuid.
     pub(super) fn known(&self, new: &NewJob) -> Result<Option<JobId>, StoreError> {
         if let Some(key) = &new.intake_key
-            && let Some(id) = self.by_intake.get(intake(key)).map_err(disk("read"))?
+            && let Some(id) = self.by_intake.get(intake(key))?
         {
             return Ok(Some(JobId(id.value())));
         }
@@ -195,7 +195,7 @@ impl<'txn> Tables<'txn> {
     }
 
     pub(super) fn with_uuid(&self, uuid: Uuid) -> Result<Option<JobId>, StoreError> {
-        let id = self.by_uuid.get(uuid.as_u128()).map_err(disk("read"))?;
+        let id = self.by_uuid.get(uuid.as_u128())?;
         Ok(id.map(|id| JobId(id.value())))
     }
 
@@ -214,7 +214,7 @@ impl<'txn> Tables<'txn> {
         let record = record::encode(now);
         let same = before.is_some_and(|before| record::encode(before) == record);
         if !same {
-            self.jobs.insert(now.job.id.0, record.as_slice()).map_err(disk("written"))?;
+            self.jobs.insert(now.job.id.0, record.as_slice())?;
             if let Some(before) = before {
                 self.leave_lists(&before.job)?;
             }
@@ -224,9 +224,9 @@ impl<'txn> Tables<'txn> {
             }
         }
         if before.is_none() {
-            self.by_uuid.insert(now.job.uuid.as_u128(), now.job.id.0).map_err(disk("written"))?;
+            self.by_uuid.insert(now.job.uuid.as_u128(), now.job.id.0)?;
             if let Some(key) = &now.intake_key {
-                self.by_intake.insert(intake(key), now.job.id.0).map_err(disk("written"))?;
+                self.by_intake.insert(intake(key), now.job.id.0)?;
             }
             self.audiences.add(&now.job)?;
             self.refer(now.job.bundle)?;
@@ -236,8 +236,8 @@ impl<'txn> Tables<'txn> {
         self.tell_device(before.map(|before| &before.job), &now.job)?;
         let had_ended = before.is_some_and(|before| before.job.ended.is_some());
         if now.job.ended.is_some() && !had_ended {
-            self.unmeasured.insert(now.job.id.0, ()).map_err(disk("written"))?;
-            self.unshelved.insert(now.job.id.0, ()).map_err(disk("written"))?;
+            self.unmeasured.insert(now.job.id.0, ())?;
+            self.unshelved.insert(now.job.id.0, ())?;
         }
         self.hold(before.map(|before| &before.job), &now.job)
     }
@@ -284,21 +284,21 @@ impl<'txn> Tables<'txn> {
         let job = &stored.job;
         let may_go = removable(job).any(|((what, ..), _)| what == Keepsake::Record as u8);
         let files = (job.id.0, 0)..=(job.id.0, u8::MAX);
-        let may_be_there = self.removing.range(files).map_err(disk("read"))?.next().is_some();
+        let may_be_there = self.removing.range(files)?.next().is_some();
         if !may_go || may_be_there {
             return Err(StoreError::Holds(job.id));
         }
-        self.jobs.remove(job.id.0).map_err(disk("written"))?;
+        self.jobs.remove(job.id.0)?;
         self.definitions.unrefer(job)?;
         self.leave_lists(job)?;
-        self.by_uuid.remove(job.uuid.as_u128()).map_err(disk("written"))?;
+        self.by_uuid.remove(job.uuid.as_u128())?;
         if let Some(key) = &stored.intake_key {
-            self.by_intake.remove(intake(key)).map_err(disk("written"))?;
+            self.by_intake.remove(intake(key))?;
         }
         for (key, _) in removable(job) {
-            self.removable.remove(key).map_err(disk("written"))?;
+            self.removable.remove(key)?;
         }
-        self.holdings.remove(job.id.0).map_err(disk("written"))?;
+        self.holdings.remove(job.id.0)?;
         let was_to_be_retried = self.drop_retry(job)?;
         for (name, learned) in estimates::FORGOTTEN.into_iter().zip(self.estimates.forget(job)?) {
             self.add(name, 0, learned.into())?;
@@ -309,14 +309,14 @@ impl<'txn> Tables<'txn> {
 
     /// The files are gone, too.
     pub(super) fn cleared(&mut self, id: JobId, what: Keepsake) -> Result<(), StoreError> {
-        self.removing.remove((id.0, what as u8)).map_err(disk("written"))?;
+        self.removing.remove((id.0, what as u8))?;
         Ok(())
     }
 
     /// Notes how large a bundle is, if a job still refers to it.
     pub(super) fn measure_bundle(&mut self, bundle: Digest, bytes: u64) -> Result<(), StoreError> {
         let Some((refs, before)) = self.bundle(bundle)? else { return Ok(()) };
-        self.bundles.insert(*bundle.as_bytes(), (refs, bytes)).map_err(disk("written"))?;
+        self.bundles.insert(*bundle.as_bytes(), (refs, bytes))?;
         self.add(BYTES_BUNDLES, before, bytes)?;
         self.add(ADDED_RESULTS, before, bytes)
     }
@@ -324,10 +324,10 @@ impl<'txn> Tables<'txn> {
     /// Adds a sample and drops those in `drop`.
     pub(super) fn sample(&mut self, sample: &DiskSample, drop: &[i64]) -> Result<(), StoreError> {
         for at in drop {
-            self.samples.remove(at).map_err(disk("written"))?;
+            self.samples.remove(at)?;
         }
         let bytes = holdings::encode_sample(sample);
-        self.samples.insert(sample.at.as_second(), bytes.as_slice()).map_err(disk("written"))?;
+        self.samples.insert(sample.at.as_second(), bytes.as_slice())?;
         Ok(())
     }
 
@@ -392,14 +392,14 @@ impl<'txn> Tables<'txn> {
 
     /// The numbers of the jobs that ended last, newest first.
     pub(super) fn ended_last(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
-        let ends = self.by_end.range::<(i64, u64)>(..).map_err(disk("read"))?.rev().take(limit);
-        ends.map(|end| Ok(JobId(end.map_err(disk("read"))?.0.value().1))).collect()
+        let ends = self.by_end.range::<(i64, u64)>(..)?.rev().take(limit);
+        ends.map(|end| Ok(JobId(end?.0.value().1))).collect()
     }
 
     /// Takes over a job whose record an older layout wrote, definition and all.
     pub(super) fn adopt_record(&mut self, stored: &Stored) -> Result<(), StoreError> {
         let record = record::encode(stored);
-        self.jobs.insert(stored.job.id.0, record.as_slice()).map_err(disk("written"))?;
+        self.jobs.insert(stored.job.id.0, record.as_slice())?;
         self.definitions.refer(&stored.job)
     }
 
@@ -419,7 +419,7 @@ impl<'txn> Tables<'txn> {
     pub(super) fn adopt(&mut self, job: &Job) -> Result<(), StoreError> {
         self.refer(job.bundle)?;
         if job.ended.is_some() {
-            self.unmeasured.insert(job.id.0, ()).map_err(disk("written"))?;
+            self.unmeasured.insert(job.id.0, ())?;
         }
         Ok(())
     }
@@ -437,7 +437,7 @@ impl<'txn> Tables<'txn> {
     /// Older layouts kept every screen in its job's folder.
     pub(super) fn adopt_screens(&mut self, job: &Job) -> Result<(), StoreError> {
         if job.ended.is_some() && job.holdings.has_results() {
-            self.unshelved.insert(job.id.0, ()).map_err(disk("written"))?;
+            self.unshelved.insert(job.id.0, ())?;
         }
         Ok(())
     }
@@ -447,8 +447,7 @@ impl<'txn> Tables<'txn> {
     pub(super) fn shelved(&mut self, before: &Stored, shelved: &Shelved) -> Result<(), StoreError> {
         let id = before.job.id.0;
         // Before its size is known it cannot be told what has been saved.
-        let was_to_do = before.job.holdings.measured
-            && self.unshelved.remove(id).map_err(disk("written"))?.is_some();
+        let was_to_do = before.job.holdings.measured && self.unshelved.remove(id)?.is_some();
         if !was_to_do {
             return Ok(());
         }
@@ -465,8 +464,8 @@ impl<'txn> Tables<'txn> {
 
     /// The record at or after a number, for walks that must not hold the whole table.
     pub(super) fn next_stored(&self, from: u64) -> Result<Option<Stored>, StoreError> {
-        let next = self.jobs.range(from..).map_err(disk("read"))?.next();
-        let Some((id, _)) = next.transpose().map_err(disk("read"))? else { return Ok(None) };
+        let next = self.jobs.range(from..)?.next();
+        let Some((id, _)) = next.transpose()? else { return Ok(None) };
         self.stored(JobId(id.value()))
     }
 
@@ -474,40 +473,40 @@ impl<'txn> Tables<'txn> {
         let none = Holdings::default();
         let held = before.map_or(&none, |before| &before.holdings);
         for (key, _) in before.into_iter().flat_map(removable) {
-            self.removable.remove(key).map_err(disk("written"))?;
+            self.removable.remove(key)?;
         }
         for (key, bytes) in removable(now) {
-            self.removable.insert(key, bytes).map_err(disk("written"))?;
+            self.removable.insert(key, bytes)?;
         }
         if *held == now.holdings {
             return Ok(());
         }
         let bytes = holdings::encode(&now.holdings);
-        self.holdings.insert(now.id.0, bytes.as_slice()).map_err(disk("written"))?;
+        self.holdings.insert(now.id.0, bytes.as_slice())?;
         self.add(BYTES_VIDEOS, held.video_bytes, now.holdings.video_bytes)?;
         self.add(BYTES_RESULTS, held.results_bytes, now.holdings.results_bytes)?;
         self.add(KEPT, held.kept.is_some().into(), now.holdings.kept.is_some().into())?;
         if now.holdings.measured && !held.measured {
-            self.unmeasured.remove(now.id.0).map_err(disk("written"))?;
+            self.unmeasured.remove(now.id.0)?;
             self.add(ADDED_VIDEOS, 0, now.holdings.video_bytes)?;
             self.add(ADDED_RESULTS, 0, now.holdings.results_bytes)?;
         }
         for removal in now.holdings.removed.iter().skip(held.removed.len()) {
             let key = (now.id.0, removal.what as u8);
-            self.removing.insert(key, ()).map_err(disk("written"))?;
+            self.removing.insert(key, ())?;
         }
         if held.has_results() && !now.holdings.has_results() {
-            self.unshelved.remove(now.id.0).map_err(disk("written"))?;
+            self.unshelved.remove(now.id.0)?;
             self.unrefer(now.bundle)?;
         }
         Ok(())
     }
 
     fn leave_lists(&mut self, job: &Job) -> Result<(), StoreError> {
-        self.by_state.remove(state_key(job)).map_err(disk("written"))?;
+        self.by_state.remove(state_key(job))?;
         self.count(&state_count(job.state), -1)?;
         if let Some(key) = end_key(job) {
-            self.by_end.remove(key).map_err(disk("written"))?;
+            self.by_end.remove(key)?;
             self.terms.leave(job)?;
         }
         if let Some(verdict) = job.verdict {
@@ -517,10 +516,10 @@ impl<'txn> Tables<'txn> {
     }
 
     fn enter_lists(&mut self, job: &Job) -> Result<(), StoreError> {
-        self.by_state.insert(state_key(job), ()).map_err(disk("written"))?;
+        self.by_state.insert(state_key(job), ())?;
         self.count(&state_count(job.state), 1)?;
         if let Some(key) = end_key(job) {
-            self.by_end.insert(key, ()).map_err(disk("written"))?;
+            self.by_end.insert(key, ())?;
             self.terms.enter(job)?;
         }
         if let Some(verdict) = job.verdict {
@@ -530,22 +529,22 @@ impl<'txn> Tables<'txn> {
     }
 
     pub(super) fn bundle(&self, bundle: Digest) -> Result<Option<(u64, u64)>, StoreError> {
-        Ok(self.bundles.get(*bundle.as_bytes()).map_err(disk("read"))?.map(|entry| entry.value()))
+        Ok(self.bundles.get(*bundle.as_bytes())?.map(|entry| entry.value()))
     }
 
     pub(super) fn refer(&mut self, bundle: Digest) -> Result<(), StoreError> {
         let (refs, bytes) = self.bundle(bundle)?.unwrap_or_default();
-        self.bundles.insert(*bundle.as_bytes(), (refs + 1, bytes)).map_err(disk("written"))?;
+        self.bundles.insert(*bundle.as_bytes(), (refs + 1, bytes))?;
         Ok(())
     }
 
     pub(super) fn unrefer(&mut self, bundle: Digest) -> Result<(), StoreError> {
         let (refs, bytes) = self.bundle(bundle)?.unwrap_or_default();
         if refs > 1 {
-            self.bundles.insert(*bundle.as_bytes(), (refs - 1, bytes)).map_err(disk("written"))?;
+            self.bundles.insert(*bundle.as_bytes(), (refs - 1, bytes))?;
             return Ok(());
         }
-        self.bundles.remove(*bundle.as_bytes()).map_err(disk("written"))?;
+        self.bundles.remove(*bundle.as_bytes())?;
         self.add(BYTES_BUNDLES, bytes, 0)
     }
 
@@ -558,9 +557,9 @@ impl<'txn> Tables<'txn> {
     }
 
     fn count(&mut self, name: &str, by: i64) -> Result<u64, StoreError> {
-        let now = self.counts.get(name).map_err(disk("read"))?.map_or(0, |count| count.value());
+        let now = self.counts.get(name)?.map_or(0, |count| count.value());
         let then = now.saturating_add_signed(by);
-        self.counts.insert(name, then).map_err(disk("written"))?;
+        self.counts.insert(name, then)?;
         Ok(then)
     }
 }

@@ -5,7 +5,11 @@
 
 use redb::ReadTransaction;
 
-use super::{StoreError, error::disk, tables::COUNTS};
+use super::{
+    StoreError,
+    table::{Rows as _, Snapshot as _},
+    tables::COUNTS,
+};
 use crate::model::{Job, Verdict, WayIn, Who};
 
 /// Jobs since the store was made, or since it was first opened by a version that tallies.
@@ -57,9 +61,9 @@ pub(super) fn names(before: Option<&Job>, now: &Job) -> Vec<String> {
 }
 
 pub(super) fn read(txn: &ReadTransaction) -> Result<Tally, StoreError> {
-    let table = txn.open_table(COUNTS).map_err(disk("read"))?;
+    let table = txn.table(COUNTS)?;
     let count = |name: String| -> Result<u64, StoreError> {
-        let count = table.get(name.as_str()).map_err(disk("read"))?;
+        let count = table.get(name.as_str())?;
         Ok(count.map_or(0, |count| count.value()))
     };
     let mut tally = Tally::default();

@@ -7,11 +7,13 @@
 //! (`list`). A number is that of one term as long as a job has it; what is shown outside never has
 //! it.
 
-use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
-};
+use redb::{ReadTransaction, TableDefinition};
 
-use super::{StoreError, audience, error::disk, tables::end_key};
+use super::{
+    StoreError, audience,
+    table::{ReadTable, Rows as _, Snapshot as _, Table, Writing},
+    tables::end_key,
+};
 use crate::{
     decide::access::lookers,
     model::{Audience, Field, Job, Term, duration_value, terms},
@@ -52,11 +54,11 @@ pub(super) fn each_name<E>(
 
 /// The number of an audience and of the ended jobs it may look at; none where there are none.
 pub(super) fn of_audience(
-    terms: &ReadOnlyTable<Name<'static>, (u64, u64)>,
+    terms: &ReadTable<Name<'static>, (u64, u64)>,
     looker: &Audience,
 ) -> Result<Option<(u64, u64)>, StoreError> {
     let (kind, whom) = audience::key(looker);
-    let known = terms.get((LOOKERS + kind, "", &*whom)).map_err(disk("read"))?;
+    let known = terms.get((LOOKERS + kind, "", &*whom))?;
     Ok(known.map(|known| known.value()))
 }
 
@@ -67,11 +69,8 @@ pub(super) struct Terms<'txn> {
 }
 
 impl<'txn> Terms<'txn> {
-    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            terms: txn.open_table(TERMS).map_err(disk("written"))?,
-            jobs: txn.open_table(BY_TERM).map_err(disk("written"))?,
-        })
+    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+        Ok(Self { terms: txn.table(TERMS)?, jobs: txn.table(BY_TERM)? })
     }
 
     /// Enters a job that has ended; of one that has not, nothing is known.
@@ -93,8 +92,8 @@ impl<'txn> Terms<'txn> {
             Some(known) => known,
             None => (self.next()?, 0),
         };
-        self.terms.insert(name, (number, count + 1)).map_err(disk("written"))?;
-        self.jobs.insert((number, end, id), ()).map_err(disk("written"))?;
+        self.terms.insert(name, (number, count + 1))?;
+        self.jobs.insert((number, end, id), ())?;
         Ok(())
     }
 
@@ -103,23 +102,23 @@ impl<'txn> Terms<'txn> {
         let Some((end, id)) = end_key(job) else { return Ok(()) };
         each_name(job, |name| {
             let Some((number, count)) = self.get(name)? else { return Ok(()) };
-            self.jobs.remove((number, end, id)).map_err(disk("written"))?;
+            self.jobs.remove((number, end, id))?;
             if count > 1 {
-                self.terms.insert(name, (number, count - 1)).map_err(disk("written"))?;
+                self.terms.insert(name, (number, count - 1))?;
             } else {
-                self.terms.remove(name).map_err(disk("written"))?;
+                self.terms.remove(name)?;
             }
             Ok(())
         })
     }
 
     fn get(&self, name: Name<'_>) -> Result<Option<(u64, u64)>, StoreError> {
-        Ok(self.terms.get(name).map_err(disk("read"))?.map(|known| known.value()))
+        Ok(self.terms.get(name)?.map(|known| known.value()))
     }
 
     /// Every term there is has a job, so the highest number is that of the last entry.
     fn next(&self) -> Result<u64, StoreError> {
-        let last = self.jobs.last().map_err(disk("read"))?;
+        let last = self.jobs.last()?;
         Ok(last.map_or(0, |(key, _)| key.value().0) + 1)
     }
 }
@@ -131,10 +130,10 @@ pub(super) fn values(
     key: &str,
     limit: usize,
 ) -> Result<Vec<(String, u64)>, StoreError> {
-    let table = txn.open_table(TERMS).map_err(disk("read"))?;
+    let table = txn.table(TERMS)?;
     let mut found = Vec::new();
-    for entry in table.range((field as u8, key, "")..).map_err(disk("read"))?.take(limit) {
-        let (name, known) = entry.map_err(disk("read"))?;
+    for entry in table.range((field as u8, key, "")..)?.take(limit) {
+        let (name, known) = entry?;
         let (of, its_key, value) = name.value();
         if (of, its_key) != (field as u8, key) {
             break;

@@ -2,12 +2,12 @@
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition};
+use redb::{ReadTransaction, TableDefinition};
 
 use super::{
     StoreError,
-    error::disk,
     record::{CONFIG, named, whole},
+    table::{Rows as _, Snapshot as _, Table},
 };
 use crate::model::{LimitMode, Measure, Scope, SetLimit, SetThreshold};
 
@@ -44,10 +44,10 @@ pub(super) fn set(
     let [device_type, job, module, step] = &names;
     let key = (scope.measure.name(), &**device_type, &**job, &**module, &**step);
     let Some(set) = set else {
-        return Ok(table.remove(key).map_err(disk("written"))?.is_some());
+        return Ok(table.remove(key)?.is_some());
     };
     let bytes = encode(set);
-    let before = table.insert(key, bytes.as_slice()).map_err(disk("written"))?;
+    let before = table.insert(key, bytes.as_slice())?;
     Ok(before.is_none_or(|before| before.value() != bytes))
 }
 
@@ -66,10 +66,10 @@ fn encode(set: &SetThreshold) -> Vec<u8> {
 
 /// All that is set, by measure. One of a measure that only a later version knows is left out.
 pub(super) fn all(txn: &ReadTransaction) -> Result<Vec<(Scope, SetThreshold)>, StoreError> {
-    let table = txn.open_table(THRESHOLDS).map_err(disk("read"))?;
+    let table = txn.table(THRESHOLDS)?;
     let mut found = Vec::new();
-    for entry in table.iter().map_err(disk("read"))? {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.iter()? {
+        let (key, bytes) = entry?;
         let (measure, device_type, job, module, step) = key.value();
         let set = decode(bytes.value())?;
         let name = |written: &str| written.strip_prefix('=').map(str::to_owned);

@@ -22,6 +22,7 @@ use super::{
     known::{self, KnownWork},
     people::PeopleWork,
     record::Stored,
+    table::Writing,
     tables::Tables,
 };
 use crate::{
@@ -217,7 +218,7 @@ struct Written {
 fn write(database: &Database, work: Vec<Work>) -> Result<Written, StoreError> {
     let mut txn = database.begin_write().map_err(disk("written"))?;
     txn.set_quick_repair(true);
-    let mut tables = Tables::open(&txn)?;
+    let mut tables = Tables::open(Writing::as_needed(&txn))?;
     let mut outcomes = Vec::with_capacity(work.len());
     for one in work {
         outcomes.push(match carry_out(&mut tables, one) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{Device, DeviceHealth, DeviceOrigin, DeviceState, DeviceType},
-    store::{StoreError, error::disk},
+    store::StoreError,
 };
 
 /// Who it is that says what the devices file says.
@@ -151,7 +151,7 @@ impl Devices<'_> {
             if !is_named && self.is_files_type(&name)? == Some(true) {
                 // What still is of this type is of a plain one now.
                 self.put_type(&DeviceType::plain(&name), DeviceOrigin::File, FILE, now)?;
-                self.types.remove(name.as_str()).map_err(disk("written"))?;
+                self.types.remove(name.as_str())?;
                 changed = true;
             }
         }
@@ -207,7 +207,7 @@ impl Devices<'_> {
         }
         let bytes = encode_type(kind, origin);
         let before = self.types.insert(kind.name.as_str(), bytes.as_slice());
-        Ok(before.map_err(disk("written"))?.is_none_or(|before| before.value() != bytes))
+        Ok(before?.is_none_or(|before| before.value() != bytes))
     }
 
     /// What is said of a type holds for each of its devices.
@@ -232,7 +232,7 @@ impl Devices<'_> {
         let name = device.name.as_str();
         let bytes = encode_device(device, origin);
         let was = self.device(name)?.map(|(device, _)| device.device_type);
-        let before = self.devices.insert(name, bytes.as_slice()).map_err(disk("written"))?;
+        let before = self.devices.insert(name, bytes.as_slice())?;
         let changed = before.is_none_or(|before| before.value() != bytes);
         if changed {
             let mut state = self.state(name, by, now)?;
@@ -258,7 +258,7 @@ impl Devices<'_> {
         let state = DeviceState { checking: None, ..self.state(name, by, now)? };
         self.note(name, now, state.health, words, by)?;
         self.put_state(name, &state)?;
-        self.devices.remove(name).map_err(disk("written"))?;
+        self.devices.remove(name)?;
         Ok(())
     }
 }

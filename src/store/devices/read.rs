@@ -9,21 +9,24 @@ use super::{
 };
 use crate::{
     model::{DeviceEvent, DeviceOrigin, DeviceState, DeviceStatus, DeviceType},
-    store::{StoreError, error::disk},
+    store::{
+        StoreError,
+        table::{Rows as _, Snapshot as _},
+    },
 };
 
 /// Every device, by name.
 pub(in crate::store) fn all(txn: &ReadTransaction) -> Result<Vec<DeviceStatus>, StoreError> {
-    let devices = txn.open_table(DEVICES).map_err(disk("read"))?;
-    let states = txn.open_table(STATES).map_err(disk("read"))?;
-    let types = txn.open_table(TYPES).map_err(disk("read"))?;
+    let devices = txn.table(DEVICES)?;
+    let states = txn.table(STATES)?;
+    let types = txn.table(TYPES)?;
     let mut found = Vec::new();
-    for entry in devices.range::<&str>(..).map_err(disk("read"))? {
-        let (name, bytes) = entry.map_err(disk("read"))?;
+    for entry in devices.range::<&str>(..)? {
+        let (name, bytes) = entry?;
         let (device, origin) = decode_device(name.value(), bytes.value())?;
-        let state = states.get(name.value()).map_err(disk("read"))?;
+        let state = states.get(name.value())?;
         let state = state.map(|bytes| decode_state(name.value(), bytes.value())).transpose()?;
-        let kind = types.get(device.device_type.as_str()).map_err(disk("read"))?;
+        let kind = types.get(device.device_type.as_str())?;
         let kind = kind.map(|bytes| decode_type(&device.device_type, bytes.value())).transpose()?;
         let kind = kind.map_or_else(|| DeviceType::plain(&device.device_type), |(kind, _)| kind);
         let state = state.unwrap_or_else(|| DeviceState::new("", Timestamp::UNIX_EPOCH));
@@ -36,10 +39,10 @@ pub(in crate::store) fn all(txn: &ReadTransaction) -> Result<Vec<DeviceStatus>, 
 pub(in crate::store) fn types(
     txn: &ReadTransaction,
 ) -> Result<Vec<(DeviceType, DeviceOrigin)>, StoreError> {
-    let table = txn.open_table(TYPES).map_err(disk("read"))?;
+    let table = txn.table(TYPES)?;
     let mut found = Vec::new();
-    for entry in table.range::<&str>(..).map_err(disk("read"))? {
-        let (name, bytes) = entry.map_err(disk("read"))?;
+    for entry in table.range::<&str>(..)? {
+        let (name, bytes) = entry?;
         found.push(decode_type(name.value(), bytes.value())?);
     }
     Ok(found)
@@ -52,12 +55,12 @@ pub(in crate::store) fn log(
     before: Option<Timestamp>,
     limit: usize,
 ) -> Result<Vec<DeviceEvent>, StoreError> {
-    let table = txn.open_table(LOG).map_err(disk("read"))?;
+    let table = txn.table(LOG)?;
     let until = before.map_or(i64::MAX, Timestamp::as_microsecond);
-    let lines = table.range((device, i64::MIN, 0)..(device, until, 0)).map_err(disk("read"))?;
+    let lines = table.range((device, i64::MIN, 0)..(device, until, 0))?;
     let mut found = Vec::new();
     for entry in lines.rev().take(limit) {
-        let (key, bytes) = entry.map_err(disk("read"))?;
+        let (key, bytes) = entry?;
         found.push(decode_event(device, key.value().1, bytes.value())?);
     }
     Ok(found)

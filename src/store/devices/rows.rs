@@ -1,12 +1,15 @@
 //! The tables of devices, open for writing: what stands in them, row by row.
 
 use jiff::Timestamp;
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::TableDefinition;
 
 use super::record::{decode_device, decode_state, decode_type, encode_event, encode_state};
 use crate::{
     model::{Device, DeviceHealth, DeviceOrigin, DeviceState, DeviceType},
-    store::{StoreError, error::disk},
+    store::{
+        StoreError,
+        table::{Rows as _, Table, Writing},
+    },
 };
 
 /// Name to a device type (`TypeV1`).
@@ -34,12 +37,12 @@ pub(in crate::store) struct Devices<'txn> {
 }
 
 impl<'txn> Devices<'txn> {
-    pub(in crate::store) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
-            types: txn.open_table(TYPES).map_err(disk("written"))?,
-            devices: txn.open_table(DEVICES).map_err(disk("written"))?,
-            states: txn.open_table(STATES).map_err(disk("written"))?,
-            log: txn.open_table(LOG).map_err(disk("written"))?,
+            types: txn.table(TYPES)?,
+            devices: txn.table(DEVICES)?,
+            states: txn.table(STATES)?,
+            log: txn.table(LOG)?,
         })
     }
 
@@ -69,26 +72,26 @@ impl<'txn> Devices<'txn> {
     ) -> Result<(), StoreError> {
         let record = encode_event(health, words, by);
         let mut at = now.as_microsecond();
-        while self.log.get((name, at, 0)).map_err(disk("read"))?.is_some() {
+        while self.log.get((name, at, 0))?.is_some() {
             at += 1;
         }
-        self.log.insert((name, at, 0), record.as_slice()).map_err(disk("written"))?;
+        self.log.insert((name, at, 0), record.as_slice())?;
         let all = (name, i64::MIN, 0)..=(name, i64::MAX, u32::MAX);
         let too_old = {
-            let mut lines = self.log.range(all).map_err(disk("read"))?.rev();
-            lines.nth(LOG_LINES).transpose().map_err(disk("read"))?.map(|(key, _)| {
+            let mut lines = self.log.range(all)?.rev();
+            lines.nth(LOG_LINES).transpose()?.map(|(key, _)| {
                 let (_, at, number) = key.value();
                 (at, number)
             })
         };
         if let Some((at, number)) = too_old {
-            self.log.remove((name, at, number)).map_err(disk("written"))?;
+            self.log.remove((name, at, number))?;
         }
         Ok(())
     }
 
     pub(super) fn device(&self, name: &str) -> Result<Option<(Device, DeviceOrigin)>, StoreError> {
-        let bytes = self.devices.get(name).map_err(disk("read"))?;
+        let bytes = self.devices.get(name)?;
         bytes.map(|bytes| decode_device(name, bytes.value())).transpose()
     }
 
@@ -96,12 +99,12 @@ impl<'txn> Devices<'txn> {
         &self,
         name: &str,
     ) -> Result<Option<(DeviceType, DeviceOrigin)>, StoreError> {
-        let bytes = self.types.get(name).map_err(disk("read"))?;
+        let bytes = self.types.get(name)?;
         bytes.map(|bytes| decode_type(name, bytes.value())).transpose()
     }
 
     pub(super) fn stored_state(&self, name: &str) -> Result<Option<DeviceState>, StoreError> {
-        let bytes = self.states.get(name).map_err(disk("read"))?;
+        let bytes = self.states.get(name)?;
         bytes.map(|bytes| decode_state(name, bytes.value())).transpose()
     }
 
@@ -116,7 +119,7 @@ impl<'txn> Devices<'txn> {
 
     pub(super) fn put_state(&mut self, name: &str, state: &DeviceState) -> Result<(), StoreError> {
         let bytes = encode_state(state);
-        self.states.insert(name, bytes.as_slice()).map_err(disk("written"))?;
+        self.states.insert(name, bytes.as_slice())?;
         Ok(())
     }
 }
@@ -124,6 +127,6 @@ impl<'txn> Devices<'txn> {
 pub(super) fn names(
     table: &Table<'_, &'static str, &'static [u8]>,
 ) -> Result<Vec<String>, StoreError> {
-    let names = table.range::<&str>(..).map_err(disk("read"))?;
-    names.map(|entry| Ok(entry.map_err(disk("read"))?.0.value().to_owned())).collect()
+    let names = table.range::<&str>(..)?;
+    names.map(|entry| Ok(entry?.0.value().to_owned())).collect()
 }

@@ -59,11 +59,13 @@ impl People {
         name: String,
         door: Door,
     ) -> Result<Identity, StoreError> {
-        let (user, is_taken) = self.store.user_of_account(uid, name.clone()).await?;
-        let name = if is_taken { uid.to_string() } else { name };
-        let mut who = match user {
-            Some(user) => Identity::user(user, door),
-            None => Identity::account(uid, name, self.settings.local, door),
+        let users = self.store.directory().await?;
+        let mut who = match users.of_account(uid) {
+            Some(user) => Identity::user(user.clone(), door),
+            None => {
+                let name = if users.user(&name).is_some() { uid.to_string() } else { name };
+                Identity::account(uid, name, self.settings.local, door)
+            }
         };
         if is_keeper(uid) {
             who.role = Some(Role::Administrator);
@@ -127,7 +129,7 @@ impl People {
 
     /// What somebody may submit.
     pub async fn rights(&self, who: Identity) -> Result<Rights, StoreError> {
-        Ok(Rights { who, teams: self.store.groups().await? })
+        Ok(Rights { who, teams: self.store.directory().await?.groups().clone() })
     }
 
     /// Notes what somebody did. That it could not be noted undoes nothing, and is logged.

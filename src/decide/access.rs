@@ -6,7 +6,7 @@
 //! see does not exist for them, so no refusal here names it: whoever fetches jobs asks [`sees`]
 //! first.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::model::{
     Audience, Belongs, Identity, Person, Role, Stream, StreamOwner, Submitter, Visibility,
@@ -201,7 +201,7 @@ fn at_least(who: &Identity, needed: Role) -> Result<(), Denied> {
 #[derive(Debug, Clone)]
 pub struct Rights {
     pub who: Identity,
-    pub teams: BTreeSet<String>,
+    pub teams: Arc<BTreeSet<String>>,
 }
 
 impl Rights {

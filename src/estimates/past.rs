@@ -8,15 +8,13 @@ use std::{
 use crate::{
     decide::{outlook::Takes, progress::Planned},
     model::{Definition, Measure, Part, spoken},
-    store::{DeviceTimes, Measured, MeasuredJob, Sketch, Store, StoreError},
+    store::{DeviceTimes, KnownTimes, Measured, Sketch, Store, StoreError},
 };
 
 /// Half of the runs stay within it.
 const USUAL: f64 = 0.5;
 /// Nearly all do.
 const LONG: f64 = 0.95;
-/// Other device types that are looked at.
-const ELSEWHERE: usize = 20;
 /// What the engine calls the part that is its own work.
 const COLLECT: &str = "collect";
 
@@ -82,27 +80,25 @@ impl Basis {
 impl Past {
     /// Of the jobs of a name on a device type.
     pub async fn read(store: &Store, job: &str, device_type: &str) -> Result<Self, StoreError> {
-        let times = store.device_times(device_type.to_owned()).await?;
-        let own = store.measured_times(job.into(), device_type.into()).await?;
-        if let Some((runs, whole, named)) = known(&own) {
-            return Ok(Self::new(Basis::Job { runs }, Some(whole), named, &times));
+        Ok(Self::of(&store.known_times(job.into(), device_type.into()).await?))
+    }
+
+    /// Of the jobs of a name: as they tell, else as those do that ran most often elsewhere.
+    pub fn of(times: &KnownTimes) -> Self {
+        let KnownTimes { of_device, own, elsewhere } = times;
+        if let Some((runs, whole, named)) = known(own) {
+            return Self::new(Basis::Job { runs }, Some(whole), named, of_device);
         }
-        let mut best: Option<(u64, String, Takes, HashMap<String, Takes>)> = None;
-        let after = MeasuredJob { job: job.into(), device_type: String::new() };
-        let others = store.measured_jobs(Some(after), ELSEWHERE).await?;
-        for other in others.into_iter().take_while(|other| other.job == job) {
-            let there = store.measured_times(job.into(), other.device_type.clone()).await?;
-            if let Some((runs, whole, named)) = known(&there)
-                && best.as_ref().is_none_or(|(most, ..)| runs > *most)
-            {
-                best = Some((runs, other.device_type, whole, named));
+        let elsewhere = elsewhere.iter().filter_map(|(there, times)| Some((there, known(times)?)));
+        // Of equals the first.
+        let best = elsewhere.rev().max_by_key(|(_, (runs, ..))| *runs);
+        match best {
+            Some((there, (runs, whole, named))) => {
+                let basis = Basis::OtherDevice { device_type: there.clone(), runs };
+                Self::new(basis, Some(whole), named, of_device)
             }
+            None => Self::of_device(of_device),
         }
-        if let Some((runs, device_type, whole, named)) = best {
-            let basis = Basis::OtherDevice { device_type, runs };
-            return Ok(Self::new(basis, Some(whole), named, &times));
-        }
-        Ok(Self::of_device(&times))
     }
 
     /// Of any job on a device type.

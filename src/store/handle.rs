@@ -16,9 +16,12 @@ use super::{
     HistoryPage, Inconsistency, JobPage, JobsAsked, Leftover, Measured, MeasuredJob, Occurrence,
     Reader, Saved, StoreError, Tally, Totals, Unmeasured, check,
     commits::CommitLog,
-    devices, estimates,
+    devices,
+    directory::LastRead,
+    estimates,
     file::{Open, StoreFile},
     list, measures, occurrences, read, snapshot, tally, terms, thresholds,
+    times::{KnownTimes, known_times},
     writer::{Command, Outcome, Work, WriterThread},
 };
 use crate::{
@@ -70,6 +73,7 @@ pub struct Store {
     commands: mpsc::Sender<Command>,
     changes: broadcast::Sender<Changed>,
     devices: watch::Receiver<u64>,
+    pub(super) users: LastRead,
     commits: Arc<CommitLog>,
 }
 
@@ -97,12 +101,15 @@ impl Store {
         let (changes, _) = broadcast::channel(UNHEARD);
         let commits = Arc::new(CommitLog::default());
         let (device_changes, devices) = watch::channel(0);
-        let store = Self { file, commands: sender.clone(), changes, devices, commits };
+        let (user_changes, users) = watch::channel(0);
+        let users = LastRead::new(users);
+        let store = Self { file, commands: sender.clone(), changes, devices, users, commits };
         let writer = WriterThread {
             file: store.file.clone(),
             commands,
             changes: store.changes.clone(),
             devices: device_changes,
+            users: user_changes,
             commits: store.commits.clone(),
         };
         let refused = |error| super::error::disk("opened")(redb::Error::Io(error));
@@ -282,13 +289,23 @@ impl Store {
         self.read(move |txn| estimates::device_times(txn, &device_type)).await
     }
 
-    /// What the whole and the parts of the jobs of a name take, on one device type.
-    pub async fn measured_times(
+    /// What tells how long the jobs of a name take on a device type.
+    pub async fn known_times(
         &self,
         job: String,
         device_type: String,
-    ) -> Result<Vec<Measured>, StoreError> {
-        self.read(move |txn| measures::times(txn, &job, &device_type)).await
+    ) -> Result<KnownTimes, StoreError> {
+        self.read(move |txn| known_times(txn, &job, &device_type)).await
+    }
+
+    /// A job, and what tells how long it takes.
+    pub async fn job_and_times(&self, id: JobId) -> Result<Option<(Job, KnownTimes)>, StoreError> {
+        self.read(move |txn| {
+            let Some(job) = read::job(txn, id)? else { return Ok(None) };
+            let times = known_times(txn, &job.name, &job.device_type)?;
+            Ok(Some((job, times)))
+        })
+        .await
     }
 
     /// All thresholds that somebody has set.

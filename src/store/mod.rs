@@ -27,6 +27,7 @@ mod commits;
 mod counts;
 mod definitions;
 mod devices;
+mod directory;
 mod disk;
 mod error;
 mod estimates;
@@ -60,6 +61,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod thresholds;
+mod times;
 mod writer;
 
 pub use change::Change;
@@ -67,6 +69,7 @@ pub use changes::{Changed, Changes, Heard};
 pub use commits::Commits;
 pub use counts::Counts;
 pub use devices::DeviceChange;
+pub use directory::Directory;
 pub use disk::{Leftover, Saved, Totals, Unmeasured};
 pub use error::{Inconsistency, StoreError};
 pub use estimates::{Accuracy, DeviceTimes, Misses};
@@ -81,6 +84,7 @@ pub use people::{PersonRefused, UserChange};
 pub use people_read::{DeedKey, DeedPage, NotADeedKey, id_of_token};
 pub use sketch::{Bin, RELATIVE_ERROR, Sketch};
 pub use tally::Tally;
+pub use times::KnownTimes;
 
 /// Name of the store's file in the data folder.
 pub const FILE: &str = "sutler.redb";

@@ -161,6 +161,8 @@ pub(super) struct People<'txn> {
     tokens: Keys<'txn>,
     invitations: Keys<'txn>,
     deeds: Table<'txn, (i64, u64), &'static [u8]>,
+    /// Whether there are other users now, or they are otherwise.
+    pub(super) users_changed: bool,
 }
 
 impl<'txn> People<'txn> {
@@ -173,6 +175,7 @@ impl<'txn> People<'txn> {
             tokens: txn.table(TOKENS)?,
             invitations: txn.table(INVITATIONS)?,
             deeds: txn.table(DEEDS)?,
+            users_changed: false,
         })
     }
 
@@ -233,7 +236,9 @@ impl<'txn> People<'txn> {
     fn put_user(&mut self, user: &StoredUser) -> Result<bool, StoreError> {
         let bytes = encode_user(user);
         let before = self.users.insert(&*user.user.name, &*bytes)?;
-        Ok(before.is_none_or(|before| before.value() != bytes))
+        let is_new = before.is_none_or(|before| before.value() != bytes);
+        self.users_changed |= is_new;
+        Ok(is_new)
     }
 
     fn add(&mut self, user: User, again: bool) -> Result<bool, StoreError> {
@@ -291,6 +296,7 @@ impl<'txn> People<'txn> {
         let StoredUser { user, .. } = self.user(name)?;
         self.link(name, user.uid, None)?;
         self.users.remove(name)?;
+        self.users_changed = true;
         self.former.insert(name, at.as_microsecond())?;
         self.end_sessions(|_, session| session.user == name)?;
         self.uninvite(|_, invitation| invitation.user == name)?;

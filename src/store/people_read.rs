@@ -1,13 +1,13 @@
 //! How everyone else asks the store about people, and what readers get.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 use redb::ReadTransaction;
 
 use super::{
     Store, StoreError, UserChange,
-    people::{BY_ACCOUNT, DEEDS, INVITATIONS, PeopleWork, SESSIONS, TOKENS, USERS, all},
+    people::{DEEDS, INVITATIONS, PeopleWork, SESSIONS, TOKENS, USERS, all},
     people_record::{
         StoredUser, decode_deed, decode_invitation, decode_session, decode_token, decode_user,
         token_id,
@@ -150,30 +150,6 @@ impl Store {
     ) -> Result<Option<(User, Option<String>)>, StoreError> {
         self.read(move |txn| Ok(user(txn, &name)?.map(|stored| (stored.user, stored.password))))
             .await
-    }
-
-    /// The user that is the same person as an account of this box, if there is one; and whether
-    /// there is another user of the account's name.
-    pub async fn user_of_account(
-        &self,
-        uid: u32,
-        name: String,
-    ) -> Result<(Option<User>, bool), StoreError> {
-        self.read(move |txn| {
-            let by_account = txn.table(BY_ACCOUNT)?;
-            let found = by_account.get(uid)?;
-            match found {
-                Some(found) => Ok((user(txn, found.value())?.map(|stored| stored.user), false)),
-                None => Ok((None, user(txn, &name)?.is_some())),
-            }
-        })
-        .await
-    }
-
-    /// Groups that somebody is in.
-    pub async fn groups(&self) -> Result<BTreeSet<String>, StoreError> {
-        let groups = |users: Vec<StoredUser>| users.into_iter().flat_map(|one| one.user.groups);
-        self.read(move |txn| Ok(groups(users(txn)?).collect())).await
     }
 
     /// The session a key opens, whatever its age, and its user.

@@ -101,6 +101,8 @@ pub(super) struct WriterThread {
     pub changes: broadcast::Sender<Changed>,
     /// Counts the changes of devices.
     pub devices: watch::Sender<u64>,
+    /// The same of users.
+    pub users: watch::Sender<u64>,
     pub commits: Arc<CommitLog>,
 }
 
@@ -178,14 +180,15 @@ impl WriterThread {
     fn carry_out(&self, group: Group) -> usize {
         let (work, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let since = Stopwatch::start();
-        let Written { outcomes, devices_changed } =
+        let Written { outcomes, devices_changed, users_changed } =
             match self.file.with(|database| write(database, work)) {
                 Ok(written) => written,
                 Err(error) => {
                     let source = &error as &dyn std::error::Error;
                     tracing::error!(error = source, "nothing was written");
                     let outcomes = answers.iter().map(|_| Err(error.clone())).collect();
-                    Written { outcomes, devices_changed: false }
+                    // What of users has changed may be there all the same: they are read anew.
+                    Written { outcomes, devices_changed: false, users_changed: true }
                 }
             };
         if outcomes.iter().flatten().any(Outcome::is_new) {
@@ -193,6 +196,9 @@ impl WriterThread {
         }
         if devices_changed {
             self.devices.send_modify(|changes| *changes += 1);
+        }
+        if users_changed {
+            self.users.send_modify(|changes| *changes += 1);
         }
         let waiting = self.commands.len();
         // Nobody may be listening, to the changes or for the answer: that is fine.
@@ -211,6 +217,7 @@ impl WriterThread {
 struct Written {
     outcomes: Vec<Result<Outcome, StoreError>>,
     devices_changed: bool,
+    users_changed: bool,
 }
 
 /// # Errors
@@ -226,14 +233,14 @@ fn write(database: &Database, work: Vec<Work>) -> Result<Written, StoreError> {
             outcome => outcome,
         });
     }
-    let devices_changed = tables.devices_changed();
+    let (devices_changed, users_changed) = (tables.devices_changed(), tables.people.users_changed);
     drop(tables);
     if outcomes.iter().flatten().any(Outcome::is_new) {
         txn.commit().map_err(disk("written"))?;
     } else {
         txn.abort().map_err(disk("written"))?;
     }
-    Ok(Written { outcomes, devices_changed })
+    Ok(Written { outcomes, devices_changed, users_changed })
 }
 
 fn carry_out(tables: &mut Tables<'_>, work: Work) -> Result<Outcome, StoreError> {

@@ -25,7 +25,7 @@ use crate::{
     clock,
     config::Timeouts,
     decide::{Demand, Queued, outlook::Takes, timeouts::suggest},
-    estimates::{Estimate, Wanted},
+    estimates::{Estimate, Past, Wanted},
     insight::Held,
     job_file::DEVICE_TYPE,
     markup::{span, words},
@@ -164,15 +164,16 @@ pub(super) async fn foresee(
     queued: Queued,
     after: &[After],
 ) -> Result<Estimate, WebError> {
-    let wanted = wanted(web, who, name, queued, after).await?;
+    let past = web.past_of(who, name, &queued.demand.device_type).await?;
+    let wanted = wanted(web, who, past, queued, after).await?;
     Ok(web.estimates.if_submitted(wanted).await)
 }
 
 /// What is expected of a job that has just come in.
 pub(super) async fn of_taken(web: &Web, who: &Identity, id: JobId) -> Option<Ahead> {
     // It is taken in, whatever cannot be found out about it now.
-    let job = web.seen(who, id).await.ok()?;
-    let wanted = wanted(web, who, &job.name, Queued::of(&job), &job.conditions.after).await.ok()?;
+    let (job, past) = web.seen_with_past(who, id).await.ok()?;
+    let wanted = wanted(web, who, past, Queued::of(&job), &job.conditions.after).await.ok()?;
     Some(Ahead::from(&web.estimates.of_taken(wanted).await))
 }
 
@@ -184,18 +185,17 @@ pub(super) async fn of_new(web: &Web, who: &Identity, job: &NewJob) -> Result<Es
 async fn wanted(
     web: &Web,
     who: &Identity,
-    name: &str,
+    past: Past,
     queued: Queued,
     after: &[After],
 ) -> Result<Wanted, WebError> {
-    let past = Arc::new(web.past_of(who, name, &queued.demand.device_type).await?);
     let mut open = Vec::new();
     for After { job, .. } in after {
         if web.seen(who, *job).await?.state != JobState::Ended {
             open.push(*job);
         }
     }
-    Ok(Wanted { queued, after: open, past })
+    Ok(Wanted { queued, after: open, past: Arc::new(past) })
 }
 
 /// What a series suggests. Only times have timeouts.

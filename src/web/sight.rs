@@ -220,6 +220,20 @@ impl Web {
         Ok(Past::of_device(&self.store.device_times(device_type.to_owned()).await?))
     }
 
+    /// A job and what is known of the times of those of its name, which whoever sees it may know.
+    ///
+    /// # Errors
+    /// As [`Web::seen`].
+    pub(super) async fn seen_with_past(
+        &self,
+        who: &Identity,
+        id: JobId,
+    ) -> Result<(Job, Past), WebError> {
+        let found = self.store.job_and_times(id).await?.filter(|(job, _)| sees(who, job));
+        let (job, times) = found.ok_or(WebError::NotFound("job"))?;
+        Ok((job, Past::of(&times)))
+    }
+
     /// Those of `names` that `who` may know of.
     pub(super) async fn known_names<'a>(
         &self,
@@ -302,6 +316,7 @@ mod tests {
         let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
         let calls = [
             "store.job(",
+            "job_and_times(",
             "store.jobs_of(",
             "as_they_are(",
             "job_by_uuid(",

@@ -128,7 +128,7 @@ fn what_may_be_done_goes_by_role_and_says_what_is_lacking() {
 
 #[test]
 fn a_stream_takes_jobs_from_those_whose_it_is() {
-    let teams = BTreeSet::from(["lab".to_owned()]);
+    let teams = Arc::new(BTreeSet::from(["lab".to_owned()]));
     let ann = user("ann", Role::Submitter, &["lab"], None);
     let bob = user("bob", Role::Submitter, &[], None);
     let admin = user("root", Role::Administrator, &[], None);

@@ -86,8 +86,6 @@ async fn a_user_reads_as_entered_and_a_name_never_becomes_somebody_elses() {
         (ann.role, ann.uid, ann.groups),
         (Role::Operator, Some(8), ["kernel".to_owned()].into())
     );
-    assert_eq!(store.user_of_account(7, "ann".into()).await.unwrap(), (None, true));
-    assert_eq!(store.user_of_account(8, "x".into()).await.unwrap().0.unwrap().name, "ann");
     store.remove_user("ann".into(), at(99)).await.unwrap();
     let former = refused(store.add_user(user("ann"), false).await);
     assert_eq!(former, PersonRefused::Former { name: "ann".into() });
@@ -95,6 +93,31 @@ async fn a_user_reads_as_entered_and_a_name_never_becomes_somebody_elses() {
     let none = refused(store.change_user("eve".into(), UserChange::default()).await);
     assert_eq!(none, PersonRefused::NoSuchUser { name: "eve".into() });
     store.check_consistent().unwrap();
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn the_directory_is_read_once_and_anew_when_users_have_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("store"));
+    let empty = store.directory().await.unwrap();
+    assert!(empty.user("ann").is_none() && empty.groups().is_empty());
+
+    store.add_user(User { uid: Some(7), ..user("ann") }, false).await.unwrap();
+    let one = store.directory().await.unwrap();
+    assert_eq!(one.of_account(7).unwrap().name, "ann");
+    assert_eq!(**one.groups(), ["lab".to_owned()].into());
+    store.begin_session(key(1), session("ann", at(10))).await.unwrap();
+    let again = store.directory().await.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&one, &again), "that they came is no change of who they are");
+
+    let change = UserChange { uid: Some(Some(8)), ..UserChange::default() };
+    store.change_user("ann".into(), change).await.unwrap();
+    let moved = store.directory().await.unwrap();
+    assert!(moved.of_account(7).is_none(), "what was acknowledged is in it");
+    assert_eq!(moved.of_account(8).unwrap().name, "ann");
+    store.remove_user("ann".into(), at(99)).await.unwrap();
+    assert!(store.directory().await.unwrap().user("ann").is_none());
     writer.close().await;
 }
 

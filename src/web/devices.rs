@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     api::called,
+    device_forms::Entry,
     device_pages::{DeviceView, DevicesView, device_page, devices_page},
     errors::{PageError, Problem, WebError, refused},
     guard::{About, Asks},
@@ -448,20 +449,24 @@ fn fine_words(words: String) -> Result<String, WebError> {
     Err(WebError::BadRequest(format!("words are one line of at most {WORDS} bytes")))
 }
 
+pub(super) async fn view(web: &Web, who: &Identity) -> Result<DevicesView, WebError> {
+    Ok(DevicesView {
+        may_change: operator(who).is_ok(),
+        devices: web.store.devices().await?,
+        running: running(web).await?,
+        types: web.store.device_types().await?,
+        entry: Entry::default(),
+        moment: web.moment(),
+    })
+}
+
 /// `GET /devices`
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Html<String>, PageError> {
-    let view = DevicesView {
-        may_change: operator(&who).is_ok(),
-        devices: web.store.devices().await?,
-        running: running(&web).await?,
-        types: web.store.device_types().await?,
-        moment: web.moment(),
-    };
-    Ok(Html(devices_page(&view).into_string()))
+    Ok(Html(devices_page(&view(&web, &who).await?).into_string()))
 }
 
 /// `GET /devices/{name}`

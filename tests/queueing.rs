@@ -141,7 +141,9 @@ fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     let bad = lab.refuses(&["resubmit", "1", "--file", &lab.file("bad.yaml")], 65);
     assert!(bad.contains("memroy") && bad.contains('3'), "{bad}");
     lab.refuses(&["resubmit", "1", "--file", &lab.file("gone.yaml")], 66);
-    lab.refuses(&["resubmit", "99"], 66);
+    for command in ["resubmit", "show", "cancel", "wait", "keep"] {
+        assert_eq!(lab.refuses(&[command, "99"], 66), "sutler: there is no job 99\n", "{command}");
+    }
     lab.refuses(&["resubmit", "1", "--edit", "--file", "other.yaml"], 2);
     assert_eq!(lab.queue(), [2, 3, 4]);
 }
@@ -301,7 +303,7 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
     let some = lab.appliance.command(&["priority", "99", "4", "51"]);
     assert_eq!(some.status.code(), Some(1));
     let told = text(&some.stdout);
-    assert_eq!(told, "job 99: there is no such job\njob 4: 50 becomes 51\n");
+    assert_eq!(told, "there is no job 99\njob 4: 50 becomes 51\n");
     lab.says(&["cancel", "--yes", "--mine", "--name", "*1", "--name", "*2"]);
     for number in [1, 2] {
         assert_eq!(lab.appliance.wait_ended(number)["verdict"], "canceled");

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::model::{JobId, JobState};
+use crate::model::{JobId, JobState, no_job};
 
 /// Cheap to clone: one failed commit answers everyone who was in it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("there is no job {0}")]
+    #[error("{}", no_job(.0))]
     NoSuchJob(JobId),
     #[error("job {0} has ended and never changes again")]
     Ended(JobId),

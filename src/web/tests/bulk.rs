@@ -78,7 +78,8 @@ async fn each_job_that_is_left_alone_says_why() {
         ("job 1 has ended already", 1),
         ("job 3 does not wait any more", 1),
         ("50 becomes 70", 1),
-        ("there is no such job", 2),
+        ("there is no job 5", 1),
+        ("there is no job 99", 1),
         (r#"href="/history?state=waiting""#, 1),
         ("quetzal", 0),
     ] {

@@ -258,9 +258,46 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
         (&["device", "add", "small-2", "--memory", "2M"], 2),
         (&["device", "type", "board", "--every", "1d"], 2),
         (&["device", "type", "board", "--health-check", "job.yaml"], 2),
+        (&["device", "remove-type", "nothing"], 66),
     ] {
         lab.refuses(wrong, code);
     }
+
+    let with = |file: &str, text: &str| {
+        fs::write(lab.file(file), text).unwrap();
+        ["device", "type", "panel", "--health-check", &lab.file(file)].map(str::to_owned)
+    };
+    let large = "job_name: x\nactions:\n- boot: { guest: { memory: 900G } }\n";
+    for (file, text, why) in [
+        ("no-job.yaml", "job_name: x\nactoins: []\n", "actoins"),
+        ("large.yaml", large, "memory"),
+        ("tagged.yaml", "job_name: x\ntags: [odd]\nactions:\n- boot: { method: qemu }\n", ""),
+    ] {
+        let arguments = with(file, text);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        // As long as it has no device, one may come that has any tag.
+        if why.is_empty() {
+            lab.says(&arguments);
+            continue;
+        }
+        let said = lab.refuses(&arguments, 65);
+        assert!(said.contains("no device of the type panel can be checked with"), "{said}");
+        assert!(said.contains(file) && said.contains(why), "{said}");
+        assert!(said.contains("sutler validate"), "{said}");
+    }
+    lab.says(&["device", "add", "panel-1", "--type", "panel"]);
+    let tagged = ["device", "type", "panel", "--health-check", &*lab.file("tagged.yaml")];
+    let said = lab.refuses(&tagged, 65);
+    assert!(said.contains("odd"), "{said}");
+    let gone = ["device", "type", "panel", "--health-check", "/no/such/job.yaml"];
+    let said = lab.refuses(&gone, 65);
+    assert!(said.contains("/no/such/job.yaml: No such file"), "{said}");
+
+    let said = lab.refuses(&["device", "remove-type", "panel"], 2);
+    assert!(said.contains("panel-1 is of the device type panel"), "{said}");
+    lab.says(&["device", "remove", "panel-1"]);
+    assert_eq!(lab.says(&["device", "remove-type", "panel"]), "device type panel is gone\n");
+    assert!(!lab.says(&["device", "types"]).contains("panel"));
 }
 
 #[test]

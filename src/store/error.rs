@@ -29,6 +29,10 @@ pub enum StoreError {
     KeyUsed(JobId),
     #[error("there is no device {name}")]
     NoSuchDevice { name: String },
+    #[error("there is no device type {name}")]
+    NoSuchDeviceType { name: String },
+    #[error("{device} is of the device type {name}, which goes when no device is of it any more")]
+    TypeInUse { name: String, device: String },
     #[error("{name} is in the devices file; change it there")]
     FromFile { name: String },
     #[error(
@@ -78,6 +82,8 @@ impl StoreError {
             | Self::NotDue(_)
             | Self::KeyUsed(_)
             | Self::NoSuchDevice { .. }
+            | Self::NoSuchDeviceType { .. }
+            | Self::TypeInUse { .. }
             | Self::FromFile { .. }
             | Self::BoxItself { .. }
             | Self::AlreadyOpen { .. }

@@ -415,9 +415,42 @@ pub(super) async fn put_type(
     };
     let description = fine_words(description)?;
     let kind = DeviceType { name, architecture, description, health_check };
+    try_check(&web, &kind).await?;
     change(&web, DeviceChange::Type { kind: kind.clone() }, by).await?;
     let record = TypeRecord::new(&kind, DeviceOrigin::Command);
     Ok((StatusCode::CREATED, Json(record)).into_response())
+}
+
+/// Refuses a health check that no device could pass: it would only be heard of when it is due.
+async fn try_check(web: &Web, kind: &DeviceType) -> Result<(), WebError> {
+    if kind.health_check.is_none() {
+        return Ok(());
+    }
+    let mut devices = web.store.devices().await?;
+    devices.retain(|one| one.device.device_type == kind.name);
+    let tried = (web.try_check)(kind.clone(), devices).await;
+    tried.map_err(|why| WebError::BadCheck { name: kind.name.clone(), why })
+}
+
+/// `DELETE /api/device-types/{name}`
+#[utoipa::path(
+    delete,
+    path = "/device-types/{name}",
+    tag = "Box",
+    params(
+        ("name" = String, Path, description = "Name of the device type", example = "board"),
+    ),
+    responses((status = 200, description = "It is gone", body = Removed)),
+)]
+pub(super) async fn remove_type(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let by = operator(&who)?;
+    change(&web, DeviceChange::RemoveType { name: name.clone() }, by).await?;
+    Ok(Json(Removed { removed: name }).into_response())
 }
 
 async fn change(web: &Web, change: DeviceChange, by: String) -> Result<bool, WebError> {

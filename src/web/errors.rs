@@ -58,6 +58,11 @@ pub enum WebError {
     Range { length: u64 },
     #[error("the job was not accepted")]
     Invalid { problems: Value },
+    #[error(
+        "no device of the type {name} can be checked with {why}; `sutler validate` on the box \
+         says whether a job file can be run"
+    )]
+    BadCheck { name: String, why: String },
     #[error("{0}")]
     Conflict(String),
     #[error("the appliance cannot do this now: {0}")]
@@ -89,7 +94,9 @@ impl WebError {
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } | Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Invalid { .. } | Self::BadRule(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::BadRule(_) | Self::BadCheck { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::File(_) | Self::Store(_) | Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -115,6 +122,7 @@ impl WebError {
             Self::TooLarge { .. } | Self::TooLong { .. } => "too-large",
             Self::Range { .. } => "range",
             Self::Invalid { .. } => "invalid-job",
+            Self::BadCheck { .. } => "invalid-check",
             Self::Conflict(_) => "conflict",
             Self::Unavailable(_) => "unavailable",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => "internal",
@@ -149,6 +157,7 @@ impl WebError {
             | Self::MediaType
             | Self::Invalid { .. }
             | Self::BadRule(_)
+            | Self::BadCheck { .. }
             | Self::Conflict(_) => "Change what was sent and send it again.",
             Self::Unavailable(_) => "Try again in a moment.",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => {
@@ -190,6 +199,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
         StoreError::NoSuchJob(id) => WebError::NoSuchJob(id.to_string()),
         StoreError::NoSuchRule { .. } => WebError::NotFound("known failure"),
         StoreError::NoSuchDevice { .. } => WebError::NotFound("device"),
+        StoreError::NoSuchDeviceType { .. } => WebError::NotFound("device type"),
         StoreError::RuleThere { .. }
         | StoreError::TooManyRules { .. }
         | StoreError::NotEnded(_)
@@ -197,6 +207,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
         | StoreError::NotAllowed { .. }
         | StoreError::FromFile { .. }
         | StoreError::BoxItself { .. }
+        | StoreError::TypeInUse { .. }
         | StoreError::NoBundle(_)
         | StoreError::KeyUsed(_)
         | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),

@@ -195,3 +195,41 @@ async fn a_token_that_cannot_be_made_is_still_in_its_form() {
     }
     site.close().await;
 }
+
+#[tokio::test]
+async fn a_device_type_is_checked_by_a_job_that_is_there_and_taken_away_again() {
+    let site = Site::new();
+    let post = async |path, document| site.on_socket(ROOT, Method::POST, path, document).await;
+    let delete = async |name: &str| {
+        let path = format!("/api/device-types/{name}");
+        site.on_socket(ROOT, Method::DELETE, &path, Value::Null).await
+    };
+    for (file, status) in [("gone", 422), ("boots", 201)] {
+        let check = json!({ "job": format!("/srv/{file}.yaml") });
+        let kind = json!({ "name": "board", "health_check": check });
+        let answer = post("/api/device-types", kind).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        if status == 422 {
+            let detail = answer.json()["detail"].to_string();
+            let words = "no device of the type board can be checked with gone.yaml: no such file";
+            assert!(detail.contains(words), "{detail}");
+            let types = site.get("/api/device-types").await.json();
+            assert_eq!(types["device_types"], json!([]), "nothing is set");
+        }
+    }
+    let bench = json!({ "name": "bench-1", "device_type": "board" });
+    assert_eq!(post("/api/devices", bench).await.status, 201);
+    let used = delete("board").await;
+    assert_eq!(used.status, 409);
+    assert!(used.text().contains("bench-1 is of the device type board"), "{}", used.text());
+    assert_eq!(delete("none").await.status, 404);
+    let path = "/api/devices/bench-1";
+    assert_eq!(site.on_socket(ROOT, Method::DELETE, path, Value::Null).await.status, 200);
+    let gone = delete("board").await;
+    assert_eq!((gone.status.as_u16(), gone.json()), (200, json!({ "removed": "board" })));
+    let told = told(&site).await;
+    assert_eq!(told[0], ["remove device type", "board", "done"]);
+    assert_eq!(told[3][..2], ["remove device type", "board"], "{told:?}");
+    site.store.check_consistent().unwrap();
+    site.close().await;
+}

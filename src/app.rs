@@ -32,7 +32,10 @@ use tokio_util::sync::CancellationToken;
 use self::entrance::{Entrance, Gate};
 use crate::{
     cli, clock,
-    config::{ConfigError, DevicesFile, Host, LogForm, Settings, SettingsError, read_devices},
+    config::{
+        ConfigError, DevicesFile, Host, Lends, LogForm, Settings, SettingsError, read_devices,
+    },
+    decide::{Demand, Lab, Reason, never},
     doctor::{self, Keeper},
     estimates,
     handbook::Handbook,
@@ -40,8 +43,9 @@ use crate::{
     intake::{Inbox, InboxError, InboxSettings},
     job_file::{self, Admission, Arrival, Options, Refusal, bundle},
     model::{
-        Acceleration, Cause, Code, Command, Conditions, Device, DeviceStatus, EngineLog,
-        EngineOrder, Job, JobState, Limit, NewJob, Submitter, WayIn, Who, with_causes,
+        Acceleration, Cause, Code, Command, Conditions, Device, DeviceOrigin, DeviceState,
+        DeviceStatus, DeviceType, EngineLog, EngineOrder, Job, JobState, Limit, NewJob, Submitter,
+        WayIn, Who, with_causes,
     },
     people::People,
     schedule,
@@ -49,7 +53,7 @@ use crate::{
     supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
     upkeep::{Shelver, Upkeep},
-    web::{About, Logins, Runs, Watchers, Web},
+    web::{About, Logins, Runs, TryCheck, Watchers, Web},
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
@@ -237,6 +241,7 @@ impl Parts {
             limits_changed: limits_changed(&insight, store.clone(), handle.clone(), &doors),
             insight,
             submit: entrance::submit(admission.clone(), entrance.clone()),
+            try_check: try_check(&admission, settings.lends),
             compose: entrance::compose(admission, entrance),
             activity: Arc::new(move |job| handle.activity(job)),
             hosts: settings.hosts.clone(),
@@ -325,12 +330,20 @@ fn make_check(admission: &Arc<Admission>) -> schedule::MakeCheck {
 fn admit_check(admission: &Admission, status: &DeviceStatus) -> Result<NewJob, String> {
     let DeviceStatus { device, kind, .. } = status;
     let Some(check) = &kind.health_check else { return Err("there is none".into()) };
-    let unreadable = |error: &io::Error| format!("{}: {error}", check.job.display());
-    let name = check.job.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let source = if check.job.is_dir() {
-        bundle::Source::Folder(check.job.clone())
+    let job = read_check(admission, &check.job)?;
+    let conditions =
+        Conditions { device: Some(device.name.clone()), health_check: true, ..job.conditions };
+    Ok(NewJob { device_type: device.device_type.clone(), conditions, ..job })
+}
+
+/// Reads a job that checks devices; which one it is for is not said in it.
+fn read_check(admission: &Admission, path: &Path) -> Result<NewJob, String> {
+    let told = |why: String| format!("{}: {why}", path.display());
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+    let source = if path.is_dir() {
+        bundle::Source::Folder(path.into())
     } else {
-        let file = fs::File::open(&check.job).map_err(|error| unreadable(&error))?;
+        let file = fs::File::open(path).map_err(|error| told(error.to_string()))?;
         bundle::Source::of_file(file, &name)
     };
     let arrival = Arrival {
@@ -340,13 +353,53 @@ fn admit_check(admission: &Admission, status: &DeviceStatus) -> Result<NewJob, S
         intake_key: None,
     };
     let job = admission.admit(source, &name, arrival, admission.options(false), &|_| Ok(()));
-    let job = job.map_err(|refusal| match refusal {
-        Refusal::Bundle(error) => with_causes(&error),
-        Refusal::Invalid(problems) => problems.to_string(),
-    })?;
-    let conditions =
-        Conditions { device: Some(device.name.clone()), health_check: true, ..job.conditions };
-    Ok(NewJob { device_type: device.device_type.clone(), conditions, ..job })
+    job.map_err(|refusal| match refusal {
+        Refusal::Bundle(error) => told(with_causes(&error)),
+        Refusal::Invalid(problems) => told(problems.to_string()),
+    })
+}
+
+/// Looks at the job that is to check devices before it is said that it does.
+fn try_check(admission: &Arc<Admission>, lends: Lends) -> TryCheck {
+    let admission = admission.clone();
+    Arc::new(move |kind: DeviceType, devices: Vec<DeviceStatus>| {
+        let admission = admission.clone();
+        // A large file that it names may have a sum.
+        Box::pin(tasks::lasting(move || {
+            let Some(check) = &kind.health_check else { return Ok(()) };
+            let job = read_check(&admission, &check.job)?;
+            let unfit = unfit(&job, &kind, devices, lends);
+            unfit.map_or(Ok(()), |reason| Err(format!("{}: {reason}", check.job.display())))
+        }))
+    })
+}
+
+/// Why none of the devices of a type could ever be checked by this job. Where there is none yet, it is
+/// for one that has all its tags, and all that the box lends.
+fn unfit(
+    job: &NewJob,
+    kind: &DeviceType,
+    mut devices: Vec<DeviceStatus>,
+    lends: Lends,
+) -> Option<Reason> {
+    if devices.is_empty() {
+        let tags = job.tags.iter().cloned().collect();
+        let device = Device { device_type: kind.name.clone(), tags, ..usual_device() };
+        let state = DeviceState::new("sutler", clock::now());
+        let origin = DeviceOrigin::Default;
+        devices.push(DeviceStatus { device, origin, kind: kind.clone(), state });
+    }
+    let lab = Arc::new(Lab::of(lends, &devices));
+    let mut first = None;
+    for DeviceStatus { device, .. } in devices {
+        let device_type = kind.name.clone();
+        let (device, health_check) = (Some(device.name), true);
+        let demand = Demand { device_type, device, health_check, ..Demand::of_new(job) };
+        // None would do: this one can.
+        let reason = never(&lab, &demand)?;
+        first.get_or_insert(reason);
+    }
+    first
 }
 
 /// Has the doctor look again when a job ended for want of something.

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output},
 };
 
+use crate::support::appliance::Appliance;
+
 fn sutler(data: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sutler"))
         .arg("--data")
@@ -116,6 +118,58 @@ fn a_job_file_is_checked_without_an_appliance() {
     }
     let empty = sutler(place.path(), &["validate", place.path().to_str().unwrap()]);
     assert_eq!(empty.status.code(), Some(66), "{}", text(&empty.stderr));
+}
+
+#[test]
+fn a_job_file_is_checked_by_the_settings_of_the_appliance_that_answers() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, data) = (place.path().join("jobs"), place.path().join("data"));
+    let roots = place.path().join("roots");
+    for folder in [&folder, &roots] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    std::fs::write(roots.join("disk.img"), "x").unwrap();
+    let file = folder.join("job.yaml");
+    let job = |more: &str, disk: &str| {
+        let text =
+            format!("job_name: boot\n{more}\nactions:\n- boot: {{ guest: {{ disk: {disk} }} }}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    let disk = roots.join("disk.img");
+    let disk = disk.to_str().unwrap();
+    let validate = |more: &[&str]| {
+        let said = sutler(&data, &[&["validate", file.to_str().unwrap()], more].concat());
+        (said.status.code(), text(&said.stdout).to_owned() + text(&said.stderr))
+    };
+    job("", disk);
+    let (code, said) = validate(&[]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("No appliance answers here, so your own settings hold"), "{said}");
+
+    let environment = [("SUTLER_TIMEOUTS_JOB", "23m"), ("SUTLER_ROOTS", roots.to_str().unwrap())];
+    let appliance = Appliance::start_with(&data, &environment);
+    let (code, said) = validate(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("23 min") && said.contains("If it were submitted now"), "{said}");
+    assert!(!said.contains("your own settings"), "{said}");
+    let (_, told) = validate(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["settings_of"], "appliance");
+    assert_eq!(told["timeouts"][0]["timeout_ms"], 23 * 60_000, "{told}");
+
+    job("device_type: toaster", disk);
+    let (code, said) = validate(&[]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("the appliance would refuse it") && said.contains("toaster"), "{said}");
+
+    // Files of another machine are not looked at, those that travel are.
+    let server = format!("http://{}", appliance.address);
+    for (disk, code) in [("/of/another/machine.img", 0), ("gone.img", 65)] {
+        job("", disk);
+        let (found, said) = validate(&["--server", &server]);
+        assert_eq!(found, Some(code), "{said}");
+    }
+    appliance.stop();
 }
 
 #[test]

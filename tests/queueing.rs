@@ -141,7 +141,9 @@ fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     let bad = lab.refuses(&["resubmit", "1", "--file", &lab.file("bad.yaml")], 65);
     assert!(bad.contains("memroy") && bad.contains('3'), "{bad}");
     lab.refuses(&["resubmit", "1", "--file", &lab.file("gone.yaml")], 66);
-    lab.refuses(&["resubmit", "99"], 66);
+    for command in ["resubmit", "show", "cancel", "wait", "keep"] {
+        assert_eq!(lab.refuses(&[command, "99"], 66), "sutler: there is no job 99\n", "{command}");
+    }
     lab.refuses(&["resubmit", "1", "--edit", "--file", "other.yaml"], 2);
     assert_eq!(lab.queue(), [2, 3, 4]);
 }
@@ -256,9 +258,46 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
         (&["device", "add", "small-2", "--memory", "2M"], 2),
         (&["device", "type", "board", "--every", "1d"], 2),
         (&["device", "type", "board", "--health-check", "job.yaml"], 2),
+        (&["device", "remove-type", "nothing"], 66),
     ] {
         lab.refuses(wrong, code);
     }
+
+    let with = |file: &str, text: &str| {
+        fs::write(lab.file(file), text).unwrap();
+        ["device", "type", "panel", "--health-check", &lab.file(file)].map(str::to_owned)
+    };
+    let large = "job_name: x\nactions:\n- boot: { guest: { memory: 900G } }\n";
+    for (file, text, why) in [
+        ("no-job.yaml", "job_name: x\nactoins: []\n", "actoins"),
+        ("large.yaml", large, "memory"),
+        ("tagged.yaml", "job_name: x\ntags: [odd]\nactions:\n- boot: { method: qemu }\n", ""),
+    ] {
+        let arguments = with(file, text);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        // As long as it has no device, one may come that has any tag.
+        if why.is_empty() {
+            lab.says(&arguments);
+            continue;
+        }
+        let said = lab.refuses(&arguments, 65);
+        assert!(said.contains("no device of the type panel can be checked with"), "{said}");
+        assert!(said.contains(file) && said.contains(why), "{said}");
+        assert!(said.contains("sutler validate"), "{said}");
+    }
+    lab.says(&["device", "add", "panel-1", "--type", "panel"]);
+    let tagged = ["device", "type", "panel", "--health-check", &*lab.file("tagged.yaml")];
+    let said = lab.refuses(&tagged, 65);
+    assert!(said.contains("odd"), "{said}");
+    let gone = ["device", "type", "panel", "--health-check", "/no/such/job.yaml"];
+    let said = lab.refuses(&gone, 65);
+    assert!(said.contains("/no/such/job.yaml: No such file"), "{said}");
+
+    let said = lab.refuses(&["device", "remove-type", "panel"], 2);
+    assert!(said.contains("panel-1 is of the device type panel"), "{said}");
+    lab.says(&["device", "remove", "panel-1"]);
+    assert_eq!(lab.says(&["device", "remove-type", "panel"]), "device type panel is gone\n");
+    assert!(!lab.says(&["device", "types"]).contains("panel"));
 }
 
 #[test]
@@ -301,7 +340,7 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
     let some = lab.appliance.command(&["priority", "99", "4", "51"]);
     assert_eq!(some.status.code(), Some(1));
     let told = text(&some.stdout);
-    assert_eq!(told, "job 99: there is no such job\njob 4: 50 becomes 51\n");
+    assert_eq!(told, "there is no job 99\njob 4: 50 becomes 51\n");
     lab.says(&["cancel", "--yes", "--mine", "--name", "*1", "--name", "*2"]);
     for number in [1, 2] {
         assert_eq!(lab.appliance.wait_ended(number)["verdict"], "canceled");

@@ -13,7 +13,7 @@ use crate::{
     job_file::{Admission, Arrival, Problems, Refusal, bundle},
     model::{
         After, Conditions, Door, Idempotency, Identity, Job, JobId, Lineage, NewJob, Submitter,
-        WayIn,
+        WayIn, no_job,
         problem::{Place, Problem},
         with_causes,
     },
@@ -79,7 +79,7 @@ impl fmt::Display for Unfit {
         match self {
             Self::Never(reason) => write!(f, "{reason}"),
             Self::NoSuchJob(job) => {
-                write!(f, "after: there is no job {job}; `sutler jobs` shows their numbers")
+                write!(f, "after: {}; `sutler jobs` shows their numbers", no_job(job))
             }
             Self::Store(error) => write!(f, "{}", with_causes(error)),
         }

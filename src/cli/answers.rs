@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::config::Timeouts;
 use crate::decide::{outlook::Takes, progress};
 use crate::model::{
     Cause, Deed, DeviceHealth, DiskSample, Failure, FailureGroup, JobId, JobState, Keepsake, Kept,
@@ -633,6 +634,27 @@ pub(super) struct Status {
     pub roots: Vec<std::path::PathBuf>,
     /// Addresses its pages are at.
     pub listen: Vec<String>,
+    /// An older one does not tell; then those that are built in.
+    #[serde(default)]
+    pub timeouts: SetTimeouts,
+}
+
+/// How long jobs may take that do not say.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct SetTimeouts {
+    job_ms: Option<u64>,
+    action_ms: Option<u64>,
+    step_ms: Option<u64>,
+    queue_ms: Option<u64>,
+    most_ms: Option<u64>,
+}
+
+impl From<SetTimeouts> for Timeouts {
+    fn from(SetTimeouts { job_ms, action_ms, step_ms, queue_ms, most_ms }: SetTimeouts) -> Self {
+        let [job, action, step, queue, most] =
+            [job_ms, action_ms, step_ms, queue_ms, most_ms].map(|ms| ms.map(Duration::from_millis));
+        Self { job, action, step, queue, most: most.unwrap_or(Self::MOST) }
+    }
 }
 
 impl Status {

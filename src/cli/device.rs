@@ -52,6 +52,8 @@ pub(super) enum DeviceCommand {
     Types,
     /// Say what a device type is, and what checks its devices
     Type(Kind),
+    /// Take away a device type that no device is of any more
+    RemoveType(Named),
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,6 +103,8 @@ pub(super) struct Kind {
     #[arg(long, value_name = "TEXT", default_value = "")]
     description: String,
     /// The job that finds out whether a device is well, an absolute path on the box
+    ///
+    /// It is looked at now: one that is not there, or that no device of the type could run, is refused.
     #[arg(long, value_name = "FILE")]
     health_check: Option<PathBuf>,
     /// Check each device when the last check is so long ago
@@ -150,6 +154,10 @@ pub(super) async fn run(
         DeviceCommand::Type(kind) => {
             let answer = client.send_json::<Value>("/api/device-types", &kind.document()).await?;
             (answer.raw, format!("device type {} is as you say\n", kind.kind.name))
+        }
+        DeviceCommand::RemoveType(Named { name }) => {
+            let answer = client.delete::<Value>(&format!("/api/device-types/{name}")).await?;
+            (answer.raw, format!("device type {name} is gone\n"))
         }
     };
     if json {

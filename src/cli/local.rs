@@ -60,14 +60,16 @@ pub(super) fn folder_of(file: &Path) -> &Path {
 }
 
 /// Reads a job file and looks at what it names, as the appliance will: absolute paths must lie
-/// below `roots` and not in `data`.
+/// below `roots` and not in `data`. Without roots they are those of another machine.
 pub(super) fn examine(
     path: &Path,
     options: Options,
-    roots: &[PathBuf],
+    roots: Option<&[PathBuf]>,
     data: Option<&Path>,
 ) -> Result<Result<Sound, Box<Problems>>, CliError> {
-    let (read, name, text) = match read_file(path, options)? {
+    let bytes = fs::read(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let name = path.display().to_string();
+    let read = match job_file::read_bytes(&bytes, &name, options) {
         Ok(read) => read,
         Err(problems) => return Ok(Err(problems)),
     };
@@ -76,28 +78,6 @@ pub(super) fn examine(
         Ok(warnings) => warnings,
         Err(problems) => return Ok(Err(problems)),
     };
+    let text = String::from_utf8_lossy(&bytes).into();
     Ok(Ok(Sound { definition: read.definition, warnings, name, text }))
-}
-
-/// Reads a job file, for an appliance that may have other files than this machine.
-pub(super) fn read(
-    path: &Path,
-    options: Options,
-) -> Result<Result<Sound, Box<Problems>>, CliError> {
-    let sound = |(read, name, text): (job_file::Read, _, _)| Sound {
-        definition: read.definition,
-        warnings: read.warnings,
-        name,
-        text,
-    };
-    Ok(read_file(path, options)?.map(sound))
-}
-
-type ReadFile = (job_file::Read, String, Arc<str>);
-
-fn read_file(path: &Path, options: Options) -> Result<Result<ReadFile, Box<Problems>>, CliError> {
-    let bytes = fs::read(path).map_err(|source| CliError::File { path: path.into(), source })?;
-    let name = path.display().to_string();
-    let read = job_file::read_bytes(&bytes, &name, options);
-    Ok(read.map(|read| (read, name, String::from_utf8_lossy(&bytes).into())))
 }

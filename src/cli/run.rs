@@ -74,7 +74,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
         Local::Packed(path) => return Err(CliError::Packed { path }),
     };
     let everywhere = [PathBuf::from("/")];
-    let job = match examine(&file, Options::default(), &everywhere, None)? {
+    let job = match examine(&file, Options::default(), Some(&everywhere), None)? {
         Ok(job) => job,
         Err(problems) => {
             let words = render::explained(&problems.diagnostics(), false);

@@ -9,7 +9,7 @@ use super::{
     args::JobName,
     client::Client,
     error::CliError,
-    local::{Local, examine, find, read},
+    local::{Local, examine, find},
     output::{self, say},
     render, wait,
 };
@@ -118,8 +118,8 @@ fn key(text: &str) -> Result<String, &'static str> {
     fine.then(|| text.to_owned()).ok_or("a key is made of 1 to 255 letters, digits and signs")
 }
 
-/// The tar to send, from its beginning. Where the appliance is of this box, what the job names is
-/// looked at before.
+/// The tar to send, from its beginning. What the job names is looked at before; what it names on
+/// another box is not.
 fn bundle(file: PathBuf, strict: bool, here: Option<&Status>) -> Result<File, CliError> {
     let file = match find(&file)? {
         Local::Packed(path) => {
@@ -129,11 +129,8 @@ fn bundle(file: PathBuf, strict: bool, here: Option<&Status>) -> Result<File, Cl
     };
     // What the appliance's settings say of times, it checks itself.
     let options = Options { strict, ..Options::default() };
-    let examined = match here {
-        Some(at) => examine(&file, options, &at.roots, Some(&at.data))?,
-        None => read(&file, options)?,
-    };
-    let sound = match examined {
+    let (roots, data) = here.map(|at| (at.roots.as_slice(), at.data.as_path())).unzip();
+    let sound = match examine(&file, options, roots, data)? {
         Ok(sound) => sound,
         Err(problems) => {
             let words = render::explained(&problems.diagnostics(), output::is_watched());

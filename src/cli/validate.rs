@@ -8,17 +8,19 @@ use serde_json::{Value, json};
 use super::{
     answers::Estimates,
     args::{Common, ask},
-    client::Answer,
+    client::{Answer, Client},
     error::{CliError, INVALID},
     local::{Local, examine, find},
     output, render,
 };
 use crate::{
     clock,
+    config::{Settings, Timeouts},
     job_file::{Options, Problem, needs},
     markup::words::count,
     model::{Definition, Limited},
     proto::query,
+    tasks,
 };
 
 /// How long the appliance is given to tell what it knows.
@@ -32,9 +34,10 @@ Examples:
   sutler validate --strict installer/    the job.yaml in a folder; warnings are errors
   sutler validate --json job.yaml        for an editor: line, column, found, expected, help
 
-Says how long the job, each action and each step may take, and who has said so. No appliance is
-needed; where one answers, it says beside that what good runs took, what timeout that suggests, and
-when the job would start and end if it were submitted now.
+Says how long the job, each action and each step may take, and who has said so. Where an appliance
+answers, its settings hold, and its devices; it says beside that what good runs took, what timeout
+that suggests, and when the job would start and end if it were submitted now. Without one your own
+settings hold. What a job names on another machine (--server) is not looked at.
 
 Ends with 0 when the job can be run, else with 65.")]
 pub(super) struct Args {
@@ -45,24 +48,39 @@ pub(super) struct Args {
     strict: bool,
 }
 
+/// By whose word a job file is checked.
+struct Place {
+    timeouts: Timeouts,
+    /// None of an appliance on another machine, whose files nobody sees from here.
+    roots: Option<Vec<PathBuf>>,
+    data: Option<PathBuf>,
+    /// Why it is not an appliance's.
+    own: Option<String>,
+}
+
 pub(super) fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
-    let settings = common.settings()?.settings;
+    ask(common, async |client, _| validate(args, common, client).await)
+}
+
+async fn validate(args: &Args, common: &Common, client: &Client) -> Result<u8, CliError> {
     let file = match find(&args.file)? {
         Local::JobFile(file) => file,
         Local::Packed(path) => return Err(CliError::Packed { path }),
     };
-    let options = Options { strict: args.strict, timeouts: settings.timeouts };
-    let examined = examine(&file, options, &settings.roots, Some(&settings.data))?;
-    let (name, text, list, omitted, definition) = match examined {
+    let Place { timeouts, roots, data, own } = place(common, client).await?;
+    let options = Options { strict: args.strict, timeouts };
+    let looked = move || examine(&file, options, roots.as_deref(), data.as_deref());
+    let (name, text, list, omitted, definition) = match tasks::blocking(looked).await? {
         Ok(sound) => (sound.name, sound.text, sound.warnings, 0, Some(sound.definition)),
         Err(problems) => (problems.name, problems.text, problems.list, problems.omitted, None),
     };
-    let is_valid = definition.is_some();
     let limited = definition.as_ref().map(Definition::limited).unwrap_or_default();
     let past = match &definition {
-        Some(definition) => past(definition, common)?,
-        None => None,
+        Some(definition) if own.is_none() => past(definition, client).await?,
+        Some(_) | None => None,
     };
+    let never = past.as_ref().and_then(|past| past.read.never.clone());
+    let is_valid = definition.is_some() && never.is_none();
     if common.json {
         let problems: Vec<_> = list.iter().map(Problem::to_json).collect();
         let timeouts: Vec<_> = limited.iter().map(told).collect();
@@ -70,7 +88,8 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
             past.as_ref().map(|past| render::warnings(&limited, &past.read)).unwrap_or_default();
         output::print_json(&json!({
             "file": name, "valid": is_valid, "problems": problems, "omitted": omitted,
-            "timeouts": timeouts, "timeout_warnings": warnings,
+            "settings_of": if own.is_none() { "appliance" } else { "account" },
+            "never": never, "timeouts": timeouts, "timeout_warnings": warnings,
             "estimates": past.map(|past| past.raw),
         }))?;
     } else {
@@ -78,36 +97,64 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
             list.iter().map(|problem| problem.diagnostic(&name, &text)).collect();
         let mut words = render::explained(&explained, output::is_colourful());
         let told = list.len() as u64;
-        words += &match (is_valid, told, omitted) {
-            (true, 0, _) => format!("{name} can be run\n"),
-            (true, ..) => format!("{name} can be run, {}\n", count(told, "warning")),
-            (false, _, 0) => format!("{name} cannot be run: {}\n", count(told, "problem")),
-            (false, _, more) => {
+        words += &match (&definition, never, told, omitted) {
+            (Some(_), Some(why), ..) => {
+                format!("{name} cannot be run: the appliance would refuse it: {why}\n")
+            }
+            (Some(_), None, 0, _) => format!("{name} can be run\n"),
+            (Some(_), None, ..) => format!("{name} can be run, {}\n", count(told, "warning")),
+            (None, _, _, 0) => format!("{name} cannot be run: {}\n", count(told, "problem")),
+            (None, _, _, more) => {
                 format!("{name} cannot be run: {} and {more} more\n", count(told, "problem"))
             }
         };
-        if is_valid {
+        if definition.is_some() {
             let past = past.as_ref().map(|past| &past.read);
             words += &format!("\n{}\n", render::timeouts(&limited, past));
-            words += &match past {
-                Some(Estimates { never: Some(why), .. }) => {
-                    format!("The appliance here would refuse it: {why}\n")
-                }
-                Some(past) => {
-                    let (now, zone) = (clock::now(), TimeZone::system());
-                    let expected = render::expected(&past.expected, now, &zone);
-                    format!("If it were submitted now: {expected}\n")
-                }
-                None => "No appliance answers here, so its past was not asked.\n".into(),
-            };
+        }
+        if let Some(past) = past.as_ref().filter(|_| is_valid) {
+            let (now, zone) = (clock::now(), TimeZone::system());
+            let expected = render::expected(&past.read.expected, now, &zone);
+            words += &format!("If it were submitted now: {expected}\n");
+        }
+        if let Some(why) = own {
+            words += &format!("{why}, so your own settings hold, and no past was asked.\n");
         }
         output::print(&words)?;
     }
     Ok(if is_valid { 0 } else { INVALID })
 }
 
-/// What the appliance knows of jobs like it; nothing where none answers.
-fn past(definition: &Definition, common: &Common) -> Result<Option<Answer<Estimates>>, CliError> {
+/// The appliance's where it tells, else those of the settings here.
+async fn place(common: &Common, client: &Client) -> Result<Place, CliError> {
+    let own = match tokio::time::timeout(PATIENCE, client.status()).await {
+        Ok(Ok(status)) => {
+            let timeouts = status.timeouts.into();
+            let (roots, data) = match client.is_remote() {
+                true => (None, None),
+                false => (Some(status.roots), Some(status.data)),
+            };
+            return Ok(Place { timeouts, roots, data, own: None });
+        }
+        Ok(Err(CliError::Unreachable { .. })) => "No appliance answers here".to_owned(),
+        Ok(Err(CliError::Refused(problem))) => {
+            format!("The appliance does not say ({})", render::clean(&problem.detail))
+        }
+        // One that is there and does not answer as it should is no reason to refuse a job file.
+        Ok(Err(CliError::Lost { .. } | CliError::NotUnderstood { .. })) | Err(_) => {
+            "The appliance does not say".to_owned()
+        }
+        Ok(Err(error)) => return Err(error),
+    };
+    let Settings { timeouts, roots, data, .. } = common.settings()?.settings;
+    Ok(Place { timeouts, roots: Some(roots), data: Some(data), own: Some(own) })
+}
+
+/// What the appliance knows of jobs like it; nothing where it does not say.
+async fn past(
+    definition: &Definition,
+    client: &Client,
+) -> Result<Option<Answer<Estimates>>, CliError> {
     let needs = needs(definition);
     let at_most = needs.at_most.as_millis().to_string();
     let [memory, cores, priority] =
@@ -123,24 +170,17 @@ fn past(definition: &Definition, common: &Common) -> Result<Option<Answer<Estima
         ("at_most_ms", Some(&at_most)),
     ];
     let path = query::address("/api/estimates", &pairs);
-    let mut found = None;
-    ask(common, async |client, _| {
-        found = match tokio::time::timeout(PATIENCE, client.get::<Estimates>(&path)).await {
-            Ok(Ok(answer)) => Some(answer),
-            // One that is there and does not answer in time, or does not know what is asked for, is
-            // no reason to refuse a job file.
-            Ok(Err(
-                CliError::Unreachable { .. }
-                | CliError::Lost { .. }
-                | CliError::Refused(_)
-                | CliError::NotUnderstood { .. },
-            ))
-            | Err(_) => None,
-            Ok(Err(error)) => return Err(error),
-        };
-        Ok(0)
-    })?;
-    Ok(found)
+    match tokio::time::timeout(PATIENCE, client.get::<Estimates>(&path)).await {
+        Ok(Ok(answer)) => Ok(Some(answer)),
+        Ok(Err(
+            CliError::Unreachable { .. }
+            | CliError::Lost { .. }
+            | CliError::Refused(_)
+            | CliError::NotUnderstood { .. },
+        ))
+        | Err(_) => Ok(None),
+        Ok(Err(error)) => Err(error),
+    }
 }
 
 fn told(one: &Limited) -> Value {

@@ -64,7 +64,7 @@ impl Admission {
         let scope = Scope {
             bundle: staged.folder(),
             alone,
-            roots: &self.roots,
+            roots: Some(&self.roots),
             data: Some(&self.data),
             submitter: Some(&submitter),
         };
@@ -121,7 +121,7 @@ impl Admission {
         may: MaySubmit<'_>,
     ) -> Result<Read, Box<Problems>> {
         let submitter = identity(arrival);
-        let (roots, data) = (self.roots.as_slice(), Some(self.data.as_path()));
+        let (roots, data) = (Some(self.roots.as_slice()), Some(self.data.as_path()));
         let scope = Scope { bundle, alone, roots, data, submitter: Some(&submitter) };
         let read = read_bytes(text.as_bytes(), "job.yaml", options)?;
         permitted(&read, may)?;

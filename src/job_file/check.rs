@@ -54,8 +54,9 @@ pub struct Scope<'a> {
     pub bundle: &'a Path,
     /// The job file came alone: nothing travelled with it.
     pub alone: bool,
-    /// Absolute paths must lie below one of these.
-    pub roots: &'a [PathBuf],
+    /// Absolute paths must lie below one of these. None where they are those of another machine, and
+    /// nobody here can look at them.
+    pub roots: Option<&'a [PathBuf]>,
     /// The appliance's own data: never, but for a root that lies deeper in it (a folder of images).
     pub data: Option<&'a Path>,
     /// Nobody in particular means whoever runs this program.
@@ -84,6 +85,9 @@ pub fn check(read: &Read, scope: &Scope<'_>) -> Result<Vec<Problem>, Box<Problem
 
 /// Looks at one file. Returns the tags when it is a folder of needles.
 fn one(report: &mut Report, named: &FileUse, scope: &Scope<'_>) -> Option<NeedleTags> {
+    if named.file.is_absolute() && scope.roots.is_none() {
+        return None;
+    }
     let looked = locate(&named.file, scope).and_then(|path| {
         let metadata = fs::metadata(&path).map_err(|error| Trouble::of(&error))?;
         if named.needles {
@@ -179,7 +183,8 @@ fn locate(named: &Path, scope: &Scope<'_>) -> Result<PathBuf, Trouble> {
         return Err(trouble);
     }
     // The roots first, so that nobody learns from the answer what lies elsewhere.
-    let roots: Vec<_> = scope.roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
+    let named_roots = scope.roots.unwrap_or_default();
+    let roots: Vec<_> = named_roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
     let data = scope.data.and_then(|data| data.canonicalize().ok());
     let is_ours = |path: &Path| data.as_ref().is_some_and(|data| path.starts_with(data));
     let is_deeper = |root: &Path| is_ours(root) && data.as_deref() != Some(root);
@@ -189,14 +194,14 @@ fn locate(named: &Path, scope: &Scope<'_>) -> Result<PathBuf, Trouble> {
     };
     let outside = || {
         let mut trouble = Trouble::new("outside of what jobs may read", "a file below a root");
-        let names: Vec<_> = scope.roots.iter().map(|root| root.display().to_string()).collect();
+        let names: Vec<_> = named_roots.iter().map(|root| root.display().to_string()).collect();
         trouble.help = Some(format!(
             "the administrator allows {}; files beside the job file always travel with it",
             if names.is_empty() { "no absolute paths".into() } else { names.join(", ") }
         ));
         trouble
     };
-    if !scope.roots.iter().chain(&roots).any(|root| named.starts_with(root)) {
+    if !named_roots.iter().chain(&roots).any(|root| named.starts_with(root)) {
         return Err(outside());
     }
     let path = canonical(named)?;

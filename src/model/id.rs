@@ -37,6 +37,11 @@ impl FromStr for JobId {
     }
 }
 
+/// What is said where no job has this number or uuid, as far as whoever asks may know.
+pub fn no_job(name: impl fmt::Display) -> String {
+    format!("there is no job {name}")
+}
+
 /// SHA-256 of some content, written as 64 lowercase hexadecimal digits.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,

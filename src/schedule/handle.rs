@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::standing::Standing;
-use crate::model::JobId;
+use crate::model::{JobId, no_job};
 
 /// What the owner is asked.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) enum Request {
 /// Why a request was not carried out.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("there is no job {0}")]
+    #[error("{}", no_job(.0))]
     NoSuchJob(JobId),
     #[error("job {0} has ended already")]
     Ended(JobId),

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::model::{JobId, JobState};
+use crate::model::{JobId, JobState, no_job};
 
 /// Cheap to clone: one failed commit answers everyone who was in it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("there is no job {0}")]
+    #[error("{}", no_job(.0))]
     NoSuchJob(JobId),
     #[error("job {0} has ended and never changes again")]
     Ended(JobId),
@@ -29,6 +29,10 @@ pub enum StoreError {
     KeyUsed(JobId),
     #[error("there is no device {name}")]
     NoSuchDevice { name: String },
+    #[error("there is no device type {name}")]
+    NoSuchDeviceType { name: String },
+    #[error("{device} is of the device type {name}, which goes when no device is of it any more")]
+    TypeInUse { name: String, device: String },
     #[error("{name} is in the devices file; change it there")]
     FromFile { name: String },
     #[error(
@@ -78,6 +82,8 @@ impl StoreError {
             | Self::NotDue(_)
             | Self::KeyUsed(_)
             | Self::NoSuchDevice { .. }
+            | Self::NoSuchDeviceType { .. }
+            | Self::TypeInUse { .. }
             | Self::FromFile { .. }
             | Self::BoxItself { .. }
             | Self::AlreadyOpen { .. }

@@ -168,8 +168,8 @@ impl Store {
     /// Changes devices or their types. Whether anything is otherwise now.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchDevice`], [`StoreError::FromFile`], [`StoreError::BoxItself`], or the disk's
-    /// refusal.
+    /// [`StoreError::NoSuchDevice`], [`StoreError::NoSuchDeviceType`], [`StoreError::TypeInUse`],
+    /// [`StoreError::FromFile`], [`StoreError::BoxItself`], or the disk's refusal.
     pub async fn change_devices(
         &self,
         change: DeviceChange,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError, refused},
-    form::{Field, Form, Takes},
+    form::{Field, Form, Takes, Wrong},
     guard::{Asks, Failed, SessionKey},
     layout::{self, Frame, Tab, form_key},
     login::{fit, new_password, said},
@@ -36,6 +36,10 @@ struct AccountView {
     sessions: Vec<(bool, Session)>,
     /// A token that was just made, to be seen this once.
     made: Option<(Token, Key)>,
+    /// What stands in the form for another token, and why it has come back.
+    entry: NewToken,
+    wrong_token: Option<Wrong>,
+    /// Why the password stays as it is.
     wrong: Option<String>,
 }
 
@@ -51,6 +55,8 @@ impl AccountView {
             tokens: web.store.tokens(Some(name)).await?,
             sessions: sessions.into_iter().map(|(key, one)| (is_own(key), one)).collect(),
             made: None,
+            entry: NewToken::default(),
+            wrong_token: None,
             wrong: None,
         })
     }
@@ -130,11 +136,18 @@ pub(super) async fn end_others(
     Ok(Redirect::to("/account").into_response())
 }
 
+/// As it is written.
 #[derive(Deserialize)]
 pub(super) struct NewToken {
     name: String,
     scope: TokenScope,
-    days: u64,
+    days: String,
+}
+
+impl Default for NewToken {
+    fn default() -> Self {
+        Self { name: String::new(), scope: TokenScope::ALL[0], days: USUAL_DAYS.to_string() }
+    }
 }
 
 /// `POST /account/tokens`: the page that answers shows the token, this once.
@@ -142,25 +155,27 @@ pub(super) async fn new_token(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     SessionKey(session): SessionKey,
-    Form(NewToken { name, scope, days }): Form<NewToken>,
+    Form(entry): Form<NewToken>,
 ) -> Result<Response, PageError> {
     user(&who)?;
-    let wanted = Wanted { user: None, name: name.trim().to_owned(), scope, days: Some(days) };
-    let made = tokens::make(&web, &who, wanted).await;
+    let (name, scope) = (entry.name.trim().to_owned(), entry.scope);
+    // What is no number is no number of days that there may be.
+    let days = Some(entry.days.trim().parse().unwrap_or(0));
+    let made = tokens::make(&web, &who, Wanted { user: None, name, scope, days }).await;
     let view = AccountView::fetch(&web, &who, session.as_ref()).await?;
-    let view = match made {
-        Ok(made) => AccountView { made: Some(made), ..view },
-        Err(WebError::BadRequest(words) | WebError::Conflict(words)) => {
-            AccountView { wrong: Some(words), ..view }
+    match made {
+        Ok(made) => {
+            let about = tokens::about(&made.0);
+            let mut response = AccountView { made: Some(made), ..view }.answer();
+            response.extensions_mut().insert(about);
+            Ok(response)
         }
-        Err(error) => return Err(error.into()),
-    };
-    let about = view.made.as_ref().map(|(token, _)| tokens::about(token));
-    let mut response = view.answer();
-    if let Some(about) = about {
-        response.extensions_mut().insert(about);
+        Err(error) => {
+            let wrong = Wrong::of(error)?;
+            let view = AccountView { entry, wrong_token: Some(wrong.clone()), ..view };
+            Ok(wrong.answer(render(&view)))
+        }
     }
-    Ok(response)
 }
 
 #[derive(Deserialize)]
@@ -218,20 +233,21 @@ fn render(view: &AccountView) -> Markup {
             (tokens_table(view))
             form.entry action="/account/tokens" method="post" {
                 (form_key())
+                @if let Some(wrong) = &view.wrong_token { (wrong) }
                 (Field {
                     required: true, longest: Some(LONGEST_USER_NAME), autocomplete: Some("off"),
-                    placeholder: Some("nightly builds"),
+                    placeholder: Some("nightly builds"), value: &view.entry.name,
                     ..Field::new("token-name", "name", "Name of a new token")
                 })
                 label for="token-scope" { "What it is for" }
                 select #token-scope name="scope" {
                     @for scope in TokenScope::ALL.into_iter().filter(|one| one.most() <= user.role) {
-                        option value=(scope) { (scope) }
+                        option value=(scope) selected[scope == view.entry.scope] { (scope) }
                     }
                 }
                 (Field {
                     takes: Takes::Number { most: Some(tokens::MOST_DAYS) }, required: true,
-                    value: Some(USUAL_DAYS),
+                    value: &view.entry.days,
                     ..Field::new("token-days", "days", "Days it is good for")
                 })
                 button type="submit" { "Make token" }

@@ -20,13 +20,14 @@ use super::{
     errors::{Problem, WebError},
     guard::Asks,
     params::{NoParams, Params, Path},
-    records::Record,
+    records::{Record, millis},
     sight::foretold,
     state::Web,
     timeouts,
 };
 use crate::{
     clock,
+    config::Timeouts,
     decide::access::{Act, may},
     model::{Acceleration, Identity, Job, JobId, JobState, Kept, Verdict, with_causes},
     store::Change,
@@ -100,6 +101,28 @@ pub(super) struct Status<'a> {
     /// Jobs may read below these.
     #[schema(value_type = Vec<String>)]
     roots: Vec<&'a FilePath>,
+    timeouts: SetTimeouts,
+}
+
+/// How long jobs may take that do not say; null is what is built in.
+#[derive(Debug, Serialize, ToSchema)]
+struct SetTimeouts {
+    job_ms: Option<u64>,
+    action_ms: Option<u64>,
+    /// Of a step that waits for something to come.
+    step_ms: Option<u64>,
+    /// For its turn; null is as long as it takes.
+    queue_ms: Option<u64>,
+    /// No job is given more.
+    most_ms: u64,
+}
+
+impl From<Timeouts> for SetTimeouts {
+    fn from(Timeouts { job, action, step, queue, most }: Timeouts) -> Self {
+        let [job_ms, action_ms, step_ms, queue_ms] =
+            [job, action, step, queue].map(|time| time.map(millis));
+        Self { job_ms, action_ms, step_ms, queue_ms, most_ms: millis(most) }
+    }
 }
 
 /// `GET /api/jobs/{id|uuid}`
@@ -236,6 +259,7 @@ pub(super) async fn status(
         inbox: &web.inbox,
         listen: &web.about.listen,
         roots: web.about.roots.iter().map(PathBuf::as_path).collect(),
+        timeouts: web.timeouts.into(),
     };
     Ok(Json(status).into_response())
 }

@@ -76,6 +76,16 @@ pub(super) struct Bulk {
     preview: bool,
 }
 
+/// What is sent with it, so that the same sent again does nothing twice.
+#[derive(Debug, Default)]
+pub(super) struct Once {
+    /// With the same key no job is made twice.
+    pub key: Option<String>,
+    /// Those of which whoever is sure was shown that they had been asked to stop before: no other is
+    /// stopped at once. None where nothing was shown; then every one that was asked before is.
+    pub asked: Option<BTreeSet<JobId>>,
+}
+
 /// What comes of one of the jobs.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BulkResult)]
@@ -119,9 +129,9 @@ pub(super) async fn api(
     body: Body,
 ) -> Result<Response, Problem> {
     may(&who, Act::Submit)?;
-    let key = submit::key(&headers)?;
+    let once = Once { key: submit::key(&headers)?, asked: None };
     let Bulk { action, jobs, preview } = read(body).await?;
-    let results = each(&web, &who, &action, jobs, preview, key.as_deref()).await?;
+    let results = each(&web, &who, &action, jobs, preview, &once).await?;
     let mut response = Json(Results { preview, results: &results }).into_response();
     noted(&mut response, &action, &results, preview);
     Ok(response)
@@ -139,8 +149,7 @@ pub(super) fn noted(response: &mut Response, action: &Action, told: &[Told], is_
     extensions.insert(About(format!("{}: ", action.name())));
 }
 
-/// What comes of each of the jobs, in their order; of a preview, what would. What is sent again with the
-/// same key makes no job twice.
+/// What comes of each of the jobs, in their order; of a preview, what would.
 ///
 /// # Errors
 /// When they are too many, or the appliance itself fails.
@@ -150,7 +159,7 @@ pub(super) async fn each(
     action: &Action,
     jobs: Vec<JobId>,
     is_preview: bool,
-    key: Option<&str>,
+    once: &Once,
 ) -> Result<Vec<Told>, WebError> {
     if jobs.len() > MOST {
         let words = format!("{} jobs at once, at most {MOST}", jobs.len());
@@ -165,7 +174,7 @@ pub(super) async fn each(
         }
         let (job, done) = match web.seen(who, number).await {
             Ok(job) => {
-                let done = one(web, who, &job, action, is_preview, key).await;
+                let done = one(web, who, &job, action, is_preview, once).await;
                 (Some(job), done)
             }
             Err(error) => (None, Err(error)),
@@ -240,7 +249,7 @@ async fn one(
     job: &Job,
     action: &Action,
     is_preview: bool,
-    key: Option<&str>,
+    once: &Once,
 ) -> Result<Done, WebError> {
     let (id, state) = (job.id, job.state);
     let may_decide = || may(who, Act::Decide(&job.submitter));
@@ -254,10 +263,15 @@ async fn one(
         Action::Cancel => {
             may_decide()?;
             is_live()?;
+            let stops = Stops::of(job);
             if !is_preview {
+                let is_meant = once.asked.as_ref().is_none_or(|asked| asked.contains(&id));
+                if matches!(stops, Stops::AtOnce) && !is_meant {
+                    return Err(WebError::Conflict(format!("job {id} is being stopped already")));
+                }
                 web.schedule.cancel(id, called(who)).await?;
             }
-            Ok(Done::said(match Stops::of(job) {
+            Ok(Done::said(match stops {
                 Stops::BeforeItStarts => "ends before it has started",
                 Stops::Soon => "is stopped while it runs",
                 Stops::AtOnce => "is stopped at once, for it was asked before",
@@ -281,7 +295,7 @@ async fn one(
             if state != JobState::Ended {
                 return Err(WebError::Conflict(format!("job {id} has not ended")));
             }
-            resubmit(web, who, job, is_preview, key).await
+            resubmit(web, who, job, is_preview, once.key.as_deref()).await
         }
         Action::Keep => {
             may_decide()?;

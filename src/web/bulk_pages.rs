@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     actions::AskedPriority,
-    bulk::{self, Action, Told},
+    bulk::{self, Action, Once, Told},
     errors::{PageError, WebError},
     form::LongForm,
     guard::{Asks, NothingToNote},
@@ -134,8 +134,8 @@ struct Picked {
     back: String,
     /// It was shown what would be done.
     is_sure: bool,
-    /// Of the page that showed it, so that a page sent again makes no job twice.
-    key: Option<String>,
+    /// Of the page that showed it: one that is loaded again sends its form again.
+    once: Once,
 }
 
 impl Picked {
@@ -143,7 +143,8 @@ impl Picked {
         let bad = WebError::BadRequest;
         let (mut picked, mut shown) = (Vec::new(), Vec::new());
         let (mut action, mut priority, mut back) = (String::new(), String::new(), None);
-        let (mut is_all, mut is_sure, mut key) = (false, false, None);
+        let (mut is_all, mut is_sure) = (false, false);
+        let (mut key, mut asked) = (None, BTreeSet::new());
         for (name, value) in said {
             match name.as_str() {
                 "job" => picked.push(params::number(&value)?),
@@ -153,6 +154,7 @@ impl Picked {
                 "back" => back = Some(value),
                 "all" => is_all = true,
                 "sure" => is_sure = true,
+                "asked" => asked.extend([params::number(&value)?]),
                 "key" => key = Some(value.parse::<Uuid>().map_err(|_| bad("key: no UUID".into()))?),
                 // The key of the form itself.
                 "form" => {}
@@ -173,7 +175,8 @@ impl Picked {
         let mut seen = BTreeSet::new();
         jobs.retain(|job| seen.insert(*job));
         let back = login::place(back.as_deref()).to_owned();
-        Ok(Self { action, jobs, back, is_sure, key: key.map(|key| key.to_string()) })
+        let once = Once { key: key.map(|key| key.to_string()), asked: Some(asked) };
+        Ok(Self { action, jobs, back, is_sure, once })
     }
 }
 
@@ -193,8 +196,8 @@ pub(super) async fn send(
         response.extensions_mut().insert(NothingToNote);
         return Ok(response);
     }
-    let told = bulk::each(&web, &who, &picked.action, jobs, !picked.is_sure, picked.key.as_deref())
-        .await?;
+    let Picked { action, is_sure, once, .. } = &picked;
+    let told = bulk::each(&web, &who, action, jobs, !is_sure, once).await?;
     let mut response = Html(render(&picked, &told).into_string()).into_response();
     bulk::noted(&mut response, &picked.action, &told, !picked.is_sure);
     Ok(response)
@@ -260,6 +263,9 @@ fn render(picked: &Picked, told: &[Told]) -> Markup {
                 input type="hidden" name="key" value=(Uuid::new_v4());
                 @for one in told.iter().filter(|one| !one.refused) {
                     input type="hidden" name="job" value=(one.number);
+                    @if one.job.as_ref().is_some_and(|job| job.cancel_asked) {
+                        input type="hidden" name="asked" value=(one.number);
+                    }
                 }
                 button.action type="submit" name="sure" value="yes" {
                     "Do it: " (wish.to_lowercase()) " " (jobs) (to)

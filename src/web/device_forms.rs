@@ -1,19 +1,19 @@
 //! What may be done with devices on their pages: forms, and what they send.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use axum::{
     extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 
 use super::{
-    device_pages::{DevicesView, device_url},
-    devices::{Put, SetHealth, WORDS, operator, put_device, put_health},
+    device_pages::{DevicesView, device_url, devices_page},
+    devices::{Put, SetHealth, WORDS, operator, put_device, put_health, view},
     errors::{PageError, WebError},
-    form::{Field, Form, Takes, names},
+    form::{Field, Form, Takes, Wrong, names},
     guard::{About, Asks},
     layout::form_key,
     login,
@@ -95,46 +95,57 @@ pub(super) async fn set_health(
 const NAME: &str = r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]*";
 const MEMORY: &str = r"[0-9]+([.][0-9]+)? ?[mMgGtT]([iI]?[bB])?";
 
+/// A device as somebody has written it into the form, and why it comes back to them.
+#[derive(Default)]
+pub(super) struct Entry {
+    written: NewDevice,
+    wrong: Option<Wrong>,
+}
+
 pub(super) fn add_form(view: &DevicesView) -> Markup {
+    let Entry { written, wrong } = &view.entry;
     let is_default = view.devices.iter().any(|one| one.origin == DeviceOrigin::Default);
     let lent = Some("what the box lends");
     html! {
-        details { summary { "Add a device" }
+        details open[wrong.is_some()] { summary { "Add a device" }
             @if is_default {
                 p.hint { "The box itself is a device only as long as no other is named." }
             }
             form.entry method="post" action="/devices" autocomplete="off" {
                 (form_key())
+                @if let Some(wrong) = wrong { (wrong) }
                 (Field {
                     required: true, longest: Some(LONGEST_DEVICE_NAME), takes: Takes::Names,
+                    value: &written.name,
                     looks: Some((NAME, "letters, digits, _, - and ., and no . first")),
                     ..Field::new("device-name", "name", "Name")
                 })
                 label for="device-type" { "Type" }
                 select #device-type name="device_type" {
                     @for (kind, _) in &view.types {
-                        option value=(kind.name) selected[kind.name == DEVICE_TYPE] { (kind.name) }
+                        option value=(kind.name) selected[kind.name == written.device_type] { (kind.name) }
                     }
                 }
                 (Field {
-                    takes: Takes::Names,
+                    takes: Takes::Names, value: &written.tags,
                     ..Field::new("device-tags", "tags", "Tags, with spaces or commas between")
                 })
                 (Field {
-                    takes: Takes::Names, placeholder: lent,
+                    takes: Takes::Names, placeholder: lent, value: &written.memory,
                     looks: Some((MEMORY, "a number with its unit, as 2G or 512M")),
                     ..Field::new("device-memory", "memory", "Memory of the largest guest, as 2G or 512M")
                 })
                 (Field {
-                    takes: Takes::Number { most: None }, placeholder: lent,
+                    takes: Takes::Number { most: None }, placeholder: lent, value: &written.cores,
                     ..Field::new("device-cores", "cores", "Processors of the largest guest")
                 })
                 (Field {
                     takes: Takes::Number { most: None }, placeholder: lent,
+                    value: &written.at_once,
                     ..Field::new("device-at-once", "at_once", "Guests at the same time")
                 })
                 (Field {
-                    longest: Some(WORDS),
+                    longest: Some(WORDS), value: &written.description,
                     ..Field::new("device-description", "description", "Description")
                 })
                 button type="submit" { "Add device" }
@@ -143,31 +154,51 @@ pub(super) fn add_form(view: &DevicesView) -> Markup {
     }
 }
 
+/// As it is written: what of it does not do is said at the form.
 #[derive(Deserialize)]
 pub(super) struct NewDevice {
     name: String,
     device_type: String,
     tags: String,
-    #[serde(deserialize_with = "memory")]
-    memory: Option<u32>,
-    #[serde(deserialize_with = "optional")]
-    cores: Option<NonZeroU32>,
-    #[serde(deserialize_with = "optional")]
-    at_once: Option<NonZeroU32>,
+    memory: String,
+    cores: String,
+    at_once: String,
     description: String,
 }
 
-/// A field of a form that may be left empty.
-fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU32>, D::Error> {
-    let text = String::deserialize(from)?;
-    let number = (!text.is_empty()).then(|| text.parse()).transpose();
-    number.map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
+impl Default for NewDevice {
+    fn default() -> Self {
+        let [name, tags, memory, cores, at_once, description] = Default::default();
+        let device_type = DEVICE_TYPE.to_owned();
+        Self { name, device_type, tags, memory, cores, at_once, description }
+    }
 }
 
-fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    let text = String::deserialize(from)?;
-    let mib = (!text.is_empty()).then(|| memory_mib(&text)).transpose();
-    mib.map_err(|wrong| D::Error::custom(format!("{text:?}: {wrong}")))
+impl NewDevice {
+    fn read(&self) -> Result<Put, WebError> {
+        Ok(Put {
+            name: self.name.clone(),
+            device_type: self.device_type.clone(),
+            tags: names(&self.tags),
+            memory_mib: optional("memory", &self.memory, memory_mib)?,
+            cores: optional("processors", &self.cores, FromStr::from_str)?,
+            at_once: optional("guests at the same time", &self.at_once, FromStr::from_str)?,
+            description: self.description.clone(),
+        })
+    }
+}
+
+/// A field of a form that may be left empty.
+fn optional<T, E: Display>(
+    what: &str,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, WebError> {
+    let found = (!text.is_empty()).then(|| read(text)).transpose();
+    found.map_err(|wrong| {
+        let text: String = text.chars().take(80).collect();
+        WebError::BadRequest(format!("{what}: {text:?}: {wrong}"))
+    })
 }
 
 /// `POST /devices`: adds one. The API changes one that is there; who adds one does not mean that.
@@ -175,19 +206,33 @@ pub(super) async fn add(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
-    Form(sent): Form<NewDevice>,
+    Form(written): Form<NewDevice>,
 ) -> Result<Response, PageError> {
     let by = operator(&who)?;
-    let NewDevice { name, device_type, tags, memory, cores, at_once, description } = sent;
-    if web.store.devices().await?.iter().any(|one| one.device.name == name) {
-        return Err(WebError::Conflict(format!("there is a device {name} already")).into());
+    match put_new(&web, &written, by).await {
+        Ok(name) => {
+            let mut response = Redirect::to("/devices").into_response();
+            response.extensions_mut().insert(About(name));
+            Ok(response)
+        }
+        Err(error) => {
+            let wrong = Wrong::of(error)?;
+            let entry = Entry { written, wrong: Some(wrong.clone()) };
+            let view = DevicesView { entry, ..view(&web, &who).await? };
+            Ok(wrong.answer(devices_page(&view)))
+        }
     }
-    let tags = names(&tags);
-    let put = Put { name, device_type, tags, memory_mib: memory, cores, at_once, description };
-    let status = put_device(&web, put, by).await?;
-    let mut response = Redirect::to("/devices").into_response();
-    response.extensions_mut().insert(About(status.device.name));
-    Ok(response)
+}
+
+/// Adds it, and tells its name.
+async fn put_new(web: &Web, written: &NewDevice, by: String) -> Result<String, WebError> {
+    let put = written.read()?;
+    let name = put.name.clone();
+    if web.store.devices().await?.iter().any(|one| one.device.name == name) {
+        return Err(WebError::Conflict(format!("there is a device {name} already")));
+    }
+    put_device(web, put, by).await?;
+    Ok(name)
 }
 
 #[cfg(test)]

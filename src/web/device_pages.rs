@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{
-    device_forms::{add_form, health_form},
+    device_forms::{Entry, add_form, health_form},
     devices::LINES,
     layout::{self, Frame, Tab, job_url},
 };
@@ -22,6 +22,8 @@ pub(super) struct DevicesView {
     /// Jobs that run, by device.
     pub running: BTreeMap<String, Vec<JobId>>,
     pub types: Vec<(DeviceType, DeviceOrigin)>,
+    /// What stands in the form for another one.
+    pub entry: Entry,
     pub moment: Moment,
 }
 

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     api::called,
+    device_forms::Entry,
     device_pages::{DeviceView, DevicesView, device_page, devices_page},
     errors::{PageError, Problem, WebError, refused},
     guard::{About, Asks},
@@ -414,9 +415,42 @@ pub(super) async fn put_type(
     };
     let description = fine_words(description)?;
     let kind = DeviceType { name, architecture, description, health_check };
+    try_check(&web, &kind).await?;
     change(&web, DeviceChange::Type { kind: kind.clone() }, by).await?;
     let record = TypeRecord::new(&kind, DeviceOrigin::Command);
     Ok((StatusCode::CREATED, Json(record)).into_response())
+}
+
+/// Refuses a health check that no device could pass: it would only be heard of when it is due.
+async fn try_check(web: &Web, kind: &DeviceType) -> Result<(), WebError> {
+    if kind.health_check.is_none() {
+        return Ok(());
+    }
+    let mut devices = web.store.devices().await?;
+    devices.retain(|one| one.device.device_type == kind.name);
+    let tried = (web.try_check)(kind.clone(), devices).await;
+    tried.map_err(|why| WebError::BadCheck { name: kind.name.clone(), why })
+}
+
+/// `DELETE /api/device-types/{name}`
+#[utoipa::path(
+    delete,
+    path = "/device-types/{name}",
+    tag = "Box",
+    params(
+        ("name" = String, Path, description = "Name of the device type", example = "board"),
+    ),
+    responses((status = 200, description = "It is gone", body = Removed)),
+)]
+pub(super) async fn remove_type(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let by = operator(&who)?;
+    change(&web, DeviceChange::RemoveType { name: name.clone() }, by).await?;
+    Ok(Json(Removed { removed: name }).into_response())
 }
 
 async fn change(web: &Web, change: DeviceChange, by: String) -> Result<bool, WebError> {
@@ -448,20 +482,24 @@ fn fine_words(words: String) -> Result<String, WebError> {
     Err(WebError::BadRequest(format!("words are one line of at most {WORDS} bytes")))
 }
 
+pub(super) async fn view(web: &Web, who: &Identity) -> Result<DevicesView, WebError> {
+    Ok(DevicesView {
+        may_change: operator(who).is_ok(),
+        devices: web.store.devices().await?,
+        running: running(web).await?,
+        types: web.store.device_types().await?,
+        entry: Entry::default(),
+        moment: web.moment(),
+    })
+}
+
 /// `GET /devices`
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Html<String>, PageError> {
-    let view = DevicesView {
-        may_change: operator(&who).is_ok(),
-        devices: web.store.devices().await?,
-        running: running(&web).await?,
-        types: web.store.device_types().await?,
-        moment: web.moment(),
-    };
-    Ok(Html(devices_page(&view).into_string()))
+    Ok(Html(devices_page(&view(&web, &who).await?).into_string()))
 }
 
 /// `GET /devices/{name}`

@@ -15,14 +15,21 @@ use super::{
 };
 use crate::{
     decide::access::Denied,
+    model::no_job,
     schedule::Refused,
     store::{PersonRefused, StoreError},
 };
+
+/// Characters that are told of a name no job has; a uuid is as long.
+const LONGEST_NAME: usize = 36;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// By what it was asked for: see [`WebError::no_job`].
+    #[error("{}", no_job(.0))]
+    NoSuchJob(String),
     #[error("{0}")]
     BadRequest(String),
     #[error(transparent)]
@@ -51,6 +58,11 @@ pub enum WebError {
     Range { length: u64 },
     #[error("the job was not accepted")]
     Invalid { problems: Value },
+    #[error(
+        "no device of the type {name} can be checked with {why}; `sutler validate` on the box \
+         says whether a job file can be run"
+    )]
+    BadCheck { name: String, why: String },
     #[error("{0}")]
     Conflict(String),
     #[error("the appliance cannot do this now: {0}")]
@@ -64,9 +76,14 @@ pub enum WebError {
 }
 
 impl WebError {
+    /// Of a job that is not there for whoever has named it so.
+    pub(super) fn no_job(name: &str) -> Self {
+        Self::NoSuchJob(name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect())
+    }
+
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSuchJob(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Denied(denied) if denied.is_unnamed() => StatusCode::UNAUTHORIZED,
             Self::BadKey | Self::WrongPassword => StatusCode::UNAUTHORIZED,
@@ -77,7 +94,9 @@ impl WebError {
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } | Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Invalid { .. } | Self::BadRule(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::BadRule(_) | Self::BadCheck { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::File(_) | Self::Store(_) | Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -87,7 +106,7 @@ impl WebError {
     /// The stable end of the problem's `type`.
     const fn kind(&self) -> &'static str {
         match self {
-            Self::NotFound(_) => "not-found",
+            Self::NotFound(_) | Self::NoSuchJob(_) => "not-found",
             Self::BadRequest(_) => "bad-request",
             Self::Denied(Denied::Unnamed) => "unnamed",
             Self::Denied(Denied::NotYours { .. }) => "not-yours",
@@ -103,6 +122,7 @@ impl WebError {
             Self::TooLarge { .. } | Self::TooLong { .. } => "too-large",
             Self::Range { .. } => "range",
             Self::Invalid { .. } => "invalid-job",
+            Self::BadCheck { .. } => "invalid-check",
             Self::Conflict(_) => "conflict",
             Self::Unavailable(_) => "unavailable",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => "internal",
@@ -112,7 +132,7 @@ impl WebError {
     /// What whoever reads the page can do.
     const fn advice(&self) -> &'static str {
         match self {
-            Self::NotFound(_) => {
+            Self::NotFound(_) | Self::NoSuchJob(_) => {
                 "The address may be mistyped, or what it named may have been cleaned up. Jobs are \
                  found by number or uuid with the field above."
             }
@@ -137,6 +157,7 @@ impl WebError {
             | Self::MediaType
             | Self::Invalid { .. }
             | Self::BadRule(_)
+            | Self::BadCheck { .. }
             | Self::Conflict(_) => "Change what was sent and send it again.",
             Self::Unavailable(_) => "Try again in a moment.",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => {
@@ -175,9 +196,10 @@ impl WebError {
 /// What the store says of a wish that cannot be fulfilled.
 pub(super) fn refused(error: StoreError) -> WebError {
     match error {
-        StoreError::NoSuchJob(_) => WebError::NotFound("job"),
+        StoreError::NoSuchJob(id) => WebError::NoSuchJob(id.to_string()),
         StoreError::NoSuchRule { .. } => WebError::NotFound("known failure"),
         StoreError::NoSuchDevice { .. } => WebError::NotFound("device"),
+        StoreError::NoSuchDeviceType { .. } => WebError::NotFound("device type"),
         StoreError::RuleThere { .. }
         | StoreError::TooManyRules { .. }
         | StoreError::NotEnded(_)
@@ -185,6 +207,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
         | StoreError::NotAllowed { .. }
         | StoreError::FromFile { .. }
         | StoreError::BoxItself { .. }
+        | StoreError::TypeInUse { .. }
         | StoreError::NoBundle(_)
         | StoreError::KeyUsed(_)
         | StoreError::NotDue(_) => WebError::Conflict(error.to_string()),
@@ -201,7 +224,7 @@ pub(super) fn refused(error: StoreError) -> WebError {
 impl From<Refused> for WebError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::NoSuchJob(_) => Self::NotFound("job"),
+            Refused::NoSuchJob(id) => Self::NoSuchJob(id.to_string()),
             Refused::Ended(_) => Self::Conflict(refused.to_string()),
             Refused::Closing | Refused::NotDurable => Self::Unavailable(refused.to_string()),
         }

@@ -37,7 +37,7 @@ impl Follow {
     /// Follows a job from event `from` on.
     ///
     /// # Errors
-    /// [`WebError::NotFound`] when there is no such job, or `who` may not see it.
+    /// [`WebError::NoSuchJob`] when there is no such job, or `who` may not see it.
     pub(super) async fn new(
         web: Arc<Web>,
         who: Identity,
@@ -97,7 +97,7 @@ impl Follow {
     async fn look_up(&mut self) -> io::Result<()> {
         self.state = match self.web.seen(&self.who, self.job).await {
             Ok(job) => job.state,
-            Err(WebError::NotFound(_)) => JobState::Ended,
+            Err(WebError::NoSuchJob(_)) => JobState::Ended,
             Err(error) => return Err(io::Error::other(error)),
         };
         Ok(())

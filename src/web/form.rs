@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
 };
 use maud::{Markup, Render, html};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     errors::{PageError, WebError},
-    guard::{SessionKey, form_key},
+    guard::{Failed, SessionKey, form_key},
+    login::said,
 };
 use crate::job_file::MAX_TEXT;
 
@@ -70,6 +73,45 @@ async fn read<S: Send + Sync, T: DeserializeOwned>(
     Ok(read)
 }
 
+/// Why a form comes back, with what was written in it, to whoever has sent it.
+#[derive(Debug, Clone)]
+pub(super) struct Wrong {
+    status: StatusCode,
+    words: String,
+}
+
+impl Wrong {
+    /// What can be put right at the form.
+    ///
+    /// # Errors
+    /// What cannot; it has a page of its own.
+    pub(super) fn of(error: WebError) -> Result<Self, WebError> {
+        let status = if matches!(error, WebError::Conflict(_)) {
+            StatusCode::CONFLICT
+        } else if matches!(error, WebError::BadRequest(_)) {
+            // The form could be read; what is written in it is what does not do.
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            return Err(error);
+        };
+        Ok(Self { status, words: error.to_string() })
+    }
+
+    /// The answer with the page that has the form.
+    pub(super) fn answer(self, page: Markup) -> Response {
+        let mut response = (self.status, Html(page.into_string())).into_response();
+        response.extensions_mut().insert(Failed(self.words));
+        response
+    }
+}
+
+impl Render for Wrong {
+    /// A browser goes to it: the form may be far down its page.
+    fn render(&self) -> Markup {
+        html! { p.alert role="alert" tabindex="-1" autofocus { (said(&self.words)) } }
+    }
+}
+
 /// Names that somebody has written one after another, with spaces or commas between.
 pub(super) fn names(text: &str) -> BTreeSet<String> {
     let names = text.split(|c: char| c.is_whitespace() || c == ',');
@@ -101,7 +143,8 @@ pub(super) struct Field<'a> {
     pub required: bool,
     /// Characters, at most.
     pub longest: Option<usize>,
-    pub value: Option<u64>,
+    /// What stands in it already.
+    pub value: &'a str,
     pub placeholder: Option<&'a str>,
     /// An expression that all of it must match, and what that means in words: a browser sends nothing
     /// else.
@@ -125,6 +168,7 @@ impl Render for Field<'_> {
             Takes::Number { most } => (Some("number"), *most),
             Takes::Password => (Some("password"), None),
         };
+        let value = Some(*value).filter(|value| !value.is_empty());
         let (is_number, is_names) =
             (matches!(takes, Takes::Number { .. }), matches!(takes, Takes::Names));
         html! {
@@ -160,7 +204,7 @@ mod tests {
         let days = Field {
             takes: Takes::Number { most: Some(400) },
             required: true,
-            value: Some(90),
+            value: "90",
             ..Field::new("token-days", "days", "Days it is good for")
         };
         assert_eq!(

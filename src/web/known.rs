@@ -277,7 +277,7 @@ async fn told(web: &Web, who: &Identity, ids: Vec<JobId>) -> Result<Vec<Value>, 
     for id in ids {
         let job = match web.seen(who, id).await {
             Ok(job) => job,
-            Err(WebError::NotFound(_)) => continue,
+            Err(WebError::NoSuchJob(_)) => continue,
             Err(error) => return Err(error),
         };
         let retried_as = web.visible(who, web.store.retried_as(id).await?).await?;

@@ -82,6 +82,6 @@ pub use router::router;
 pub use runs::Runs;
 pub use state::{
     About, Activity, Compose, ComposeRequest, Composed, Doctor, Queue, Submit, SubmitRefused,
-    SubmitRequest, Submitted, Watch, Web, Wishes,
+    SubmitRequest, Submitted, TryCheck, Watch, Web, Wishes,
 };
 pub use watching::Watchers;

@@ -68,5 +68,5 @@ impl axum::response::IntoResponse for BadParams {
 /// A job's number in an address. What is none names no job.
 pub(super) fn number(text: &str) -> Result<JobId, WebError> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().ok_or(WebError::NotFound("job"))
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| WebError::no_job(text))
 }

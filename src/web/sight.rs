@@ -21,10 +21,10 @@ impl Web {
     /// A job by its number.
     ///
     /// # Errors
-    /// [`WebError::NotFound`], also when `who` may not see it.
+    /// [`WebError::NoSuchJob`], also when `who` may not see it.
     pub(super) async fn seen(&self, who: &Identity, id: JobId) -> Result<Job, WebError> {
         let job = self.store.job(id).await?.filter(|job| sees(who, job));
-        job.ok_or(WebError::NotFound("job"))
+        job.ok_or_else(|| WebError::no_job(&id.to_string()))
     }
 
     /// A job by its number or uuid.
@@ -34,7 +34,7 @@ impl Web {
     pub(super) async fn find(&self, who: &Identity, name: &str) -> Result<Job, WebError> {
         let Ok(uuid) = name.parse() else { return self.seen(who, number(name)?).await };
         let job = self.store.job_by_uuid(uuid).await?.filter(|job| sees(who, job));
-        job.ok_or(WebError::NotFound("job"))
+        job.ok_or_else(|| WebError::no_job(name))
     }
 
     /// A job that `who` may decide about: theirs, or any they see for an operator.

@@ -24,7 +24,10 @@ use crate::{
     handbook::Handbook,
     insight::Insight,
     markup::Moment,
-    model::{Acceleration, After, Device, Job, JobId, NewJob, Priority, Run, Submitter, WayIn},
+    model::{
+        Acceleration, After, Device, DeviceStatus, DeviceType, Job, JobId, NewJob, Priority, Run,
+        Submitter, WayIn,
+    },
     people::People,
     schedule::{self, Refused, Standing},
     store::Store,
@@ -78,6 +81,12 @@ pub type Submit = Arc<
 /// Takes a text in, or looks what would become of it.
 pub type Compose = Arc<
     dyn Fn(ComposeRequest) -> BoxFuture<'static, Result<Composed, SubmitRefused>> + Send + Sync,
+>;
+
+/// Looks whether one of these devices, which are all there are of a type, could ever be checked as the
+/// type says; where there is none yet, whether one could. Says why not.
+pub type TryCheck = Arc<
+    dyn Fn(DeviceType, Vec<DeviceStatus>) -> BoxFuture<'static, Result<(), String>> + Send + Sync,
 >;
 
 /// A bundle that has arrived whole.
@@ -199,6 +208,7 @@ pub struct Web {
     pub limits_changed: Arc<dyn Fn() + Send + Sync>,
     pub submit: Submit,
     pub compose: Compose,
+    pub try_check: TryCheck,
     pub activity: Activity,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
     pub hosts: Vec<String>,

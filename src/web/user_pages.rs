@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     errors::{PageError, WebError},
-    form::{Field, Form, Takes, names},
+    form::{Field, Form, Takes, Wrong, names},
     guard::Asks,
     layout::{self, Frame, Tab, form_key},
     params::{NoParams, Params, Path},
@@ -31,13 +31,17 @@ struct UsersView {
     viewer: Option<String>,
     /// Who has just been invited, to be seen this once.
     invited: Option<(String, Invitation)>,
+    /// What stands in the form for another one, and why it has come back.
+    entry: NewUser,
+    wrong: Option<Wrong>,
 }
 
 impl UsersView {
     async fn fetch(web: &Web, who: &Identity) -> Result<Self, WebError> {
         let viewer = who.user_name().map(str::to_owned);
         let users = web.store.users().await?;
-        Ok(Self { users, moment: web.moment(), viewer, invited: None })
+        let (invited, entry, wrong) = (None, NewUser::default(), None);
+        Ok(Self { users, moment: web.moment(), viewer, invited, entry, wrong })
     }
 }
 
@@ -51,6 +55,7 @@ pub(super) async fn page(
     Ok(Html(render(&UsersView::fetch(&web, &who).await?).into_string()))
 }
 
+/// As it is written.
 #[derive(Deserialize)]
 pub(super) struct NewUser {
     name: String,
@@ -61,17 +66,33 @@ pub(super) struct NewUser {
     again: bool,
 }
 
+impl Default for NewUser {
+    fn default() -> Self {
+        let [name, groups, account] = Default::default();
+        Self { name, role: Role::Submitter, groups, account, again: false }
+    }
+}
+
 /// `POST /users`: the page that answers shows the invitation, this once.
 pub(super) async fn add(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
-    Form(NewUser { name, role, groups, account, again }): Form<NewUser>,
+    Form(entry): Form<NewUser>,
 ) -> Result<Response, PageError> {
     may(&who, Act::Users)?;
-    let name = name.trim().to_owned();
-    let new = New { name, role, groups: names(&groups), account: filled(&account), again };
-    let entered = enter(&web, &who, new).await?;
+    let NewUser { name, role, groups, account, again } = &entry;
+    let (name, groups, account) = (name.trim().to_owned(), names(groups), filled(account));
+    let new = New { name, role: *role, groups, account, again: *again };
+    let entered = match enter(&web, &who, new).await {
+        Ok(entered) => entered,
+        Err(error) => {
+            let wrong = Wrong::of(error)?;
+            let view = UsersView::fetch(&web, &who).await?;
+            let view = UsersView { entry, wrong: Some(wrong.clone()), ..view };
+            return Ok(wrong.answer(render(&view)));
+        }
+    };
     let about = entered.about();
     let Entered { user, invitation } = entered;
     let invited = Some((user.name, invitation));
@@ -178,7 +199,7 @@ fn render(view: &UsersView) -> Markup {
                 } }
             }
         }
-        (add_form(users.is_empty()))
+        (add_form(view))
     };
     layout::page(&Frame::new("Users", Tab::Users), &content)
 }
@@ -249,27 +270,29 @@ fn roles(chosen: Role) -> Markup {
     }
 }
 
-fn add_form(is_open: bool) -> Markup {
+fn add_form(UsersView { users, entry, wrong, .. }: &UsersView) -> Markup {
     html! {
-        details open[is_open] { summary { "Add a user" }
+        details open[users.is_empty() || wrong.is_some()] { summary { "Add a user" }
             form.entry method="post" action="/users" autocomplete="off" {
                 (form_key())
+                @if let Some(wrong) = wrong { (wrong) }
                 (Field {
                     required: true, longest: Some(LONGEST_USER_NAME), takes: Takes::Names,
+                    value: &entry.name,
                     ..Field::new("user-name", "name", "Name")
                 })
                 label for="user-role" { "Role" }
-                select #user-role name="role" { (roles(Role::Submitter)) }
+                select #user-role name="role" { (roles(entry.role)) }
                 (Field {
-                    takes: Takes::Names,
+                    takes: Takes::Names, value: &entry.groups,
                     ..Field::new("user-groups", "groups", "Groups, with spaces or commas between")
                 })
                 (Field {
-                    takes: Takes::Names, placeholder: Some("none"),
+                    takes: Takes::Names, placeholder: Some("none"), value: &entry.account,
                     ..Field::new("user-account", "account", "Account of this box that is the same person")
                 })
                 label {
-                    input type="checkbox" name="again" value="true";
+                    input type="checkbox" name="again" value="true" checked[entry.again];
                     " The same person as a former user of this name"
                 }
                 button type="submit" { "Add user" }

@@ -185,7 +185,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> Result<u8, CliError> {
     let needle = screen.zip(areas.clone());
     tasks::lasting(move || write(&into, job, &medium, &roots, &tag, needle.as_ref())).await?;
     let file = folder.join("job.yaml");
-    let checked = examine(&file, Options::default(), &settings.roots, Some(&settings.data))?;
+    let checked = examine(&file, Options::default(), Some(&settings.roots), Some(&settings.data))?;
     if let Err(problems) = checked {
         let words = render::explained(&problems.diagnostics(), false);
         return Err(CliError::Invalid { file, words });

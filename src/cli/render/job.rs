@@ -159,6 +159,7 @@ const fn outcome(result: Option<Outcome>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::answers::SetTimeouts;
 
     fn failed() -> Record {
         let step = |verb: &str, subject: &str, took: Option<u64>, result: &str, words: &str| {
@@ -195,7 +196,12 @@ mod tests {
     }
 
     fn status() -> Status {
-        Status { data: "/lab".into(), listen: vec!["127.0.0.1:8470".into()], roots: Vec::new() }
+        Status {
+            data: "/lab".into(),
+            listen: vec!["127.0.0.1:8470".into()],
+            roots: Vec::new(),
+            timeouts: SetTimeouts::default(),
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::words::{clean, columns, duration, time};
 use crate::{
     cli::answers::{BulkResult, Job, JobList},
     markup::words,
-    model::JobState,
+    model::{JobState, no_job},
 };
 
 const HEAD: [&str; 6] = ["JOB", "RESULT", "SUBMITTED", "TIME", "BY", "NAME"];
@@ -61,6 +61,10 @@ pub(in crate::cli) fn bulk(results: &[BulkResult]) -> String {
 
 /// What comes of one of many. A reason often begins with its number, too.
 fn told(one: &BulkResult) -> String {
+    // It has no other name, and nothing comes of it.
+    if one.words == no_job(one.number) {
+        return one.words.clone();
+    }
     let job = format!("job {}", one.number);
     let words = one.words.strip_prefix(&format!("{job} ")).unwrap_or(&one.words);
     let new = one.resubmitted_as.map(|new| format!(", as job {new}")).unwrap_or_default();

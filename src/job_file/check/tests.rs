@@ -35,8 +35,9 @@ fn what_is_there_passes_and_what_is_not_is_told() {
     let folder = folder();
     let bundle = folder.path();
     symlink("/etc/hostname", bundle.join("link")).unwrap();
-    let scope = Scope { bundle, alone: false, roots: &[], data: None, submitter: None };
+    let scope = Scope { bundle, alone: false, roots: Some(&[]), data: None, submitter: None };
     let alone = Scope { alone: true, ..scope };
+    let elsewhere = Scope { roots: None, ..scope };
     let sum = Digest::of(b"disk").to_string();
     let good = format!("{{url: disk.img, sha256sum: {sum}}}");
     let bad = format!("{{url: disk.img, sha256sum: {}}}", Digest::of(b"other"));
@@ -56,6 +57,8 @@ fn what_is_there_passes_and_what_is_not_is_told() {
         ("needles", "login", &scope, "something else, expected a file"),
         ("link", "login", &scope, "a link that leads outside"),
         ("/etc/hostname", "login", &scope, "outside of what jobs may read"),
+        ("/of/another/machine", "login", &elsewhere, ""),
+        ("disk.iso", "login", &elsewhere, "disk.iso: no such file"),
         (
             "disk.img",
             "logim",
@@ -77,8 +80,13 @@ fn what_is_there_passes_and_what_is_not_is_told() {
 fn a_broken_needle_is_a_warning() {
     let folder = folder();
     fs::write(folder.path().join("needles/b.json"), "{").unwrap();
-    let scope =
-        Scope { bundle: folder.path(), alone: false, roots: &[], data: None, submitter: None };
+    let scope = Scope {
+        bundle: folder.path(),
+        alone: false,
+        roots: Some(&[]),
+        data: None,
+        submitter: None,
+    };
     let warnings = check(&job("disk.img", "login"), &scope).unwrap();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].found.contains("b.json"), "{}", warnings[0]);
@@ -106,7 +114,7 @@ fn absolute_paths_are_read_below_the_roots_as_the_submitter_could() {
     let scope = Scope {
         bundle: folder.path(),
         alone: false,
-        roots: &roots,
+        roots: Some(&roots),
         data: Some(&data),
         submitter: Some(&stranger),
     };
@@ -122,10 +130,10 @@ fn absolute_paths_are_read_below_the_roots_as_the_submitter_could() {
         assert!(told.contains(phrase) && (phrase.is_empty() == told.is_empty()), "{name}: {told}");
     }
     let deeper = [data.join("jobs")];
-    let scope = Scope { roots: &deeper, ..scope };
+    let scope = Scope { roots: Some(&deeper), ..scope };
     let path = data.join("jobs/x").display().to_string();
     assert_eq!(told(&job(&path, "login"), &scope), "", "a root of its own in the data folder");
-    let scope = Scope { roots: &roots, ..scope };
+    let scope = Scope { roots: Some(&roots), ..scope };
     mode(root.path(), 0o700);
     let path = root.path().join("open").display().to_string();
     assert!(told(&job(&path, "login"), &scope).contains("it may not be read"));

@@ -26,6 +26,10 @@ pub enum DeviceChange {
     Type {
         kind: DeviceType,
     },
+    /// As long as a device is of it, it stays.
+    RemoveType {
+        name: String,
+    },
     Put {
         device: Device,
     },
@@ -45,8 +49,8 @@ impl Devices<'_> {
     /// Whether anything is otherwise now.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchDevice`], [`StoreError::FromFile`], [`StoreError::BoxItself`], or the disk's
-    /// refusal.
+    /// [`StoreError::NoSuchDevice`], [`StoreError::NoSuchDeviceType`], [`StoreError::TypeInUse`],
+    /// [`StoreError::FromFile`], [`StoreError::BoxItself`], or the disk's refusal.
     pub(in crate::store) fn change(
         &mut self,
         change: &DeviceChange,
@@ -63,6 +67,7 @@ impl Devices<'_> {
                 }
                 self.put_type(kind, DeviceOrigin::Command, by, now)
             }
+            DeviceChange::RemoveType { name } => self.remove_type(name.clone()),
             DeviceChange::Put { device } => {
                 self.changeable(&device.name)?;
                 self.drop_default(by, now)?;
@@ -208,6 +213,21 @@ impl Devices<'_> {
         let bytes = encode_type(kind, origin);
         let before = self.types.insert(kind.name.as_str(), bytes.as_slice());
         Ok(before?.is_none_or(|before| before.value() != bytes))
+    }
+
+    fn remove_type(&mut self, name: String) -> Result<bool, StoreError> {
+        match self.is_files_type(&name)? {
+            None => return Err(StoreError::NoSuchDeviceType { name }),
+            Some(true) => return Err(StoreError::FromFile { name }),
+            Some(false) => {}
+        }
+        for device in names(&self.devices)? {
+            if self.device(&device)?.is_some_and(|(one, _)| one.device_type == name) {
+                return Err(StoreError::TypeInUse { name, device });
+            }
+        }
+        self.types.remove(name.as_str()).map_err(disk("written"))?;
+        Ok(true)
     }
 
     /// What is said of a type holds for each of its devices.

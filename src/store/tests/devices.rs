@@ -111,6 +111,36 @@ async fn a_device_reads_as_it_was_put_and_its_state_outlives_it() {
 }
 
 #[tokio::test]
+async fn a_type_goes_when_no_device_is_of_it_and_no_file_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("store"));
+    let without = |name: &str| DeviceChange::RemoveType { name: name.into() };
+    let types = async || {
+        let types = store.device_types().await.unwrap().into_iter();
+        types.map(|(kind, _)| kind.name).collect::<Vec<_>>()
+    };
+    change(&store, file(&[checked("panel")], &[]), 1).await.unwrap();
+    change(&store, put("bench", "board"), 2).await.unwrap();
+    assert_eq!(types().await, ["board", "panel", "qemu"]);
+    let error = change(&store, without("none"), 3).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchDeviceType { name } if name == "none"));
+    let error = change(&store, without("panel"), 3).await.unwrap_err();
+    assert!(matches!(error, StoreError::FromFile { name } if name == "panel"));
+    let error = change(&store, without("board"), 3).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "bench is of the device type board, which goes when no device is of it any more"
+    );
+    assert!(change(&store, without("qemu"), 4).await.unwrap(), "the box is no device now");
+    assert_eq!(types().await, ["board", "panel"]);
+    change(&store, remove("bench"), 5).await.unwrap();
+    assert!(change(&store, without("board"), 6).await.unwrap());
+    assert_eq!(types().await, ["panel", "qemu"], "the box is a device again, with its type");
+    store.check_consistent().unwrap();
+    writer.close().await;
+}
+
+#[tokio::test]
 async fn what_changes_a_type_is_told_to_its_devices() {
     let folder = tempfile::tempdir().unwrap();
     let (store, writer) = open(&folder.path().join("store"));

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     markup::samples,
     model::{JobId, Verdict, Visibility},
+    store::Change,
 };
 
 const PATH: &str = "/jobs/bulk";
@@ -23,7 +24,7 @@ fn values(page: &Answer, name: &str) -> Vec<String> {
 /// Sends the form of a page that shows what would be done, as its button does.
 async fn confirm(browser: &mut Browser, site: &Site, page: &Answer) -> Answer {
     let mut fields = vec![("sure".to_owned(), "yes".to_owned())];
-    for name in ["do", "priority", "back", "key", "job"] {
+    for name in ["do", "priority", "back", "key", "job", "asked"] {
         fields.extend(values(page, name).into_iter().map(|value| (name.to_owned(), value)));
     }
     let fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -60,6 +61,31 @@ async fn what_is_picked_is_shown_and_only_then_done() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_loaded_again_stops_no_job_at_once() {
+    let site = Site::furnished().await;
+    let mut olga = logged_in(&site, "olga", "operator", &[]).await;
+    let queue = olga.get(&site, "/").await;
+    let fields = [("do", "cancel"), ("job", "3")];
+    let asked = || site.asked.lock().unwrap().cancel.len();
+    let preview = olga.post(&site, PATH, queue.text(), &fields).await;
+    let result = confirm(&mut olga, &site, &preview).await;
+    assert!(result.text().contains("is stopped while it runs"), "{}", result.text());
+    // As the queue's owner notes it.
+    site.store.change(JobId(3), Change::CancelAsked).await.unwrap();
+    let again = confirm(&mut olga, &site, &preview).await;
+    assert!(again.text().contains("<h1>Nothing was done</h1>"), "{}", again.text());
+    assert!(again.text().contains("job 3 is being stopped already"), "{}", again.text());
+    assert_eq!(asked(), 1);
+
+    let preview = olga.post(&site, PATH, queue.text(), &fields).await;
+    assert_eq!(values(&preview, "asked"), ["3"]);
+    let result = confirm(&mut olga, &site, &preview).await;
+    assert!(result.text().contains("is stopped at once"), "{}", result.text());
+    assert_eq!(asked(), 2, "who asks again means it");
+    site.close().await;
+}
+
+#[tokio::test]
 async fn each_job_that_is_left_alone_says_why() {
     let site = Site::furnished().await;
     let mut secret = samples::waiting(5, "quetzal boots", 2);
@@ -78,7 +104,8 @@ async fn each_job_that_is_left_alone_says_why() {
         ("job 1 has ended already", 1),
         ("job 3 does not wait any more", 1),
         ("50 becomes 70", 1),
-        ("there is no such job", 2),
+        ("there is no job 5", 1),
+        ("there is no job 99", 1),
         (r#"href="/history?state=waiting""#, 1),
         ("quetzal", 0),
     ] {

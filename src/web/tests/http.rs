@@ -87,6 +87,22 @@ async fn what_is_not_there_is_a_page_or_a_problem() {
         assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
         assert_eq!(answer.json()["status"], 404, "{path}");
     }
+    let nobody = "0193a5e0-0000-7000-8000-000000000000";
+    for (job, told) in [("99", "99"), (nobody, nobody), ("%3Cb%3E", "&lt;b&gt;")] {
+        let page = site.get(&format!("/jobs/{job}")).await;
+        let words = format!("<p>There is no job {told}.</p>");
+        assert!(page.text().contains(&words), "{}", page.text());
+    }
+    let long = format!("/api/jobs/{}", "9".repeat(2_000));
+    let nines = "9".repeat(36);
+    for (path, told) in [("/api/jobs/99", "99"), ("/api/jobs/99/events", "99"), (&long, &nines)] {
+        let answer = site.get(path).await.json();
+        assert_eq!(answer["detail"], format!("there is no job {told}"), "{path}");
+    }
+    for deed in ["cancel", "keep", "release", "resubmit"] {
+        let answer = site.post(&format!("/api/jobs/99/{deed}"), "", Body::empty()).await;
+        assert_eq!(answer.json()["detail"], "there is no job 99", "{deed}");
+    }
     site.close().await;
 }
 

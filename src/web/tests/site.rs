@@ -139,6 +139,12 @@ impl Site {
             compose: Arc::new(move |request| {
                 Box::pin(std::future::ready(take_again(&composed, request)))
             }),
+            try_check: Arc::new(|kind, _| {
+                let is_there =
+                    kind.health_check.is_none_or(|check| !check.job.ends_with("gone.yaml"));
+                let tried = if is_there { Ok(()) } else { Err("gone.yaml: no such file".into()) };
+                Box::pin(std::future::ready(tried))
+            }),
             activity: Arc::new(move |_| Some(heard.clone())),
             hosts: vec!["lab.example".into()],
             runs: Runs::default(),

@@ -226,7 +226,7 @@ impl Devices<'_> {
                 return Err(StoreError::TypeInUse { name, device });
             }
         }
-        self.types.remove(name.as_str()).map_err(disk("written"))?;
+        self.types.remove(name.as_str())?;
         Ok(true)
     }
 

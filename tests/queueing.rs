@@ -270,7 +270,7 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
     let large = "job_name: x\nactions:\n- boot: { guest: { memory: 900G } }\n";
     for (file, text, why) in [
         ("no-job.yaml", "job_name: x\nactoins: []\n", "actoins"),
-        ("large.yaml", large, "memory"),
+        ("large.yaml", large, "needs 900 GiB"),
         ("tagged.yaml", "job_name: x\ntags: [odd]\nactions:\n- boot: { method: qemu }\n", ""),
     ] {
         let arguments = with(file, text);

@@ -33,7 +33,7 @@ use self::entrance::{Entrance, Gate};
 use crate::{
     cli, clock,
     config::{
-        ConfigError, DevicesFile, Host, Lends, LogForm, Settings, SettingsError, read_devices,
+        DevicesFile, DevicesFileError, Host, Lends, LogForm, Settings, SettingsError, read_devices,
     },
     decide::{Demand, Lab, Reason, never},
     doctor::{self, Keeper},
@@ -53,7 +53,9 @@ use crate::{
     supervise::{self, BlameBox, Prepare, Supervisor},
     tasks::{self, Tasks},
     upkeep::{Shelver, Upkeep},
-    web::{About, Logins, Runs, TryCheck, Watchers, Web},
+    web::{
+        About, DevicesRefused, DevicesTaken, Logins, ReloadDevices, Runs, TryCheck, Watchers, Web,
+    },
 };
 
 /// Wishes and commands that may wait for their takers; whoever has more waits.
@@ -69,8 +71,8 @@ pub enum AppError {
     Host(#[from] SettingsError),
     #[error("could not open the store")]
     Store(#[from] StoreError),
-    #[error("could not read the devices file")]
-    Devices(#[from] ConfigError),
+    #[error("could not take over the devices file")]
+    Devices(#[from] DevicesFileError),
     #[error("could not open the inbox")]
     Inbox(#[from] InboxError),
     #[error("could not listen at {at}")]
@@ -79,6 +81,15 @@ pub enum AppError {
     Runtime { source: io::Error },
     #[error("could not listen for signals")]
     Signals { source: io::Error },
+}
+
+impl From<DevicesRefused> for AppError {
+    fn from(refused: DevicesRefused) -> Self {
+        match refused {
+            DevicesRefused::File(error) => Self::Devices(error),
+            DevicesRefused::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// Runs the appliance on a runtime of its own; see [`serve`].
@@ -181,7 +192,7 @@ impl Parts {
         engines.spawn(supervisor.run(wished, engines.stop.clone()));
 
         doors.spawn(service::keep_told(store.clone(), held.clone(), doors.stop.clone()));
-        take_devices_file(&store, settings).await?;
+        take_devices_file(&store, &settings.devices).await?;
         let admission =
             Arc::new(Admission::new(data.clone(), settings.roots.clone(), settings.timeouts));
         let (devices, labs) =
@@ -242,6 +253,7 @@ impl Parts {
             insight,
             submit: entrance::submit(admission.clone(), entrance.clone()),
             try_check: try_check(&admission, settings.lends),
+            reload_devices: reload_devices(store.clone(), settings.devices.clone()),
             compose: entrance::compose(admission, entrance),
             activity: Arc::new(move |job| handle.activity(job)),
             hosts: settings.hosts.clone(),
@@ -297,12 +309,23 @@ fn clear_half_written(data: &Path) -> Result<(), AppError> {
 }
 
 /// Makes the store's devices those of the file, or the box itself one where none is named.
-async fn take_devices_file(store: &Store, settings: &Settings) -> Result<(), AppError> {
-    let path = settings.devices.clone();
-    let DevicesFile { types, devices } = tasks::blocking(move || read_devices(&path)).await?;
+async fn take_devices_file(store: &Store, path: &Path) -> Result<DevicesTaken, DevicesRefused> {
+    let file = path.to_path_buf();
+    let read = tasks::blocking(move || read_devices(&file)).await;
+    let DevicesFile { types, devices } = read.map_err(DevicesRefused::File)?;
+    let (path, has_types, has_devices) = (path.to_path_buf(), types.len(), devices.len());
     let change = DeviceChange::File { types, devices, usual: usual_device() };
-    store.change_devices(change, "the devices file".into(), clock::now()).await?;
-    Ok(())
+    let changed = store.change_devices(change, "the devices file".into(), clock::now()).await;
+    let changed = changed.map_err(DevicesRefused::Store)?;
+    Ok(DevicesTaken { path, types: has_types, devices: has_devices, changed })
+}
+
+/// Reads the devices file once more.
+fn reload_devices(store: Store, path: PathBuf) -> ReloadDevices {
+    Arc::new(move || {
+        let (store, path) = (store.clone(), path.clone());
+        Box::pin(async move { take_devices_file(&store, &path).await })
+    })
 }
 
 /// The box itself, as a device.

@@ -362,3 +362,58 @@ fn many_jobs_are_meant_by_a_filter_and_nothing_is_done_unasked() {
         lab.refuses(wrong, 2);
     }
 }
+
+#[test]
+fn the_devices_file_is_read_again_when_somebody_says_so_and_a_mistake_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("devices.toml"));
+    fs::create_dir(&data).unwrap();
+    let write = |devices: &[&str]| {
+        let lines = devices.iter().map(|name| {
+            format!(
+                "[[device]]\nname = \"{name}\"\ndevice_type = \"qemu-x86_64\"\nmemory = \"1G\"\n"
+            )
+        });
+        fs::write(&file, lines.collect::<String>()).unwrap();
+    };
+    write(&["small-1"]);
+    let path = file.display().to_string();
+    let appliance = Appliance::start_with(&data, &[("SUTLER_DEVICES", &path)]);
+    let lab = Lab { folder, appliance };
+    let names = || -> Vec<String> {
+        let list = lab.json(&["device", "list"]);
+        let devices = list["devices"].as_array().unwrap().iter();
+        devices.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(), ["small-1"]);
+    let said = lab.says(&["device", "reload"]);
+    assert_eq!(said, format!("{path} has 1 device and 0 device types; nothing has changed\n"));
+
+    write(&["small-1", "small-2"]);
+    let told = lab.json(&["device", "reload"]);
+    let wanted = json!({ "file": path, "devices": 2, "device_types": 0, "changed": true });
+    assert_eq!(told, wanted);
+    assert_eq!(names(), ["small-1", "small-2"]);
+    assert_eq!(lab.json(&["audit"])["deeds"][0]["what"], "reload devices file");
+
+    fs::write(&file, "[[device]]\nname = \"small-3\"\nmemroy = \"1G\"\n").unwrap();
+    let complaint = lab.refuses(&["device", "reload"], 65);
+    assert!(complaint.contains("devices.toml has a mistake"), "{complaint}");
+    assert!(complaint.contains("line 3") && complaint.contains("memroy"), "{complaint}");
+    assert_eq!(names(), ["small-1", "small-2"]);
+    lab.appliance.stop();
+
+    // One that would start is told the same, beside the line.
+    let sutler = |arguments: &[&str]| {
+        let mut command = Command::new(SUTLER);
+        command.args(arguments).arg("--data").arg(&data).env("SUTLER_DEVICES", &path);
+        command.output().unwrap()
+    };
+    let serve = sutler(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(serve.status.code(), Some(2));
+    let complaint = text(&serve.stderr);
+    assert!(complaint.contains("memroy = \"1G\"") && complaint.contains(":3:"), "{complaint}");
+    let checked = sutler(&["config", "check"]);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(text(&checked.stdout).contains("memroy"), "{}", text(&checked.stdout));
+}

@@ -128,6 +128,15 @@ pub(super) struct DeviceLine {
     pub by: String,
 }
 
+/// `POST /api/devices-file/reload`
+#[derive(Debug, Deserialize)]
+pub(super) struct DevicesFile {
+    pub file: String,
+    pub device_types: u64,
+    pub devices: u64,
+    pub changed: bool,
+}
+
 /// `GET /api/device-types`
 #[derive(Debug, Deserialize)]
 pub(super) struct DeviceTypes {

@@ -5,7 +5,10 @@ use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
 use serde_json::json;
 
 use super::{args::Common, error::CliError, output, render};
-use crate::config::{ConfigError, Flags, Host, KEYS, Key, Loaded, check_file, load, sample};
+use crate::config::{
+    ConfigError, DevicesFileError, Flags, Host, KEYS, Key, Loaded, check_file, load, read_devices,
+    sample,
+};
 
 /// Flags for settings, beside those every command has.
 #[derive(Debug, clap::Args)]
@@ -138,7 +141,13 @@ fn check(file: Option<PathBuf>, common: &Common) -> Result<u8, CliError> {
         None => load(&common.flags(), &host),
     };
     let (is_valid, found) = match checked {
-        Ok(loaded) => (true, loaded.warnings),
+        Ok(loaded) => match read_devices(&loaded.settings.devices) {
+            Ok(_) => (true, loaded.warnings),
+            Err(DevicesFileError::Mistake { problems, .. }) => {
+                (false, loaded.warnings.into_iter().chain([*problems]).collect())
+            }
+            Err(error) => return Err(error.into()),
+        },
         Err(ConfigError::Mistakes(found)) => (false, found),
         Err(error) => return Err(error.into()),
     };

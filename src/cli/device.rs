@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{
-    answers::{Device, DeviceList, DeviceLog, DeviceTypes},
+    answers::{Device, DeviceList, DeviceLog, DeviceTypes, DevicesFile},
     client::Client,
     error::CliError,
     output, render,
@@ -26,7 +26,9 @@ Examples:
   sutler device type qemu-x86_64 --health-check /etc/sutler/boots.yaml --every 1d
   sutler device log small-1
 
-What stands in the devices file is changed there: sutler config show devices")]
+What stands in the devices file is changed there (sutler config show devices), and then:
+
+  sutler device reload")]
 pub(super) enum DeviceCommand {
     /// List the devices: how each is, what it can do, what runs on it
     List,
@@ -54,6 +56,8 @@ pub(super) enum DeviceCommand {
     Type(Kind),
     /// Take away a device type that no device is of any more
     RemoveType(Named),
+    /// Read the devices file again; one with a mistake changes nothing
+    Reload,
 }
 
 #[derive(Debug, clap::Args)]
@@ -159,6 +163,11 @@ pub(super) async fn run(
             let answer = client.delete::<Value>(&format!("/api/device-types/{name}")).await?;
             (answer.raw, format!("device type {name} is gone\n"))
         }
+        DeviceCommand::Reload => {
+            let answer =
+                client.send_json::<DevicesFile>("/api/devices-file/reload", &json!(null)).await?;
+            (answer.raw, answer.read.words())
+        }
     };
     if json {
         output::print_json(&raw)?;
@@ -181,6 +190,16 @@ async fn set(
         running => format!("device {name} is {health}; {running} of its jobs still run\n"),
     };
     Ok((answer.raw, text))
+}
+
+impl DevicesFile {
+    fn words(&self) -> String {
+        let Self { file, device_types, devices, changed } = self;
+        let count = |n: &u64, what: &str| format!("{n} {what}{}", if *n == 1 { "" } else { "s" });
+        let changed = if *changed { "" } else { "; nothing has changed" };
+        let (devices, types) = (count(devices, "device"), count(device_types, "device type"));
+        format!("{file} has {devices} and {types}{changed}\n")
+    }
 }
 
 impl Add {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     capture::CaptureError,
-    config::{ConfigError, SettingsError},
+    config::{ConfigError, DevicesFileError, SettingsError},
     engine::EngineError,
     job_file::bundle::BundleError,
     model::with_causes,
@@ -89,6 +89,8 @@ pub(super) enum CliError {
     New(#[from] NewError),
     #[error(transparent)]
     Settings(#[from] ConfigError),
+    #[error(transparent)]
+    Devices(#[from] DevicesFileError),
     #[error("could not write the log into systemd's journal; set log.form to text")]
     Log { source: io::Error },
     #[error("could not write into {}", path.display())]
@@ -118,6 +120,7 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_)
+            | Self::Devices(_)
             | Self::Token(_)
             | Self::Packed { .. }
             | Self::ResultsThere { .. }
@@ -128,6 +131,7 @@ impl CliError {
             | Self::NobodyToAsk { .. }
             | Self::Declined
             | Self::Needle(_) => 2,
+            Self::Serve(error) if devices_file(&**error).is_some() => 2,
             Self::New(error) => error.exit_code(),
             Self::Invalid { .. } | Self::NotPacked { .. } => INVALID,
             // EX_NOINPUT
@@ -199,6 +203,8 @@ impl CliError {
             Self::Settings(ConfigError::Mistakes(all)) => {
                 words.push_str(&super::render::mistakes(all))
             }
+            Self::Devices(error) => words.push_str(&mistake(error)),
+            Self::Serve(error) => words.push_str(&mistake(&**error)),
             Self::NoServer { .. }
             | Self::Token(_)
             | Self::File { .. }
@@ -221,7 +227,6 @@ impl CliError {
             | Self::EngineFailed { .. }
             | Self::Encode { .. }
             | Self::Shrink { .. }
-            | Self::Serve(_)
             | Self::Needle(_)
             | Self::Log { .. }
             | Self::Archive(_)
@@ -236,6 +241,22 @@ impl CliError {
             | Self::Output { .. } => {}
         }
         words
+    }
+}
+
+/// What is wrong with the devices file, if that is what an error comes from.
+fn devices_file<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DevicesFileError> {
+    let mut causes = std::iter::successors(Some(error), |error| Error::source(*error));
+    causes.find_map(|cause| cause.downcast_ref())
+}
+
+/// The mistake in it, beside its line.
+fn mistake(error: &(dyn Error + 'static)) -> String {
+    match devices_file(error) {
+        Some(DevicesFileError::Mistake { problems, .. }) => {
+            super::render::mistakes(std::slice::from_ref(problems))
+        }
+        Some(DevicesFileError::Unreadable { .. }) | None => String::new(),
     }
 }
 

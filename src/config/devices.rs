@@ -12,11 +12,15 @@
 //! memory = "2G"
 //! ```
 
-use std::{collections::BTreeSet, fs, io, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::ConfigError;
 use crate::model::{
     Architecture, Device, DeviceType, HealthCheck,
     problem::{Place, Problem, Problems},
@@ -37,6 +41,15 @@ const MOST_TAGS: usize = 50;
 pub struct DevicesFile {
     pub types: Vec<DeviceType>,
     pub devices: Vec<Device>,
+}
+
+/// Why the devices file says nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DevicesFileError {
+    #[error("could not read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{} has a mistake", path.display())]
+    Mistake { path: PathBuf, problems: Box<Problems> },
 }
 
 #[derive(Default, Deserialize)]
@@ -62,7 +75,7 @@ struct WrittenType {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenCheck {
-    job: std::path::PathBuf,
+    job: PathBuf,
     #[serde(default, deserialize_with = "time")]
     every: Option<Duration>,
     after_jobs: Option<std::num::NonZeroU32>,
@@ -125,15 +138,16 @@ pub fn memory_mib(text: &str) -> Result<u32, NotMemory> {
 ///
 /// # Errors
 /// With the first mistake in it, or when it cannot be read.
-pub fn read_devices(path: &Path) -> Result<DevicesFile, ConfigError> {
+pub fn read_devices(path: &Path) -> Result<DevicesFile, DevicesFileError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(DevicesFile::default()),
-        Err(source) => return Err(ConfigError::Unreadable { path: path.into(), source }),
+        Err(source) => return Err(DevicesFileError::Unreadable { path: path.into(), source }),
     };
     parse(&text).map_err(|problem| {
         let name = path.display().to_string();
-        ConfigError::Mistakes(vec![Problems::one(&name, &text, *problem)])
+        let problems = Box::new(Problems::one(&name, &text, *problem));
+        DevicesFileError::Mistake { path: path.into(), problems }
     })
 }
 

@@ -32,7 +32,8 @@ mod timeouts;
 
 pub use access::AccessSettings;
 pub use devices::{
-    DevicesFile, LONGEST_DEVICE_NAME, NotMemory, is_device_name, memory_mib, read_devices,
+    DevicesFile, DevicesFileError, LONGEST_DEVICE_NAME, NotMemory, is_device_name, memory_mib,
+    read_devices,
 };
 pub use document::{Document, Origin};
 pub use host::{Host, SYSTEM_DATA, SYSTEM_FILE};

@@ -21,7 +21,7 @@ use super::{
     guard::{About, Asks},
     known::{Removed, read},
     params::{NoParams, Params, Path},
-    state::Web,
+    state::{DevicesTaken, Web},
 };
 use crate::{
     clock,
@@ -451,6 +451,39 @@ pub(super) async fn remove_type(
     let by = operator(&who)?;
     change(&web, DeviceChange::RemoveType { name: name.clone() }, by).await?;
     Ok(Json(Removed { removed: name }).into_response())
+}
+
+/// What came of reading the devices file once more.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DevicesFileRead)]
+pub(super) struct Reloaded {
+    file: String,
+    device_types: usize,
+    devices: usize,
+    /// Whether anything is otherwise than before.
+    changed: bool,
+}
+
+/// `POST /api/devices-file/reload`: makes the devices of the file what it says now. A file with a mistake
+/// changes nothing.
+#[utoipa::path(
+    post,
+    path = "/devices-file/reload",
+    tag = "Box",
+    responses((status = 200, description = "What the file has", body = Reloaded)),
+)]
+pub(super) async fn reload(
+    State(web): State<Arc<Web>>,
+    Asks(who): Asks,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    operator(&who)?;
+    let DevicesTaken { path, types, devices, changed } = (web.reload_devices)().await?;
+    let file = path.display().to_string();
+    let mut response = Json(Reloaded { file: file.clone(), device_types: types, devices, changed })
+        .into_response();
+    response.extensions_mut().insert(About(file));
+    Ok(response)
 }
 
 async fn change(web: &Web, change: DeviceChange, by: String) -> Result<bool, WebError> {

@@ -12,10 +12,12 @@ use utoipa::ToSchema;
 use super::{
     guard::Failed,
     layout::{self, Frame, Tab},
+    state::DevicesRefused,
 };
 use crate::{
+    config::DevicesFileError,
     decide::access::Denied,
-    model::no_job,
+    model::{no_job, with_causes},
     schedule::Refused,
     store::{PersonRefused, StoreError},
 };
@@ -63,6 +65,8 @@ pub enum WebError {
          says whether a job file can be run"
     )]
     BadCheck { name: String, why: String },
+    #[error("{why}")]
+    BadDevicesFile { why: String, problems: Value },
     #[error("{0}")]
     Conflict(String),
     #[error("the appliance cannot do this now: {0}")]
@@ -94,9 +98,10 @@ impl WebError {
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge { .. } | Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Invalid { .. } | Self::BadRule(_) | Self::BadCheck { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Invalid { .. }
+            | Self::BadRule(_)
+            | Self::BadCheck { .. }
+            | Self::BadDevicesFile { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::File(_) | Self::Store(_) | Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -123,6 +128,7 @@ impl WebError {
             Self::Range { .. } => "range",
             Self::Invalid { .. } => "invalid-job",
             Self::BadCheck { .. } => "invalid-check",
+            Self::BadDevicesFile { .. } => "invalid-devices-file",
             Self::Conflict(_) => "conflict",
             Self::Unavailable(_) => "unavailable",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => "internal",
@@ -158,6 +164,7 @@ impl WebError {
             | Self::Invalid { .. }
             | Self::BadRule(_)
             | Self::BadCheck { .. }
+            | Self::BadDevicesFile { .. }
             | Self::Conflict(_) => "Change what was sent and send it again.",
             Self::Unavailable(_) => "Try again in a moment.",
             Self::File(_) | Self::Store(_) | Self::Disk(_) => {
@@ -293,6 +300,21 @@ pub(super) struct Details<'a> {
     problems: Option<&'a Value>,
 }
 
+impl From<DevicesRefused> for WebError {
+    fn from(refused: DevicesRefused) -> Self {
+        match refused {
+            DevicesRefused::Store(error) => Self::Store(error),
+            DevicesRefused::File(error) => {
+                let problems = match &error {
+                    DevicesFileError::Mistake { problems, .. } => problems.to_json(),
+                    DevicesFileError::Unreadable { .. } => Value::Array(Vec::new()),
+                };
+                Self::BadDevicesFile { why: with_causes(&error), problems }
+            }
+        }
+    }
+}
+
 /// Answers with `application/problem+json`.
 #[derive(Debug)]
 pub(super) struct Problem(pub WebError);
@@ -306,8 +328,12 @@ impl<E: Into<WebError>> From<E> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.0.log();
-        let WebError::Invalid { problems } = &self.0 else { return self.told(None) };
-        self.told(Some(problems))
+        match &self.0 {
+            WebError::Invalid { problems } | WebError::BadDevicesFile { problems, .. } => {
+                self.told(Some(problems))
+            }
+            _ => self.told(None),
+        }
     }
 }
 

@@ -357,6 +357,7 @@ const DEEDS: &[(Method, &str, &str)] = &[
     (Method::POST, "/devices/{name}/health", "set health of device"),
     (Method::POST, "/api/device-types", "set device type"),
     (Method::DELETE, "/api/device-types/{name}", "remove device type"),
+    (Method::POST, "/api/devices-file/reload", "reload devices file"),
     (Method::POST, "/api/known", "set known failure"),
     (Method::DELETE, "/api/known/{name}", "remove known failure"),
     (Method::POST, "/api/known/{name}/apply", "apply known failure"),

@@ -81,7 +81,8 @@ pub use login::Logins;
 pub use router::router;
 pub use runs::Runs;
 pub use state::{
-    About, Activity, Compose, ComposeRequest, Composed, Doctor, Queue, Submit, SubmitRefused,
-    SubmitRequest, Submitted, TryCheck, Watch, Web, Wishes,
+    About, Activity, Compose, ComposeRequest, Composed, DevicesRefused, DevicesTaken, Doctor,
+    Queue, ReloadDevices, Submit, SubmitRefused, SubmitRequest, Submitted, TryCheck, Watch, Web,
+    Wishes,
 };
 pub use watching::Watchers;

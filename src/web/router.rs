@@ -49,6 +49,7 @@ fn api() -> (Router<Arc<Web>>, utoipa::openapi::OpenApi) {
         .routes(routes!(devices::log))
         .routes(routes!(devices::types, devices::put_type))
         .routes(routes!(devices::remove_type))
+        .routes(routes!(devices::reload))
         .routes(routes!(disk::json))
         .routes(routes!(thresholds::list, thresholds::set_one, thresholds::reset))
         .routes(routes!(thresholds::explain))

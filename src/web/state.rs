@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{login::Logins, runs::Runs, watching::Watchers};
 use crate::{
     clock,
-    config::{Retention, Retry, Timeouts},
+    config::{DevicesFileError, Retention, Retry, Timeouts},
     decide::access::Rights,
     doctor::{self, Report},
     estimates,
@@ -30,7 +30,7 @@ use crate::{
     },
     people::People,
     schedule::{self, Refused, Standing},
-    store::Store,
+    store::{Store, StoreError},
     supervise::JobFolder,
     tasks::Tasks,
 };
@@ -88,6 +88,28 @@ pub type Compose = Arc<
 pub type TryCheck = Arc<
     dyn Fn(DeviceType, Vec<DeviceStatus>) -> BoxFuture<'static, Result<(), String>> + Send + Sync,
 >;
+
+/// Makes the devices those that the devices file has now.
+pub type ReloadDevices =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<DevicesTaken, DevicesRefused>> + Send + Sync>;
+
+/// What the devices file has. Where there is none it has nothing.
+#[derive(Debug)]
+pub struct DevicesTaken {
+    pub path: PathBuf,
+    pub types: usize,
+    pub devices: usize,
+    /// Whether anything is otherwise than before.
+    pub changed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DevicesRefused {
+    #[error(transparent)]
+    File(DevicesFileError),
+    #[error(transparent)]
+    Store(StoreError),
+}
 
 /// A bundle that has arrived whole.
 #[derive(Debug)]
@@ -209,6 +231,7 @@ pub struct Web {
     pub submit: Submit,
     pub compose: Compose,
     pub try_check: TryCheck,
+    pub reload_devices: ReloadDevices,
     pub activity: Activity,
     /// Names this box answers to, beside `localhost` and the loopback addresses. Without port.
     pub hosts: Vec<String>,

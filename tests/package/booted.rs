@@ -35,13 +35,14 @@ actions:
 ";
 
 /// Each is said when it was found true, in this order.
-const TRUTHS: [&str; 12] = [
+const TRUTHS: [&str; 13] = [
     "apt installs it",
     "it is active",
     "it is enabled",
     "little is open",
     "the page answers",
     "a job of a member of the group passes",
+    "a reload reads the devices file",
     "its video is encoded at idle priority",
     "a job goes on through a restart",
     "a job goes on through an upgrade",

@@ -1,8 +1,10 @@
 //! A day at the desk, in a browser: log in, write a job with a mistake and without, watch it run, cancel
 //! it, send it again changed, and find it in the history.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use thirtyfour::{By, Key, WebDriver, prelude::*};
+use thirtyfour::{By, Key, WebDriver, WebElement, error::WebDriverResult, prelude::*};
 
 use crate::support::{
     appliance::{Appliance, wait_for},
@@ -21,16 +23,21 @@ const WAITS: &str = "job_name: nobody speaks\n\
                      \x20     steps:\n\
                      \x20     - wait_serial: { regex: never, timeout: 5m }\n";
 
+/// Generous: the machine may be busy with other tests.
+async fn look_for(browser: &WebDriver, path: &str) -> WebDriverResult<WebElement> {
+    let (limit, often) = (Duration::from_secs(60), Duration::from_millis(100));
+    browser.query(By::XPath(path)).wait(limit, often).first().await
+}
+
 /// Waits until the page says so; its script may have to ask first.
 async fn says(browser: &WebDriver, words: &str) {
-    let found = browser.query(By::XPath(format!("//*[contains(text(), '{words}')]"))).first().await;
+    let found = look_for(browser, &format!("//*[contains(text(), '{words}')]")).await;
     assert!(found.is_ok(), "{words:?} is not in {}", read_page(browser).await);
 }
 
 /// Waits for the page of a job that was sent.
 async fn arrives(browser: &WebDriver, at: &str) {
-    let heading = By::XPath("//h1[contains(., 'nobody speaks')]");
-    let found = browser.query(heading).first().await;
+    let found = look_for(browser, "//h1[contains(., 'nobody speaks')]").await;
     assert!(found.is_ok(), "{}", read_page(browser).await);
     let address = browser.current_url().await.unwrap();
     assert!(address.path().ends_with(at), "{address}: {}", read_page(browser).await);
@@ -104,7 +111,7 @@ async fn a_job_is_written_watched_canceled_changed_and_found() {
         let editor = browser.find(By::Id("definition")).await.unwrap();
         editor.send_keys(Key::Control + "\u{e010}").await.unwrap();
         editor.send_keys(Key::Control + " ").await.unwrap();
-        let offer = browser.query(By::Css(".offers button")).first().await.unwrap();
+        let offer = look_for(browser, "//*[contains(@class, 'offers')]//button").await.unwrap();
         assert_eq!(offer.text().await.unwrap(), "timeouts");
     })
     .await;

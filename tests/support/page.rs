@@ -4,12 +4,13 @@
 //! before the next page is there: an element that was found may be gone when it is used. So a page is
 //! read in one go, what was exchanged is looked for again, and [`follow`] waits for the next page.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use thirtyfour::{
     By, WebDriver, WebElement,
     error::{WebDriverError, WebDriverErrorInner, WebDriverResult},
 };
+use tokio::time::{sleep, timeout};
 
 /// How long a page may take to come, or to stop exchanging what is pressed. Generous: the machine may
 /// be busy with other tests.
@@ -36,11 +37,14 @@ pub(crate) async fn press(browser: &WebDriver, css: &str) {
 pub(crate) async fn follow(browser: &WebDriver, css: &str) {
     let left = loaded(browser).await.expect("the page to leave has loaded");
     press(browser, css).await;
-    let until = Instant::now() + LIMIT;
-    // A script that is asked while the page changes fails; the next one will tell.
-    while loaded(browser).await.is_none_or(|page| page == left) {
-        assert!(Instant::now() < until, "{css} leads nowhere: {}", read_page(browser).await);
-        tokio::time::sleep(POLL).await;
+    let arrive = async {
+        // A script that is asked while the page changes fails; the next one will tell.
+        while loaded(browser).await.is_none_or(|page| page == left) {
+            sleep(POLL).await;
+        }
+    };
+    if timeout(LIMIT, arrive).await.is_err() {
+        panic!("{css} leads nowhere: {}", read_page(browser).await);
     }
 }
 
@@ -79,16 +83,19 @@ async fn do_with<T>(
     element: By,
     action: impl AsyncFn(WebElement) -> WebDriverResult<T>,
 ) -> T {
-    let until = Instant::now() + LIMIT;
-    loop {
-        let found = browser.find(element.clone()).await;
-        let found = found.unwrap_or_else(|error| panic!("{element:?}: {error}"));
-        match action(found).await {
-            Ok(done) => return done,
-            Err(error) if is_stale(&error) && Instant::now() < until => {}
-            Err(error) => panic!("{element:?}: {error}"),
+    let done = async {
+        loop {
+            let found = browser.find(element.clone()).await;
+            let found = found.unwrap_or_else(|error| panic!("{element:?}: {error}"));
+            match action(found).await {
+                Ok(done) => return done,
+                Err(error) if is_stale(&error) => {}
+                Err(error) => panic!("{element:?}: {error}"),
+            }
         }
-    }
+    };
+    let done = timeout(LIMIT, done).await;
+    done.unwrap_or_else(|_| panic!("{element:?} is exchanged all the time"))
 }
 
 fn is_stale(error: &WebDriverError) -> bool {

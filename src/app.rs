@@ -320,11 +320,15 @@ async fn take_devices_file(store: &Store, path: &Path) -> Result<DevicesTaken, D
     Ok(DevicesTaken { path, types: has_types, devices: has_devices, changed })
 }
 
-/// Reads the devices file once more.
+/// Reads the devices file once more. One after the other: what was read last is what holds.
 fn reload_devices(store: Store, path: PathBuf) -> ReloadDevices {
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
     Arc::new(move || {
-        let (store, path) = (store.clone(), path.clone());
-        Box::pin(async move { take_devices_file(&store, &path).await })
+        let (store, path, turn) = (store.clone(), path.clone(), turn.clone());
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            take_devices_file(&store, &path).await
+        })
     })
 }
 
@@ -363,8 +367,12 @@ fn admit_check(admission: &Admission, status: &DeviceStatus) -> Result<NewJob, S
 fn read_check(admission: &Admission, path: &Path) -> Result<NewJob, String> {
     let told = |why: String| format!("{}: {why}", path.display());
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let source = if path.is_dir() {
+    // A pipe would be waited for.
+    let kind = fs::metadata(path).map_err(|error| told(error.to_string()))?;
+    let source = if kind.is_dir() {
         bundle::Source::Folder(path.into())
+    } else if !kind.is_file() {
+        return Err(told("it is neither a file nor a folder".into()));
     } else {
         let file = fs::File::open(path).map_err(|error| told(error.to_string()))?;
         bundle::Source::of_file(file, &name)

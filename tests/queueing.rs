@@ -400,6 +400,7 @@ fn the_devices_file_is_read_again_when_somebody_says_so_and_a_mistake_changes_no
     let complaint = lab.refuses(&["device", "reload"], 65);
     assert!(complaint.contains("devices.toml has a mistake"), "{complaint}");
     assert!(complaint.contains("line 3") && complaint.contains("memroy"), "{complaint}");
+    assert!(!complaint.contains("the job"), "{complaint}");
     assert_eq!(names(), ["small-1", "small-2"]);
     lab.appliance.stop();
 

@@ -58,7 +58,7 @@ What is printed is a settings file by itself.")]
     /// Check the settings, and say what is wrong with them
     #[command(after_long_help = "\
 Examples:
-  sutler config check                file, environment and all, as `sutler serve` would read them
+  sutler config check                file, environment, devices file, as `sutler serve` would read them
   sutler config check sutler.toml    this file, and nothing else
   sutler config check --json         line, column, found, expected, help
 
@@ -141,6 +141,8 @@ fn check(file: Option<PathBuf>, common: &Common) -> Result<u8, CliError> {
         None => load(&common.flags(), &host),
     };
     let (is_valid, found) = match checked {
+        // A file that is looked at by itself may be for another box.
+        Ok(loaded) if file.is_some() => (true, loaded.warnings),
         Ok(loaded) => match read_devices(&loaded.settings.devices) {
             Ok(_) => (true, loaded.warnings),
             Err(DevicesFileError::Mistake { problems, .. }) => {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{is_device_name, memory_mib},
+    markup::words::count,
     model::{DeviceHealth, quantity},
 };
 
@@ -195,9 +196,8 @@ async fn set(
 impl DevicesFile {
     fn words(&self) -> String {
         let Self { file, device_types, devices, changed } = self;
-        let count = |n: &u64, what: &str| format!("{n} {what}{}", if *n == 1 { "" } else { "s" });
         let changed = if *changed { "" } else { "; nothing has changed" };
-        let (devices, types) = (count(devices, "device"), count(device_types, "device type"));
+        let (devices, types) = (count(*devices, "device"), count(*device_types, "device type"));
         format!("{file} has {devices} and {types}{changed}\n")
     }
 }

@@ -150,7 +150,7 @@ impl CliError {
                 StoreCommandError::Store(_) => 70,
             },
             Self::Refused(problem) => match problem.status {
-                // A job or a rule that cannot be one, or more of it than is taken.
+                // A job, a rule or a devices file that cannot be one, or more of it than is taken.
                 413 | 422 => INVALID,
                 // EX_NOPERM, EX_NOINPUT
                 401 | 403 => 77,

@@ -37,7 +37,11 @@ Examples:
 Says how long the job, each action and each step may take, and who has said so. Where an appliance
 answers, its settings hold, and its devices; it says beside that what good runs took, what timeout
 that suggests, and when the job would start and end if it were submitted now. Without one your own
-settings hold. What a job names on another machine (--server) is not looked at.
+settings hold; one that --server names must be there. What a job names on another machine is not
+looked at.
+
+In the JSON, `settings_of` says whose settings held, and `never` why no device of the appliance could
+run a job that is well written.
 
 Ends with 0 when the job can be run, else with 65.")]
 pub(super) struct Args {
@@ -117,6 +121,9 @@ async fn validate(args: &Args, common: &Common, client: &Client) -> Result<u8, C
             let expected = render::expected(&past.read.expected, now, &zone);
             words += &format!("If it were submitted now: {expected}\n");
         }
+        if definition.is_some() && past.is_none() && own.is_none() {
+            words += "The appliance does not say what good runs took.\n";
+        }
         if let Some(why) = own {
             words += &format!("{why}, so your own settings hold, and no past was asked.\n");
         }
@@ -147,7 +154,11 @@ async fn place(common: &Common, client: &Client) -> Result<Place, CliError> {
         Ok(Err(error)) => return Err(error),
     };
     let Settings { timeouts, roots, data, .. } = common.settings()?.settings;
-    Ok(Place { timeouts, roots: Some(roots), data: Some(data), own: Some(own) })
+    let (roots, data) = match client.is_remote() {
+        true => (None, None),
+        false => (Some(roots), Some(data)),
+    };
+    Ok(Place { timeouts, roots, data, own: Some(own) })
 }
 
 /// What the appliance knows of jobs like it; nothing where it does not say.

@@ -150,8 +150,9 @@ pub static KEYS: [Key; 37] = [
     Key {
         name: "devices",
         default: r#""/etc/sutler/devices.toml""#,
-        words: "The file that names what jobs run on; it is read when the appliance starts. Where it \
-                does not exist and no device was added with a command, the box itself is one.",
+        words: "The file that names what jobs run on; it is read when the appliance starts and when \
+                `sutler device reload` says so. Where it does not exist and no device was added with \
+                a command, the box itself is one.",
         slot: |asked| &mut asked.devices,
         show: |settings| json!(settings.devices),
     },

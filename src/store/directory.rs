@@ -1,5 +1,5 @@
-//! All users as they are, in memory: each request asks who somebody is, and each submission which
-//! teams there are.
+//! All users as they are, in memory: each request over the socket asks whose account it comes from,
+//! and each submission which teams there are.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -44,11 +44,14 @@ impl Directory {
     }
 }
 
-/// The directory as it was last read, and how often users had changed by then.
+/// A directory, and how often users had changed when it was read.
+type Dated = (u64, Arc<Directory>);
+
+/// The directory as it was last read.
 #[derive(Debug, Clone)]
 pub(super) struct LastRead {
     changes: watch::Receiver<u64>,
-    known: Arc<Mutex<Option<(u64, Arc<Directory>)>>>,
+    known: Arc<Mutex<Option<Dated>>>,
 }
 
 impl LastRead {

@@ -294,7 +294,7 @@ pub(super) struct Details<'a> {
     status: u16,
     /// One sentence on this very case.
     detail: String,
-    /// Of a job that was not accepted: all that is wrong with it.
+    /// Of a job that was not accepted, or of the devices file: all that is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]
     problems: Option<&'a Value>,
@@ -305,11 +305,13 @@ impl From<DevicesRefused> for WebError {
         match refused {
             DevicesRefused::Store(error) => Self::Store(error),
             DevicesRefused::File(error) => {
-                let problems = match &error {
-                    DevicesFileError::Mistake { problems, .. } => problems.to_json(),
-                    DevicesFileError::Unreadable { .. } => Value::Array(Vec::new()),
-                };
-                Self::BadDevicesFile { why: with_causes(&error), problems }
+                let why = with_causes(&error);
+                match error {
+                    DevicesFileError::Mistake { problems, .. } => {
+                        Self::BadDevicesFile { why, problems: problems.to_json() }
+                    }
+                    DevicesFileError::Unreadable { .. } => Self::Unavailable(why),
+                }
             }
         }
     }
@@ -328,12 +330,11 @@ impl<E: Into<WebError>> From<E> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.0.log();
-        match &self.0 {
-            WebError::Invalid { problems } | WebError::BadDevicesFile { problems, .. } => {
-                self.told(Some(problems))
-            }
-            _ => self.told(None),
+        if let WebError::Invalid { problems } | WebError::BadDevicesFile { problems, .. } = &self.0
+        {
+            return self.told(Some(problems));
         }
+        self.told(None)
     }
 }
 

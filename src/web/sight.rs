@@ -230,7 +230,7 @@ impl Web {
         id: JobId,
     ) -> Result<(Job, Past), WebError> {
         let found = self.store.job_and_times(id).await?.filter(|(job, _)| sees(who, job));
-        let (job, times) = found.ok_or(WebError::NotFound("job"))?;
+        let (job, times) = found.ok_or_else(|| WebError::no_job(&id.to_string()))?;
         Ok((job, Past::of(&times)))
     }
 
@@ -317,6 +317,7 @@ mod tests {
         let calls = [
             "store.job(",
             "job_and_times(",
+            "known_times(",
             "store.jobs_of(",
             "as_they_are(",
             "job_by_uuid(",

@@ -32,13 +32,14 @@ pub(in crate::cli) fn mistakes(all: &[Problems]) -> String {
 pub(in crate::cli) fn problems(problem: &Problem) -> String {
     let mut text = String::new();
     for fault in &problem.problems {
-        let path = if fault.path.is_empty() { "the job" } else { &fault.path };
+        // None is of all of it.
+        let path = Some(clean(&fault.path)).filter(|path| !path.is_empty());
         let _ = write!(
             text,
-            "  line {}, column {}: {}\n    found    {}\n    expected {}\n",
+            "  line {}, column {}{}\n    found    {}\n    expected {}\n",
             fault.line,
             fault.column,
-            clean(path),
+            path.map_or_else(String::new, |path| format!(": {path}")),
             clean(&fault.found),
             clean(&fault.expected)
         );
@@ -76,7 +77,7 @@ mod tests {
           found    the key `scren`
           expected a test action
           help     did you mean `screen`?
-        line 1, column 1: the job
+        line 1, column 1
           found    nothing
           expected a job
         ");

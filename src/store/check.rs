@@ -10,11 +10,10 @@ use super::{
     definitions::{REFS, TEXTS},
     estimates::{self, Recount},
     idempotency::{KEYS, KEYS_BY_TIME},
-    known_check,
-    known_tables::MARKS,
+    known::{self, MARKS},
     measures,
     occurrences::{self, OCCURRENCES},
-    people_check, read,
+    people, read,
     record::Stored,
     table::{ReadTable, Rows as _, Snapshot as _},
     tables::{
@@ -38,10 +37,10 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<u64, Inconsistency> {
         walk.job(&stored)?;
         walk.foretold.job(txn, &stored.job)?;
     }
-    for bundle in known_check::consistent(txn, &jobs)? {
+    for bundle in known::consistent(txn, &jobs)? {
         *walk.bundles.entry(bundle).or_default() += 1;
     }
-    people_check::consistent(txn)?;
+    people::consistent(txn)?;
     walk.end(txn)
 }
 
@@ -174,7 +173,7 @@ impl Walk {
         if job.holdings.has_results() {
             *self.bundles.entry(*job.bundle.as_bytes()).or_default() += 1;
         }
-        people_check::audience(&self.audiences, job)?;
+        people::audience(&self.audiences, job)?;
         self.happened(job)?;
         self.totals.videos += job.holdings.video_bytes;
         self.totals.results += job.holdings.results_bytes;

@@ -29,7 +29,7 @@ use redb::ReadTransaction;
 
 use super::{
     StoreError,
-    known_tables::BY_RULE,
+    known::BY_RULE,
     read::{self, Jobs},
     table::{ReadTable, Rows as _, Snapshot as _},
     tables::{BY_END, BY_STATE},

@@ -10,7 +10,7 @@ use super::{
     definitions::Texts,
     error::disk,
     holdings,
-    known_tables::{MARKS, first_mark},
+    known::{MARKS, first_mark},
     record::{self, Stored},
     table::{ReadTable, Rows as _, Snapshot as _},
     tables::{

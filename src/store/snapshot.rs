@@ -18,7 +18,7 @@ use super::{
     error::disk,
     estimates::{ACCURACY, ESTIMATES, TIMES},
     idempotency::{KEYS, KEYS_BY_TIME},
-    known_tables::{
+    known::{
         BY_RULE, BY_SIZE, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING, RESUBMITTED,
         RETRIED, RETRIES, RETRY_DAYS, RULES,
     },

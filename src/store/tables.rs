@@ -12,7 +12,7 @@ use super::{
     estimates::{self, Estimates},
     holdings,
     idempotency::Keys,
-    known_tables::KnownTables,
+    known::KnownTables,
     measures::{self, Growth, Measures},
     occurrences::Occurrences,
     people::People,

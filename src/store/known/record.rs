@@ -5,12 +5,15 @@
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
-use super::{
-    StoreError,
-    record::{CONFIG, named, whole},
-};
-use crate::model::{
-    Code, FailedStep, Failure, KnownRule, Part, Pattern, RuleRetry, Signature, Touch, Verdict, Who,
+use crate::{
+    model::{
+        Code, FailedStep, Failure, KnownRule, Part, Pattern, RuleRetry, Signature, Touch, Verdict,
+        Who,
+    },
+    store::{
+        StoreError,
+        record::{CONFIG, named, whole},
+    },
 };
 
 /// Times are microseconds since 1970.
@@ -63,7 +66,7 @@ struct FailedStepV1 {
     tags: Vec<String>,
 }
 
-pub(super) fn encode_rule(rule: &KnownRule) -> Vec<u8> {
+pub(in crate::store) fn encode_rule(rule: &KnownRule) -> Vec<u8> {
     let KnownRule { pattern, retry, .. } = rule.clone();
     let record = KnownRuleV1 {
         owner: rule.owner.clone(),
@@ -91,12 +94,12 @@ pub(super) fn encode_rule(rule: &KnownRule) -> Vec<u8> {
 
 /// # Errors
 /// [`StoreError::Damaged`] when these bytes are not one record.
-pub(super) fn decode_rule(name: &str, bytes: &[u8]) -> Result<KnownRule, StoreError> {
+pub(in crate::store) fn decode_rule(name: &str, bytes: &[u8]) -> Result<KnownRule, StoreError> {
     let what = || format!("the known failure {name}");
     whole(bytes, what, |record: KnownRuleV1| record.into_rule(name))
 }
 
-pub(super) fn encode_failure(signature: Signature, failure: &Failure) -> Vec<u8> {
+pub(in crate::store) fn encode_failure(signature: Signature, failure: &Failure) -> Vec<u8> {
     let failure = failure.clone();
     let record = FailureV1 {
         signature: signature.0,
@@ -124,7 +127,10 @@ pub(super) fn encode_failure(signature: Signature, failure: &Failure) -> Vec<u8>
 
 /// # Errors
 /// [`StoreError::Damaged`] when these bytes are not one record.
-pub(super) fn decode_failure(id: u64, bytes: &[u8]) -> Result<(Signature, Failure), StoreError> {
+pub(in crate::store) fn decode_failure(
+    id: u64,
+    bytes: &[u8],
+) -> Result<(Signature, Failure), StoreError> {
     let what = || format!("the failure of job {id}");
     whole(bytes, what, |record: FailureV1| {
         let signature = Signature(record.signature);

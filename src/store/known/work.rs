@@ -4,12 +4,6 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{
-    Change, StoreError,
-    record::Stored,
-    tables::Tables,
-    writer::{Outcome, change_job, waiting},
-};
 use crate::{
     config::Retry,
     decide::{
@@ -17,9 +11,15 @@ use crate::{
         signature,
     },
     model::{Conditions, Counted, Failure, Job, JobId, JobState, KnownRule, Lineage, NewJob},
+    store::{
+        Change, StoreError,
+        record::Stored,
+        tables::Tables,
+        writer::{Outcome, change_job, waiting},
+    },
 };
 
-pub(super) enum KnownWork {
+pub(in crate::store) enum KnownWork {
     End(Box<Ended>),
     Retry(Again),
     PutRule { rule: Box<KnownRule>, replace: bool },
@@ -29,7 +29,7 @@ pub(super) enum KnownWork {
 }
 
 /// The end of a job, and what is known of its failure.
-pub(super) struct Ended {
+pub(in crate::store) struct Ended {
     pub id: JobId,
     pub change: Change,
     pub failure: Option<Failure>,
@@ -40,7 +40,7 @@ pub(super) struct Ended {
 }
 
 /// A job is to be run once more.
-pub(super) struct Again {
+pub(in crate::store) struct Again {
     pub job: JobId,
     /// Of the new one.
     pub uuid: Uuid,
@@ -49,7 +49,10 @@ pub(super) struct Again {
     pub by: Option<String>,
 }
 
-pub(super) fn carry_out(tables: &mut Tables<'_>, work: KnownWork) -> Result<Outcome, StoreError> {
+pub(in crate::store) fn carry_out(
+    tables: &mut Tables<'_>,
+    work: KnownWork,
+) -> Result<Outcome, StoreError> {
     match work {
         KnownWork::End(ended) => end(tables, *ended),
         KnownWork::Retry(again) => run_again(tables, &again),
@@ -228,7 +231,7 @@ impl Tables<'_> {
     }
 
     /// Takes away the retry that waits for a job, if one does, and gives its bundle back. Whether one did.
-    pub(super) fn drop_retry(&mut self, job: &Job) -> Result<bool, StoreError> {
+    pub(in crate::store) fn drop_retry(&mut self, job: &Job) -> Result<bool, StoreError> {
         let Some((due, _)) = self.known.awaited(job.id)? else { return Ok(false) };
         self.known.drop_retry(due)?;
         self.unrefer(job.bundle)?;

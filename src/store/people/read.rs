@@ -6,16 +6,21 @@ use jiff::Timestamp;
 use redb::ReadTransaction;
 
 use super::{
-    Store, StoreError, UserChange,
-    people::{DEEDS, INVITATIONS, PeopleWork, SESSIONS, TOKENS, USERS, all},
-    people_record::{
+    UserChange,
+    record::{
         StoredUser, decode_deed, decode_invitation, decode_session, decode_token, decode_user,
         token_id,
     },
-    table::{Rows as _, Snapshot as _},
-    writer::{Outcome, Work},
+    tables::{DEEDS, INVITATIONS, PeopleWork, SESSIONS, TOKENS, USERS, all},
 };
-use crate::model::{Deed, Digest, Session, Token, User};
+use crate::{
+    model::{Deed, Digest, Session, Token, User},
+    store::{
+        Store, StoreError,
+        table::{Rows as _, Snapshot as _},
+        writer::{Outcome, Work},
+    },
+};
 
 /// Deeds that are looked at for one page of those of one person.
 const LOOKED_AT: usize = 10_000;
@@ -236,7 +241,7 @@ fn user(txn: &ReadTransaction, name: &str) -> Result<Option<StoredUser>, StoreEr
     bytes.map(|bytes| decode_user(name, bytes.value())).transpose()
 }
 
-pub(super) fn users(txn: &ReadTransaction) -> Result<Vec<StoredUser>, StoreError> {
+pub(in crate::store) fn users(txn: &ReadTransaction) -> Result<Vec<StoredUser>, StoreError> {
     let table = txn.table(USERS)?;
     let mut found = Vec::new();
     for entry in table.iter()? {

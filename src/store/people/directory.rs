@@ -9,8 +9,11 @@ use std::{
 use redb::ReadTransaction;
 use tokio::sync::watch;
 
-use super::{Store, StoreError, people_read::users};
-use crate::model::User;
+use super::read::users;
+use crate::{
+    model::User,
+    store::{Store, StoreError},
+};
 
 /// All users at one moment.
 #[derive(Debug, Default)]
@@ -49,14 +52,14 @@ type Dated = (u64, Arc<Directory>);
 
 /// The directory as it was last read.
 #[derive(Debug, Clone)]
-pub(super) struct LastRead {
+pub(in crate::store) struct LastRead {
     changes: watch::Receiver<u64>,
     known: Arc<Mutex<Option<Dated>>>,
 }
 
 impl LastRead {
     /// `changes` counts the changes of users, each before it is acknowledged.
-    pub(super) fn new(changes: watch::Receiver<u64>) -> Self {
+    pub(in crate::store) fn new(changes: watch::Receiver<u64>) -> Self {
         Self { changes, known: Arc::default() }
     }
 }

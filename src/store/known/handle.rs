@@ -4,11 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Change, RuleDays, Standing, Store, StoreError,
-    known::{Again, Ended, KnownWork},
-    known_read as read,
-    read::Jobs,
-    writer::{Outcome, Work},
+    RuleDays, Standing, read,
+    work::{Again, Ended, KnownWork},
 };
 use crate::{
     clock,
@@ -18,6 +15,11 @@ use crate::{
         known::{Matcher, matching},
     },
     model::{Failure, FailureGroup, Job, JobId, KnownRule, Pattern, PendingRetry, Signature},
+    store::{
+        Change, Store, StoreError,
+        read::Jobs,
+        writer::{Outcome, Work},
+    },
 };
 
 /// Failures looked at, and jobs marked, at a time.

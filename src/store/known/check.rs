@@ -5,23 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use redb::ReadTransaction;
 
 use super::{
-    Inconsistency,
-    check::disagree,
-    known_record as record,
-    known_tables::{
+    record,
+    tables::{
         BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, Group, MARKS, NOT_RETRIED, PENDING,
         RESUBMITTED, RETRIED, RETRIES, RULES,
     },
-    read::Jobs,
-    table::{Rows as _, Snapshot as _},
 };
-use crate::model::{Failure, Job, JobId, Signature};
+use crate::{
+    model::{Failure, Job, JobId, Signature},
+    store::{
+        Inconsistency,
+        check::disagree,
+        read::Jobs,
+        table::{Rows as _, Snapshot as _},
+    },
+};
 
 /// The bundles held by retries that wait for their time.
 ///
 /// # Errors
 /// The first disagreement found.
-pub(super) fn consistent(
+pub(in crate::store) fn consistent(
     txn: &ReadTransaction,
     jobs: &Jobs,
 ) -> Result<Vec<[u8; 32]>, Inconsistency> {

@@ -5,18 +5,20 @@ use redb::{AccessGuard, ReadTransaction, TableDefinition};
 use serde::Serialize;
 
 use super::{
-    StoreError, known_record as record,
-    known_tables::{
+    record,
+    tables::{
         BY_RULE, BY_SIZE, EndKey, FAILURES, GROUPED, GROUPS, MARKS, NOT_RETRIED, PENDING,
         RESUBMITTED, RETRIED, RETRIES, RETRY_DAYS, RULES,
     },
-    read,
-    table::{Rows as _, Snapshot as _},
-    tables,
 };
 use crate::{
     decide::{Stands, retry::day},
     model::{Failure, FailureGroup, JobId, JobState, KnownRule, PendingRetry, Signature},
+    store::{
+        StoreError, read,
+        table::{Rows as _, Snapshot as _},
+        tables,
+    },
 };
 
 /// Jobs that are told of all those that were made of one.
@@ -68,7 +70,7 @@ pub struct RuleDays {
     pub jobs: Vec<JobId>,
 }
 
-pub(super) fn rules(txn: &ReadTransaction) -> Result<Vec<KnownRule>, StoreError> {
+pub(in crate::store) fn rules(txn: &ReadTransaction) -> Result<Vec<KnownRule>, StoreError> {
     let table = txn.table(RULES)?;
     let mut rules = Vec::new();
     for entry in table.range::<&str>(..)? {
@@ -79,7 +81,7 @@ pub(super) fn rules(txn: &ReadTransaction) -> Result<Vec<KnownRule>, StoreError>
 }
 
 /// Jobs of a rule that ended at `since` or later, newest first.
-pub(super) fn known_jobs(
+pub(in crate::store) fn known_jobs(
     txn: &ReadTransaction,
     rule: &str,
     since: Timestamp,
@@ -99,7 +101,7 @@ const COUNTED: usize = 10_000;
 
 /// The last `days` days of a rule, and its latest jobs, as far as `is` holds for them. Walks the
 /// jobs of that time.
-pub(super) fn rule_days(
+pub(in crate::store) fn rule_days(
     txn: &ReadTransaction,
     rule: &str,
     now: Timestamp,
@@ -133,7 +135,10 @@ pub(super) fn rule_days(
 }
 
 /// Largest first, of equals the latest first.
-pub(super) fn groups(txn: &ReadTransaction, limit: usize) -> Result<Vec<FailureGroup>, StoreError> {
+pub(in crate::store) fn groups(
+    txn: &ReadTransaction,
+    limit: usize,
+) -> Result<Vec<FailureGroup>, StoreError> {
     let by_size = txn.table(BY_SIZE)?;
     let mut groups = Vec::new();
     for entry in by_size.range::<(u64, i64, u64)>(..)?.rev().take(limit) {
@@ -146,11 +151,11 @@ pub(super) fn groups(txn: &ReadTransaction, limit: usize) -> Result<Vec<FailureG
     Ok(groups)
 }
 
-pub(super) fn group_count(txn: &ReadTransaction) -> Result<u64, StoreError> {
+pub(in crate::store) fn group_count(txn: &ReadTransaction) -> Result<u64, StoreError> {
     txn.table(GROUPS)?.len()
 }
 
-pub(super) fn group(
+pub(in crate::store) fn group(
     txn: &ReadTransaction,
     signature: Signature,
 ) -> Result<Option<FailureGroup>, StoreError> {
@@ -162,7 +167,7 @@ pub(super) fn group(
 }
 
 /// Jobs of a group, newest first.
-pub(super) fn group_jobs(
+pub(in crate::store) fn group_jobs(
     txn: &ReadTransaction,
     signature: Signature,
     limit: usize,
@@ -177,7 +182,7 @@ pub(super) fn group_jobs(
 }
 
 /// What is kept of a job's failure.
-pub(super) fn failure(
+pub(in crate::store) fn failure(
     txn: &ReadTransaction,
     id: JobId,
 ) -> Result<Option<(Signature, Failure)>, StoreError> {
@@ -189,10 +194,10 @@ pub(super) fn failure(
 }
 
 /// Some failures, and where the next one is, if there is one.
-pub(super) type FailurePage = (Vec<(JobId, Failure)>, Option<EndKey>);
+pub(in crate::store) type FailurePage = (Vec<(JobId, Failure)>, Option<EndKey>);
 
 /// Failures kept, from `from` on, oldest first, and where to go on.
-pub(super) fn failures(
+pub(in crate::store) fn failures(
     txn: &ReadTransaction,
     from: EndKey,
     limit: usize,
@@ -209,7 +214,7 @@ pub(super) fn failures(
     Ok((found, next))
 }
 
-pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, StoreError> {
+pub(in crate::store) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, StoreError> {
     let marks = marks(txn, id)?;
     let group = match failure(txn, id)? {
         Some((signature, _)) if marks.is_empty() => group(txn, signature)?,
@@ -231,7 +236,7 @@ pub(super) fn standing(txn: &ReadTransaction, id: JobId) -> Result<Standing, Sto
 
 /// How a job stands; where it has not passed and `retries` count, that of its retries that has, or
 /// that was made last.
-pub(super) fn stands(
+pub(in crate::store) fn stands(
     txn: &ReadTransaction,
     id: JobId,
     retries: bool,
@@ -255,7 +260,10 @@ pub(super) fn stands(
 }
 
 /// The retries of a job, oldest first.
-pub(super) fn retried_as(txn: &ReadTransaction, id: JobId) -> Result<Vec<JobId>, StoreError> {
+pub(in crate::store) fn retried_as(
+    txn: &ReadTransaction,
+    id: JobId,
+) -> Result<Vec<JobId>, StoreError> {
     made_of(txn, RETRIED, id, usize::MAX)
 }
 
@@ -288,7 +296,7 @@ fn marks(txn: &ReadTransaction, id: JobId) -> Result<Vec<Mark>, StoreError> {
 }
 
 /// Retries that wait for their time, the next one first.
-pub(super) fn pending(
+pub(in crate::store) fn pending(
     txn: &ReadTransaction,
     limit: usize,
 ) -> Result<Vec<PendingRetry>, StoreError> {
@@ -304,7 +312,10 @@ pub(super) fn pending(
 }
 
 /// Retries the box has decided on by itself on the day of `at`.
-pub(super) fn retries_on(txn: &ReadTransaction, at: Timestamp) -> Result<u64, StoreError> {
+pub(in crate::store) fn retries_on(
+    txn: &ReadTransaction,
+    at: Timestamp,
+) -> Result<u64, StoreError> {
     let table = txn.table(RETRY_DAYS)?;
     Ok(table.get(day(at))?.map_or(0, |count| count.value()))
 }

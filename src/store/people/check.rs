@@ -5,20 +5,24 @@ use std::collections::BTreeMap;
 use redb::ReadTransaction;
 
 use super::{
-    Inconsistency,
-    audience::key,
-    check::disagree,
-    people::{BY_ACCOUNT, FORMER, INVITATIONS, SESSIONS, TOKENS, all},
-    people_read,
-    people_record::{decode_invitation, decode_session, decode_token},
-    table::{ReadTable, Rows as _, Snapshot as _},
+    read,
+    record::{decode_invitation, decode_session, decode_token},
+    tables::{BY_ACCOUNT, FORMER, INVITATIONS, SESSIONS, TOKENS, all},
 };
-use crate::{decide::access::audiences, model::Job};
+use crate::{
+    store::{
+        Inconsistency,
+        audience::key,
+        check::disagree,
+        table::{ReadTable, Rows as _, Snapshot as _},
+    },
+    {decide::access::audiences, model::Job},
+};
 
 /// # Errors
 /// The first disagreement found.
-pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
-    let users: BTreeMap<_, _> = people_read::users(txn)?
+pub(in crate::store) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
+    let users: BTreeMap<_, _> = read::users(txn)?
         .into_iter()
         .map(|stored| (stored.user.name.clone(), stored.user))
         .collect();
@@ -60,7 +64,7 @@ pub(super) fn consistent(txn: &ReadTransaction) -> Result<(), Inconsistency> {
 }
 
 /// Is this job's name known to all whom the job names? More may know it: of jobs that are gone.
-pub(super) fn audience(
+pub(in crate::store) fn audience(
     table: &ReadTable<(&'static str, u8, &'static str), ()>,
     job: &Job,
 ) -> Result<(), Inconsistency> {

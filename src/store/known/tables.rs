@@ -6,57 +6,65 @@
 
 use redb::TableDefinition;
 
-use super::{
-    StoreError, known_record as record,
-    table::{Rows, Table, Writing},
+use super::record;
+use crate::{
+    model::{Failure, Job, JobId, KnownRule, Signature},
+    store::{
+        StoreError,
+        table::{Rows, Table, Writing},
+        tables::end_key,
+    },
 };
-use crate::model::{Failure, Job, JobId, KnownRule, Signature};
 
 /// Name to the rule (`KnownRuleV1`).
-pub(super) const RULES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("known-rules-1");
+pub(in crate::store) const RULES: TableDefinition<'_, &str, &[u8]> =
+    TableDefinition::new("known-rules-1");
 /// (end, job number) to what is kept of the failure (`FailureV1`), oldest first.
-pub(super) const FAILURES: TableDefinition<'_, EndKey, &[u8]> = TableDefinition::new("failures-1");
+pub(in crate::store) const FAILURES: TableDefinition<'_, EndKey, &[u8]> =
+    TableDefinition::new("failures-1");
 /// (job number, rule) to whether the mark was made later than at the job's end.
-pub(super) const MARKS: TableDefinition<'_, (u64, &str), bool> =
+pub(in crate::store) const MARKS: TableDefinition<'_, (u64, &str), bool> =
     TableDefinition::new("known-marks-1");
 /// (rule, end, job number): the jobs of a rule, oldest first.
-pub(super) const BY_RULE: TableDefinition<'_, (&str, i64, u64), ()> =
+pub(in crate::store) const BY_RULE: TableDefinition<'_, (&str, i64, u64), ()> =
     TableDefinition::new("known-by-rule-1");
 /// Signature to (how many, first end, last end, the last job).
-pub(super) const GROUPS: TableDefinition<'_, u64, Group> = TableDefinition::new("failure-groups-1");
+pub(in crate::store) const GROUPS: TableDefinition<'_, u64, Group> =
+    TableDefinition::new("failure-groups-1");
 /// (signature, end, job number) of failures no rule knows, oldest first.
-pub(super) const GROUPED: TableDefinition<'_, (u64, i64, u64), ()> =
+pub(in crate::store) const GROUPED: TableDefinition<'_, (u64, i64, u64), ()> =
     TableDefinition::new("failures-by-signature-1");
 /// (how many, last end, signature): the largest group last, of equals the latest.
-pub(super) const BY_SIZE: TableDefinition<'_, (u64, i64, u64), ()> =
+pub(in crate::store) const BY_SIZE: TableDefinition<'_, (u64, i64, u64), ()> =
     TableDefinition::new("failure-groups-by-size-1");
 /// A retry to (the job it retries, how often that chain has been retried, who or which rule).
-pub(super) const RETRIES: TableDefinition<'_, u64, (u64, u32, &str)> =
+pub(in crate::store) const RETRIES: TableDefinition<'_, u64, (u64, u32, &str)> =
     TableDefinition::new("retries-1");
 /// (job number, its retry): the same the other way round.
-pub(super) const RETRIED: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("retried-1");
+pub(in crate::store) const RETRIED: TableDefinition<'_, (u64, u64), ()> =
+    TableDefinition::new("retried-1");
 /// (job number, a job that was resubmitted from it).
-pub(super) const RESUBMITTED: TableDefinition<'_, (u64, u64), ()> =
+pub(in crate::store) const RESUBMITTED: TableDefinition<'_, (u64, u64), ()> =
     TableDefinition::new("resubmitted-1");
 /// (when it is due in microseconds since 1970, job number) to the rule that wants it.
-pub(super) const PENDING: TableDefinition<'_, EndKey, &str> =
+pub(in crate::store) const PENDING: TableDefinition<'_, EndKey, &str> =
     TableDefinition::new("retries-pending-1");
 /// Day (UTC, since 1970) to the retries decided on by the box itself.
-pub(super) const RETRY_DAYS: TableDefinition<'_, i64, u64> =
+pub(in crate::store) const RETRY_DAYS: TableDefinition<'_, i64, u64> =
     TableDefinition::new("retries-by-day-1");
 
 /// Job number to why a failure that a rule knows was not retried by itself, in words.
-pub(super) const NOT_RETRIED: TableDefinition<'_, u64, &str> =
+pub(in crate::store) const NOT_RETRIED: TableDefinition<'_, u64, &str> =
     TableDefinition::new("not-retried-1");
 
-pub(super) type EndKey = (i64, u64);
-pub(super) type Group = (u64, i64, i64, u64);
+pub(in crate::store) type EndKey = (i64, u64);
+pub(in crate::store) type Group = (u64, i64, i64, u64);
 
 /// Rules there may be: each is tried on each failure.
 const MOST_RULES: u64 = 500;
 
 /// All of them, open in one transaction.
-pub(super) struct KnownTables<'txn> {
+pub(in crate::store) struct KnownTables<'txn> {
     rules: Table<'txn, &'static str, &'static [u8]>,
     failures: Table<'txn, EndKey, &'static [u8]>,
     marks: Table<'txn, (u64, &'static str), bool>,
@@ -73,7 +81,7 @@ pub(super) struct KnownTables<'txn> {
 }
 
 impl<'txn> KnownTables<'txn> {
-    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
             rules: txn.table(RULES)?,
             failures: txn.table(FAILURES)?,
@@ -91,7 +99,7 @@ impl<'txn> KnownTables<'txn> {
         })
     }
 
-    pub(super) fn rule(&self, name: &str) -> Result<Option<KnownRule>, StoreError> {
+    pub(in crate::store) fn rule(&self, name: &str) -> Result<Option<KnownRule>, StoreError> {
         let bytes = self.rules.get(name)?;
         bytes.map(|bytes| record::decode_rule(name, bytes.value())).transpose()
     }
@@ -101,7 +109,11 @@ impl<'txn> KnownTables<'txn> {
     /// # Errors
     /// [`StoreError::RuleThere`] when there is one of that name and it shall not be replaced,
     /// [`StoreError::TooManyRules`].
-    pub(super) fn put_rule(&mut self, rule: &KnownRule, replace: bool) -> Result<(), StoreError> {
+    pub(in crate::store) fn put_rule(
+        &mut self,
+        rule: &KnownRule,
+        replace: bool,
+    ) -> Result<(), StoreError> {
         let before = self.rule(&rule.name)?;
         if before.is_some() && !replace {
             return Err(StoreError::RuleThere { name: rule.name.clone() });
@@ -119,20 +131,20 @@ impl<'txn> KnownTables<'txn> {
     ///
     /// # Errors
     /// [`StoreError::NoSuchRule`]
-    pub(super) fn remove_rule(&mut self, name: &str) -> Result<(), StoreError> {
+    pub(in crate::store) fn remove_rule(&mut self, name: &str) -> Result<(), StoreError> {
         let there = self.rules.remove(name)?.is_some();
         if there { Ok(()) } else { Err(StoreError::NoSuchRule { name: name.into() }) }
     }
 
     /// Keeps a failure of a job that has just ended: marked by `rules`, or in its group.
-    pub(super) fn keep(
+    pub(in crate::store) fn keep(
         &mut self,
         job: &Job,
         signature: Signature,
         failure: &Failure,
         rules: &[KnownRule],
     ) -> Result<(), StoreError> {
-        let Some(key) = super::tables::end_key(job) else { return Ok(()) };
+        let Some(key) = end_key(job) else { return Ok(()) };
         let bytes = record::encode_failure(signature, failure);
         self.failures.insert(key, bytes.as_slice())?;
         for rule in rules {
@@ -143,8 +155,8 @@ impl<'txn> KnownTables<'txn> {
 
     /// Marks a job that ended before the rule was there. False when there is nothing to mark, or it
     /// is marked already.
-    pub(super) fn mark(&mut self, job: &Job, rule: &str) -> Result<bool, StoreError> {
-        let Some(key) = super::tables::end_key(job) else { return Ok(false) };
+    pub(in crate::store) fn mark(&mut self, job: &Job, rule: &str) -> Result<bool, StoreError> {
+        let Some(key) = end_key(job) else { return Ok(false) };
         let Some(signature) = self.signature(key)? else { return Ok(false) };
         if self.marks.get((key.1, rule))?.is_some() {
             return Ok(false);
@@ -159,7 +171,7 @@ impl<'txn> KnownTables<'txn> {
     /// Takes back up to `most` marks that a rule got later than at the end of the job, from `from`
     /// on; jobs nothing else knows go back to their group. Which jobs that were, and where to go on;
     /// none when it is done.
-    pub(super) fn unmark(
+    pub(in crate::store) fn unmark(
         &mut self,
         rule: &str,
         from: EndKey,
@@ -188,24 +200,29 @@ impl<'txn> KnownTables<'txn> {
     }
 
     /// How often the chain a job ends has been retried: 0 for one that is no retry.
-    pub(super) fn depth(&self, id: JobId) -> Result<u32, StoreError> {
+    pub(in crate::store) fn depth(&self, id: JobId) -> Result<u32, StoreError> {
         let made = self.retries.get(id.0)?;
         Ok(made.map_or(0, |made| made.value().1))
     }
 
-    pub(super) fn link(&mut self, from: JobId, to: JobId, by: &str) -> Result<(), StoreError> {
+    pub(in crate::store) fn link(
+        &mut self,
+        from: JobId,
+        to: JobId,
+        by: &str,
+    ) -> Result<(), StoreError> {
         let depth = self.depth(from)?.saturating_add(1);
         self.retries.insert(to.0, (from.0, depth, by))?;
         self.retried.insert((from.0, to.0), ())?;
         Ok(())
     }
 
-    pub(super) fn retries_on(&self, day: i64) -> Result<u64, StoreError> {
+    pub(in crate::store) fn retries_on(&self, day: i64) -> Result<u64, StoreError> {
         Ok(self.retry_days.get(day)?.map_or(0, |count| count.value()))
     }
 
     /// Makes a retry wait for its time, and counts it for `day`.
-    pub(super) fn await_retry(
+    pub(in crate::store) fn await_retry(
         &mut self,
         due: EndKey,
         rule: &str,
@@ -217,14 +234,21 @@ impl<'txn> KnownTables<'txn> {
         Ok(())
     }
 
-    pub(super) fn tell_not_retried(&mut self, id: JobId, why: &str) -> Result<(), StoreError> {
+    pub(in crate::store) fn tell_not_retried(
+        &mut self,
+        id: JobId,
+        why: &str,
+    ) -> Result<(), StoreError> {
         self.not_retried.insert(id.0, why)?;
         Ok(())
     }
 
     /// The retry that waits for a job, and the rule that wants it. There are never many, so they are
     /// walked.
-    pub(super) fn awaited(&self, id: JobId) -> Result<Option<(EndKey, String)>, StoreError> {
+    pub(in crate::store) fn awaited(
+        &self,
+        id: JobId,
+    ) -> Result<Option<(EndKey, String)>, StoreError> {
         for entry in self.pending.range::<EndKey>(..)? {
             let (key, rule) = entry?;
             if key.value().1 == id.0 {
@@ -234,15 +258,15 @@ impl<'txn> KnownTables<'txn> {
         Ok(None)
     }
 
-    pub(super) fn drop_retry(&mut self, due: EndKey) -> Result<(), StoreError> {
+    pub(in crate::store) fn drop_retry(&mut self, due: EndKey) -> Result<(), StoreError> {
         self.pending.remove(due)?;
         Ok(())
     }
 
     /// Takes everything of a job out that is no longer there.
-    pub(super) fn forget(&mut self, job: &Job) -> Result<(), StoreError> {
+    pub(in crate::store) fn forget(&mut self, job: &Job) -> Result<(), StoreError> {
         let id = job.id.0;
-        if let Some(key) = super::tables::end_key(job) {
+        if let Some(key) = end_key(job) {
             let rules = self.marks_of(id)?;
             if let (true, Some(signature)) = (rules.is_empty(), self.signature(key)?) {
                 self.leave_group(signature, key)?;
@@ -265,7 +289,7 @@ impl<'txn> KnownTables<'txn> {
     }
 
     /// Notes where a new job comes from.
-    pub(super) fn resubmitted(&mut self, job: &Job) -> Result<(), StoreError> {
+    pub(in crate::store) fn resubmitted(&mut self, job: &Job) -> Result<(), StoreError> {
         if let Some(from) = job.lineage.resubmitted_from {
             self.resubmitted.insert((from.0, job.id.0), ())?;
         }
@@ -273,12 +297,12 @@ impl<'txn> KnownTables<'txn> {
     }
 
     /// The first rule that has marked a job, if one has.
-    pub(super) fn mark_of(&self, id: u64) -> Result<Option<String>, StoreError> {
+    pub(in crate::store) fn mark_of(&self, id: u64) -> Result<Option<String>, StoreError> {
         first_mark(&self.marks, id)
     }
 
     /// All marks that were made later than at the end of their jobs.
-    pub(super) fn late_marks(&self) -> Result<Vec<(JobId, String)>, StoreError> {
+    pub(in crate::store) fn late_marks(&self) -> Result<Vec<(JobId, String)>, StoreError> {
         let mut late = Vec::new();
         for entry in self.marks.range::<(u64, &str)>(..)? {
             let (key, later) = entry?;
@@ -358,7 +382,7 @@ impl<'txn> KnownTables<'txn> {
 }
 
 /// The first rule, by name, that has marked a job.
-pub(super) fn first_mark(
+pub(in crate::store) fn first_mark(
     marks: &impl Rows<(u64, &'static str), bool>,
     id: u64,
 ) -> Result<Option<String>, StoreError> {

@@ -6,40 +6,46 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use redb::TableDefinition;
 
-use super::{
-    StoreError,
-    people_record::{
-        self as record, Invitation, StoredUser, decode_invitation, decode_session, decode_token,
-        encode_deed, encode_invitation, encode_session, encode_token, encode_user, token_id,
-    },
-    table::{Rows, Table, Writing},
-    writer::Outcome,
+use super::record::{
+    self, Invitation, StoredUser, decode_invitation, decode_session, decode_token, encode_deed,
+    encode_invitation, encode_session, encode_token, encode_user, token_id,
 };
-use crate::model::{Deed, Digest, Role, Session, Token, User};
+use crate::{
+    model::{Deed, Digest, Role, Session, Token, User},
+    store::{
+        StoreError,
+        table::{Rows, Table, Writing},
+        writer::Outcome,
+    },
+};
 
 /// Name to the user (`UserV1`).
-pub(super) const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users-1");
+pub(in crate::store) const USERS: TableDefinition<'_, &str, &[u8]> =
+    TableDefinition::new("users-1");
 /// Account number to the name of the user that is the same person.
-pub(super) const BY_ACCOUNT: TableDefinition<'_, u32, &str> =
+pub(in crate::store) const BY_ACCOUNT: TableDefinition<'_, u32, &str> =
     TableDefinition::new("users-by-account-1");
 /// Names of users there are no more to when they were removed, in microseconds since 1970: what they
 /// own is not to become somebody else's.
-pub(super) const FORMER: TableDefinition<'_, &str, i64> = TableDefinition::new("users-former-1");
+pub(in crate::store) const FORMER: TableDefinition<'_, &str, i64> =
+    TableDefinition::new("users-former-1");
 /// SHA-256 of a key to the session it opens (`SessionV1`).
-pub(super) const SESSIONS: TableDefinition<'_, [u8; 32], &[u8]> =
+pub(in crate::store) const SESSIONS: TableDefinition<'_, [u8; 32], &[u8]> =
     TableDefinition::new("sessions-1");
 /// SHA-256 of a key to the token (`TokenV1`).
-pub(super) const TOKENS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("tokens-1");
+pub(in crate::store) const TOKENS: TableDefinition<'_, [u8; 32], &[u8]> =
+    TableDefinition::new("tokens-1");
 /// SHA-256 of a key to the invitation (`InvitationV1`).
-pub(super) const INVITATIONS: TableDefinition<'_, [u8; 32], &[u8]> =
+pub(in crate::store) const INVITATIONS: TableDefinition<'_, [u8; 32], &[u8]> =
     TableDefinition::new("invitations-1");
 /// (microseconds since 1970, number) to what was done (`DeedV1`).
-pub(super) const DEEDS: TableDefinition<'_, (i64, u64), &[u8]> = TableDefinition::new("deeds-1");
+pub(in crate::store) const DEEDS: TableDefinition<'_, (i64, u64), &[u8]> =
+    TableDefinition::new("deeds-1");
 
 const MOST_USERS: u64 = 10_000;
 /// Of each user.
 const MOST_SESSIONS: usize = 20;
-pub(super) const MOST_TOKENS: usize = 50;
+pub(in crate::store) const MOST_TOKENS: usize = 50;
 /// Old deeds that go with each new one.
 const FORGET: usize = 16;
 
@@ -83,7 +89,7 @@ pub struct UserChange {
 
 /// What is asked about people.
 #[derive(Debug)]
-pub(super) enum PeopleWork {
+pub(in crate::store) enum PeopleWork {
     /// `again`: it is the same person as a former user of that name.
     Add {
         user: User,
@@ -153,7 +159,7 @@ pub(super) enum PeopleWork {
 type Keys<'txn> = Table<'txn, [u8; 32], &'static [u8]>;
 
 /// The tables, open in one transaction.
-pub(super) struct People<'txn> {
+pub(in crate::store) struct People<'txn> {
     users: Table<'txn, &'static str, &'static [u8]>,
     by_account: Table<'txn, u32, &'static str>,
     former: Table<'txn, &'static str, i64>,
@@ -162,11 +168,11 @@ pub(super) struct People<'txn> {
     invitations: Keys<'txn>,
     deeds: Table<'txn, (i64, u64), &'static [u8]>,
     /// Whether there are other users now, or they are otherwise.
-    pub(super) users_changed: bool,
+    pub(in crate::store) users_changed: bool,
 }
 
 impl<'txn> People<'txn> {
-    pub(super) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(txn: Writing<'txn>) -> Result<Self, StoreError> {
         Ok(Self {
             users: txn.table(USERS)?,
             by_account: txn.table(BY_ACCOUNT)?,
@@ -180,7 +186,7 @@ impl<'txn> People<'txn> {
     }
 
     /// Whether anything is otherwise than before.
-    pub(super) fn carry_out(&mut self, work: PeopleWork) -> Result<Outcome, StoreError> {
+    pub(in crate::store) fn carry_out(&mut self, work: PeopleWork) -> Result<Outcome, StoreError> {
         let changed = match work {
             PeopleWork::Add { user, again } => self.add(user, again)?,
             PeopleWork::Change { name, change } => self.change(&name, change)?,
@@ -390,7 +396,11 @@ impl<'txn> People<'txn> {
         remove(&mut self.tokens, key)
     }
 
-    pub(super) fn did(&mut self, deed: &Deed, keep_from: Timestamp) -> Result<bool, StoreError> {
+    pub(in crate::store) fn did(
+        &mut self,
+        deed: &Deed,
+        keep_from: Timestamp,
+    ) -> Result<bool, StoreError> {
         let last = self.deeds.last()?.map_or(0, |(key, _)| key.value().1);
         let old = self.deeds.range(..(keep_from.as_microsecond(), 0))?;
         let old: Result<Vec<_>, _> =
@@ -422,7 +432,7 @@ fn get<T>(
     bytes.map(|bytes| decode(bytes.value())).transpose()
 }
 
-pub(super) fn all<T>(
+pub(in crate::store) fn all<T>(
     table: &impl Rows<[u8; 32], &'static [u8]>,
     decode: impl Fn(&[u8; 32], &[u8]) -> Result<T, StoreError>,
 ) -> Result<Vec<([u8; 32], T)>, StoreError> {

@@ -6,11 +6,13 @@
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
-use super::{
-    StoreError,
-    record::{CONFIG, named, whole},
+use crate::{
+    model::{Deed, Door, Role, Session, Token, TokenScope, User},
+    store::{
+        StoreError,
+        record::{CONFIG, named, whole},
+    },
 };
-use crate::model::{Deed, Door, Role, Session, Token, TokenScope, User};
 
 #[derive(Encode, Decode)]
 struct UserV1 {
@@ -60,21 +62,21 @@ struct DeedV1 {
 
 /// A user, and what is kept of the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StoredUser {
+pub(in crate::store) struct StoredUser {
     pub user: User,
     pub password: Option<String>,
 }
 
 /// Somebody may choose a password, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Invitation {
+pub(in crate::store) struct Invitation {
     pub user: String,
     pub by: String,
     pub created: Timestamp,
     pub expires: Timestamp,
 }
 
-pub(super) fn encode_user(StoredUser { user, password }: &StoredUser) -> Vec<u8> {
+pub(in crate::store) fn encode_user(StoredUser { user, password }: &StoredUser) -> Vec<u8> {
     bytes(UserV1 {
         role: user.role.name().into(),
         groups: user.groups.iter().cloned().collect(),
@@ -86,7 +88,7 @@ pub(super) fn encode_user(StoredUser { user, password }: &StoredUser) -> Vec<u8>
     })
 }
 
-pub(super) fn decode_user(name: &str, bytes: &[u8]) -> Result<StoredUser, StoreError> {
+pub(in crate::store) fn decode_user(name: &str, bytes: &[u8]) -> Result<StoredUser, StoreError> {
     whole(
         bytes,
         || format!("the user {name}"),
@@ -106,7 +108,7 @@ pub(super) fn decode_user(name: &str, bytes: &[u8]) -> Result<StoredUser, StoreE
     )
 }
 
-pub(super) fn encode_session(session: &Session) -> Vec<u8> {
+pub(in crate::store) fn encode_session(session: &Session) -> Vec<u8> {
     bytes(SessionV1 {
         user: session.user.clone(),
         created_us: session.created.as_microsecond(),
@@ -115,7 +117,7 @@ pub(super) fn encode_session(session: &Session) -> Vec<u8> {
     })
 }
 
-pub(super) fn decode_session(bytes: &[u8]) -> Result<Session, StoreError> {
+pub(in crate::store) fn decode_session(bytes: &[u8]) -> Result<Session, StoreError> {
     whole(
         bytes,
         || "a session".into(),
@@ -130,7 +132,7 @@ pub(super) fn decode_session(bytes: &[u8]) -> Result<Session, StoreError> {
     )
 }
 
-pub(super) fn encode_token(token: &Token) -> Vec<u8> {
+pub(in crate::store) fn encode_token(token: &Token) -> Vec<u8> {
     bytes(TokenV1 {
         user: token.user.clone(),
         name: token.name.clone(),
@@ -141,7 +143,7 @@ pub(super) fn encode_token(token: &Token) -> Vec<u8> {
     })
 }
 
-pub(super) fn decode_token(hash: &[u8; 32], bytes: &[u8]) -> Result<Token, StoreError> {
+pub(in crate::store) fn decode_token(hash: &[u8; 32], bytes: &[u8]) -> Result<Token, StoreError> {
     let id = token_id(hash);
     whole(
         bytes,
@@ -161,11 +163,11 @@ pub(super) fn decode_token(hash: &[u8; 32], bytes: &[u8]) -> Result<Token, Store
 }
 
 /// The first 12 digits of its hash.
-pub(super) fn token_id(hash: &[u8; 32]) -> String {
+pub(in crate::store) fn token_id(hash: &[u8; 32]) -> String {
     hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn encode_invitation(invitation: &Invitation) -> Vec<u8> {
+pub(in crate::store) fn encode_invitation(invitation: &Invitation) -> Vec<u8> {
     bytes(InvitationV1 {
         user: invitation.user.clone(),
         by: invitation.by.clone(),
@@ -174,7 +176,7 @@ pub(super) fn encode_invitation(invitation: &Invitation) -> Vec<u8> {
     })
 }
 
-pub(super) fn decode_invitation(bytes: &[u8]) -> Result<Invitation, StoreError> {
+pub(in crate::store) fn decode_invitation(bytes: &[u8]) -> Result<Invitation, StoreError> {
     whole(
         bytes,
         || "an invitation".into(),
@@ -189,7 +191,7 @@ pub(super) fn decode_invitation(bytes: &[u8]) -> Result<Invitation, StoreError> 
     )
 }
 
-pub(super) fn encode_deed(deed: &Deed) -> Vec<u8> {
+pub(in crate::store) fn encode_deed(deed: &Deed) -> Vec<u8> {
     bytes(DeedV1 {
         who: deed.who.clone(),
         door: deed.door.name().into(),
@@ -199,7 +201,7 @@ pub(super) fn encode_deed(deed: &Deed) -> Vec<u8> {
     })
 }
 
-pub(super) fn decode_deed(at_us: i64, bytes: &[u8]) -> Result<Deed, StoreError> {
+pub(in crate::store) fn decode_deed(at_us: i64, bytes: &[u8]) -> Result<Deed, StoreError> {
     whole(
         bytes,
         || "what was done".into(),

@@ -1,8 +1,10 @@
 //! Whether this host runs guests under KVM: proved by one that does.
 //!
 //! `/dev/kvm` that opens, and QEMU that says KVM is enabled, prove nothing: there are hosts where
-//! a guest gets through a handful of instructions and no further. So the machine our guests get, with
-//! its firmware, has to boot a disk whose first sector ends QEMU with a number of its own.
+//! a guest gets through a handful of instructions and no further, and some where it gets through its
+//! firmware and a kernel never boots. So the machine our guests get, with its firmware, has to boot a
+//! disk whose first sector goes to long mode, does some work there, and ends QEMU with a number of its
+//! own.
 
 use std::{
     io,
@@ -22,8 +24,60 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A boot sector, and room behind it: smaller disks have no cylinder, and firmware does not boot
 /// them.
 const DISK_SIZE: usize = 1 << 20;
-/// `mov dx, 0xf4; mov al, 0x2a; out dx, al; hlt; jmp $-1`
-const PROGRAM: [u8; 9] = [0xba, 0xf4, 0x00, 0xb0, 0x2a, 0xee, 0xf4, 0xeb, 0xfd];
+/// A boot sector that does what a kernel begins with: it goes from real to long mode (Intel SDM 3A,
+/// "Initializing IA-32e Mode") with 16 MiB mapped one to one, fills 8 MiB, counts down from 2^26, and says
+/// 0x2a at port 0xf4. In assembly, at 0x7c00:
+#[rustfmt::skip]
+const PROGRAM: [u8; 157] = [
+    0xfa,                                           // cli
+    0x66, 0x31, 0xc0,                               // xor eax, eax
+    0x8e, 0xd8,                                     // mov ds, ax
+    0x8e, 0xc0,                                     // mov es, ax
+    0xbf, 0x00, 0x10,                               // mov di, 0x1000
+    0xb9, 0x00, 0x18,                               // mov cx, 0x1800
+    0xfc,                                           // cld
+    0xf3, 0xab,                                     // rep stosw
+    0xc7, 0x06, 0x00, 0x10, 0x03, 0x20,             // mov word [0x1000], 0x2003
+    0xc7, 0x06, 0x00, 0x20, 0x03, 0x30,             // mov word [0x2000], 0x3003
+    0xbf, 0x00, 0x30,                               // mov di, 0x3000
+    0xb0, 0x83,                                     // mov al, 0x83
+    0xb9, 0x08, 0x00,                               // mov cx, 8
+    0x66, 0x89, 0x05,                               // .map: mov [di], eax
+    0x66, 0x05, 0x00, 0x00, 0x20, 0x00,             // add eax, 0x200000
+    0x83, 0xc7, 0x08,                               // add di, 8
+    0xe2, 0xf2,                                     // loop .map
+    0x66, 0xb8, 0x00, 0x10, 0x00, 0x00,             // mov eax, 0x1000
+    0x0f, 0x22, 0xd8,                               // mov cr3, eax
+    0x0f, 0x20, 0xe0,                               // mov eax, cr4
+    0x0c, 0x20,                                     // or al, 0x20
+    0x0f, 0x22, 0xe0,                               // mov cr4, eax
+    0x66, 0xb9, 0x80, 0x00, 0x00, 0xc0,             // mov ecx, 0xc0000080
+    0x0f, 0x32,                                     // rdmsr
+    0x80, 0xcc, 0x01,                               // or ah, 1
+    0x0f, 0x30,                                     // wrmsr
+    0x0f, 0x01, 0x16, 0x87, 0x7c,                   // lgdt [gdtr]
+    0x0f, 0x20, 0xc0,                               // mov eax, cr0
+    0x66, 0x0d, 0x01, 0x00, 0x00, 0x80,             // or eax, 0x80000001
+    0x0f, 0x22, 0xc0,                               // mov cr0, eax
+    0xea, 0x67, 0x7c, 0x08, 0x00,                   // jmp 8:wide
+    0xbf, 0x00, 0x00, 0x40, 0x00,                   // wide: mov edi, 0x400000 (64 bits from here)
+    0xb9, 0x00, 0x00, 0x10, 0x00,                   // mov ecx, 0x100000
+    0xf3, 0x48, 0xab,                               // rep stosq
+    0xb9, 0x00, 0x00, 0x00, 0x04,                   // mov ecx, 1 << 26
+    0xff, 0xc9,                                     // .count: dec ecx
+    0x75, 0xfc,                                     // jnz .count
+    0x66, 0xba, 0xf4, 0x00,                         // mov dx, 0xf4
+    0xb0, 0x2a,                                     // mov al, 0x2a
+    0xee,                                           // out dx, al
+    0xf4,                                           // .end: hlt
+    0xeb, 0xfd,                                     // jmp .end
+    0x0f, 0x00,                                     // gdtr: dw 15
+    0x8d, 0x7c, 0x00, 0x00,                         // dd gdt
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // gdt: dq 0
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x9a, 0x20, 0x00, // dq 0x00209a0000000000
+];
+/// Counts up when something else is asked of a guest: what was found before is found out again.
+const ASKED: u32 = 2;
 /// What `isa-debug-exit` makes of 0x2a.
 const EXIT_CODE: i32 = (0x2a << 1) | 1;
 
@@ -42,6 +96,9 @@ impl Proof {
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
+    /// [`ASKED`], where it is kept.
+    #[serde(default)]
+    asked: u32,
     boot: String,
     qemu: PathBuf,
     proof: Proof,
@@ -70,7 +127,7 @@ pub async fn probe(qemu: &Path, cache: &Path) -> Proof {
         // Not kept: the host may have been short of something for a moment.
         Err(error) => return Proof::tcg(format!("the KVM probe could not run: {error}")),
     };
-    let kept = Kept { boot, qemu: qemu.into(), proof };
+    let kept = Kept { asked: ASKED, boot, qemu: qemu.into(), proof };
     if let Err(error) = write(cache, &kept).await {
         tracing::warn!(%error, path = %cache.display(), "could not keep the result of the KVM probe");
     }
@@ -79,7 +136,7 @@ pub async fn probe(qemu: &Path, cache: &Path) -> Proof {
 
 async fn read(cache: &Path, boot: &str, qemu: &Path) -> Option<Proof> {
     let kept: Kept = serde_json::from_slice(&fs::read(cache).await.ok()?).ok()?;
-    (kept.boot == boot && kept.qemu == qemu).then_some(kept.proof)
+    (kept.asked == ASKED && kept.boot == boot && kept.qemu == qemu).then_some(kept.proof)
 }
 
 async fn write(cache: &Path, kept: &Kept) -> io::Result<()> {
@@ -165,11 +222,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("kvm.json");
         let proof = Proof { acceleration: Acceleration::Kvm, why: "tried".into() };
-        let kept = Kept { boot: "one".into(), qemu: QEMU.into(), proof: proof.clone() };
+        let (boot, qemu) = ("one".to_owned(), PathBuf::from(QEMU));
+        let kept = Kept { asked: ASKED, boot, qemu, proof: proof.clone() };
         write(&cache, &kept).await.unwrap();
         assert_eq!(read(&cache, "one", Path::new(QEMU)).await, Some(proof));
         assert_eq!(read(&cache, "two", Path::new(QEMU)).await, None);
         assert_eq!(read(&cache, "one", Path::new("/opt/qemu")).await, None);
+        // What an older program asked of a guest proved less.
+        write(&cache, &Kept { asked: ASKED - 1, ..kept }).await.unwrap();
+        assert_eq!(read(&cache, "one", Path::new(QEMU)).await, None);
         std::fs::write(&cache, "{").unwrap();
         assert_eq!(read(&cache, "one", Path::new(QEMU)).await, None);
     }

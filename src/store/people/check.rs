@@ -10,13 +10,14 @@ use super::{
     tables::{BY_ACCOUNT, FORMER, INVITATIONS, SESSIONS, TOKENS, all},
 };
 use crate::{
+    decide::access::audiences,
+    model::Job,
     store::{
         Inconsistency,
         audience::key,
         check::disagree,
         table::{ReadTable, Rows as _, Snapshot as _},
     },
-    {decide::access::audiences, model::Job},
 };
 
 /// # Errors

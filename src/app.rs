@@ -311,12 +311,10 @@ fn clear_half_written(data: &Path) -> Result<(), AppError> {
 /// Makes the store's devices those of the file, or the box itself one where none is named.
 async fn take_devices_file(store: &Store, path: &Path) -> Result<DevicesTaken, DevicesRefused> {
     let file = path.to_path_buf();
-    let read = tasks::blocking(move || read_devices(&file)).await;
-    let DevicesFile { types, devices } = read.map_err(DevicesRefused::File)?;
+    let DevicesFile { types, devices } = tasks::blocking(move || read_devices(&file)).await?;
     let (path, has_types, has_devices) = (path.to_path_buf(), types.len(), devices.len());
     let change = DeviceChange::File { types, devices, usual: usual_device() };
-    let changed = store.change_devices(change, "the devices file".into(), clock::now()).await;
-    let changed = changed.map_err(DevicesRefused::Store)?;
+    let changed = store.change_devices(change, "the devices file".into(), clock::now()).await?;
     Ok(DevicesTaken { path, types: has_types, devices: has_devices, changed })
 }
 

@@ -134,13 +134,14 @@ async fn validate(args: &Args, common: &Common, client: &Client) -> Result<u8, C
 
 /// The appliance's where it tells, else those of the settings here.
 async fn place(common: &Common, client: &Client) -> Result<Place, CliError> {
+    let seen = |roots, data| match client.is_remote() {
+        true => (None, None),
+        false => (Some(roots), Some(data)),
+    };
     let own = match tokio::time::timeout(PATIENCE, client.status()).await {
         Ok(Ok(status)) => {
             let timeouts = status.timeouts.into();
-            let (roots, data) = match client.is_remote() {
-                true => (None, None),
-                false => (Some(status.roots), Some(status.data)),
-            };
+            let (roots, data) = seen(status.roots, status.data);
             return Ok(Place { timeouts, roots, data, own: None });
         }
         Ok(Err(CliError::Unreachable { .. })) => "No appliance answers here".to_owned(),
@@ -154,10 +155,7 @@ async fn place(common: &Common, client: &Client) -> Result<Place, CliError> {
         Ok(Err(error)) => return Err(error),
     };
     let Settings { timeouts, roots, data, .. } = common.settings()?.settings;
-    let (roots, data) = match client.is_remote() {
-        true => (None, None),
-        false => (Some(roots), Some(data)),
-    };
+    let (roots, data) = seen(roots, data);
     Ok(Place { timeouts, roots, data, own: Some(own) })
 }
 

@@ -11,11 +11,11 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{
-    errors::{PageError, WebError, refused},
+    errors::{PageError, WebError, refused, sentence},
     form::{Field, Form, Takes, Wrong},
     guard::{Asks, Failed, SessionKey},
     layout::{self, Frame, Tab, form_key},
-    login::{fit, new_password, said},
+    login::{fit, new_password},
     params::{NoParams, Params},
     state::Web,
     tokens::{self, PREFIX, USUAL_DAYS, Wanted},
@@ -208,7 +208,7 @@ fn render(view: &AccountView) -> Markup {
                 a href="/handbook/people" { "What that means" }
             }
         }
-        @if let Some(wrong) = &view.wrong { p.alert role="alert" { (said(wrong)) } }
+        @if let Some(wrong) = &view.wrong { p.alert role="alert" { (sentence(wrong)) } }
         @if let Some((token, key)) = &view.made {
             div.made role="status" {
                 p { "The token " strong { bdi { (token.name) } } ". It is shown this once:" }

@@ -273,7 +273,7 @@ impl IntoResponse for PageError {
             section.notice {
                 p.code { (status.as_u16()) }
                 h1 { (title) }
-                p { (sentence(&self.0)) }
+                p { (sentence(&self.0.to_string())) }
                 p { (self.0.advice()) }
                 p { a href="/" { "The queue" } " · " a href="/history" { "The history" } }
             }
@@ -356,9 +356,9 @@ impl Problem {
     }
 }
 
-fn sentence(error: &WebError) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
+/// Words of an error as a sentence.
+pub(super) fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
     letters
         .next()
         .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))

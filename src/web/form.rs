@@ -12,9 +12,8 @@ use maud::{Markup, Render, html};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    errors::{PageError, WebError},
+    errors::{PageError, WebError, sentence},
     guard::{Failed, SessionKey, form_key},
-    login::said,
 };
 use crate::job_file::MAX_TEXT;
 
@@ -108,7 +107,7 @@ impl Wrong {
 impl Render for Wrong {
     /// A browser goes to it: the form may be far down its page.
     fn render(&self) -> Markup {
-        html! { p.alert role="alert" tabindex="-1" autofocus { (said(&self.words)) } }
+        html! { p.alert role="alert" tabindex="-1" autofocus { (sentence(&self.words)) } }
     }
 }
 

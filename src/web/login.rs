@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{
-    errors::{PageError, WebError},
+    errors::{PageError, WebError, sentence},
     form::Form,
     guard::{About, Asks, Failed, SessionKey},
     layout::{self, Frame, Tab, form_key},
@@ -207,7 +207,7 @@ fn render(to: &str, name: &str, wrong: Option<&str>) -> Markup {
     let content = html! {
         section.entry {
             h1 { "Log in" }
-            @if let Some(wrong) = wrong { p.alert role="alert" { (said(wrong)) } }
+            @if let Some(wrong) = wrong { p.alert role="alert" { (sentence(wrong)) } }
             form action="/login" method="post" {
                 (form_key())
                 input type="hidden" name="to" value=(to);
@@ -226,14 +226,6 @@ fn render(to: &str, name: &str, wrong: Option<&str>) -> Markup {
         }
     };
     layout::page(&Frame::new("Log in", Tab::Neither), &content)
-}
-
-/// As a sentence.
-pub(super) fn said(words: &str) -> String {
-    let mut letters = words.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -304,7 +296,7 @@ fn render_invitation(code: &str, user: &str, wrong: Option<&str>) -> Markup {
         section.entry {
             h1 { "Welcome, " bdi { (user) } }
             p { "Choose the password you will log in with." }
-            @if let Some(wrong) = wrong { p.alert role="alert" { (said(wrong)) } }
+            @if let Some(wrong) = wrong { p.alert role="alert" { (sentence(wrong)) } }
             form action="/invite" method="post" {
                 (form_key())
                 input type="hidden" name="code" value=(code);

@@ -106,9 +106,9 @@ pub struct DevicesTaken {
 #[derive(Debug, thiserror::Error)]
 pub enum DevicesRefused {
     #[error(transparent)]
-    File(DevicesFileError),
+    File(#[from] DevicesFileError),
     #[error(transparent)]
-    Store(StoreError),
+    Store(#[from] StoreError),
 }
 
 /// A bundle that has arrived whole.

@@ -45,37 +45,39 @@ pub(super) fn cut_blurred(gray: &Gray, [x, y, width, height]: [usize; 4]) -> Gra
     Gray { width, height, pixels }
 }
 
-/// The place nearest to `origin` among those in `screen` that are about as good as the best, which
-/// are at most `as_good` worse in the sum of squared differences.
+/// The place nearest to `origin` among those in `screen` that are about as good as the best: `limit`
+/// makes of the least sum of squared differences the largest that counts.
 pub(super) fn nearest_best(
     screen: &Gray,
     template: &Gray,
     origin: (usize, usize),
-    as_good: u64,
+    limit: impl Fn(f32) -> f32,
 ) -> (usize, usize) {
     let mut sums = Mat::default();
     imgproc::match_template_def(&mat(screen), &mat(template), &mut sums, imgproc::TM_SQDIFF)
         .expect(SIZES);
     let rows = (0..sums.rows()).map(|y| sums.at_row::<f32>(y).expect("the sums are floats"));
-    nearest(&rows.collect::<Vec<_>>(), origin, as_good)
+    nearest(&rows.collect::<Vec<_>>(), origin, limit)
 }
 
-/// Of sums of squared differences, row by row, the place nearest to `origin` among those that are at
-/// most `as_good` above the least.
-fn nearest(rows: &[&[f32]], origin: (usize, usize), as_good: u64) -> (usize, usize) {
+/// Of sums of squared differences, row by row, the place nearest to `origin` among the least and
+/// those within `limit` of it; of two as near, the first in reading order.
+fn nearest(rows: &[&[f32]], origin: (usize, usize), limit: impl Fn(f32) -> f32) -> (usize, usize) {
     let least_of = |row: &&[f32]| row.iter().copied().fold(f32::INFINITY, f32::min);
     let least: Vec<f32> = rows.iter().map(least_of).collect();
-    let limit = least_of(&&*least) + as_good as f32;
-    let mut best = (usize::MAX, origin);
+    let best = least_of(&&*least);
+    let limit = limit(best).max(best);
+    let mut nearest = (usize::MAX, (origin.1, origin.0));
     for ((row, y), _) in
         rows.iter().zip(0_usize..).zip(&least).filter(|(_, least)| **least <= limit)
     {
         for (_, x) in row.iter().zip(0_usize..).filter(|(sum, _)| **sum <= limit) {
             let distance = x.abs_diff(origin.0).pow(2) + y.abs_diff(origin.1).pow(2);
-            best = best.min((distance, (x, y)));
+            nearest = nearest.min((distance, (y, x)));
         }
     }
-    best.1
+    let (_, (y, x)) = nearest;
+    (x, y)
 }
 
 /// A screen's Fourier transform, made once for all templates that are searched on the whole of it.
@@ -123,7 +125,7 @@ impl Spectrum {
         &self,
         template: &Gray,
         origin: (usize, usize),
-        as_good: u64,
+        limit: impl Fn(f32) -> f32,
     ) -> (usize, usize) {
         let size = (self.transform.rows(), self.transform.cols());
         let (across, down) = (self.width - template.width + 1, self.height - template.height + 1);
@@ -158,7 +160,7 @@ impl Spectrum {
                 },
             ));
         }
-        nearest(&differences.chunks_exact(across).collect::<Vec<_>>(), origin, as_good)
+        nearest(&differences.chunks_exact(across).collect::<Vec<_>>(), origin, limit)
     }
 }
 
@@ -215,8 +217,19 @@ mod tests {
         let screen = Gray { width: 64, height: 40, pixels: pixels.into() };
         let template = screen.cut(3, 1, 9, 7);
         for (origin, want) in [((0, 0), (3, 1)), ((60, 38), (48, 28))] {
-            assert_eq!(nearest_best(&screen, &template, origin, 10), want);
-            assert_eq!(Spectrum::of(&screen).nearest_best(&template, origin, 10), want);
+            let limit = |least| least + 10.0;
+            assert_eq!(nearest_best(&screen, &template, origin, limit), want);
+            assert_eq!(Spectrum::of(&screen).nearest_best(&template, origin, limit), want);
         }
+    }
+
+    #[test]
+    fn of_two_as_near_the_upper_one_is_taken() {
+        let mut sums = vec![[90.0_f32; 44]; 44];
+        (sums[5][41], sums[40][6], sums[1][1]) = (3.0, 0.0, 13.0);
+        let rows: Vec<&[f32]> = sums.iter().map(<[f32; 44]>::as_slice).collect();
+        assert_eq!(nearest(&rows, (1, 0), |least| least + 10.0), (41, 5));
+        assert_eq!(nearest(&rows, (1, 0), |_| 13.0), (1, 1));
+        assert_eq!(nearest(&rows, (1, 0), |_| -1.0), (6, 40), "the least always counts");
     }
 }

@@ -105,17 +105,17 @@ impl Part {
             left: TRANSFORM.saturating_mul(region[2] * region[3]),
         };
         let (difference, (x, y)) = hunt.run(region)?;
-        let similarity = similarity(difference as f64 / pixels as f64);
+        let similarity = similarity(difference, pixels);
         let place = |at: usize, start: i32| i32::try_from(at).unwrap_or(i32::MAX) + start;
         let found = Found { x: place(x, self.at.0), y: place(y, self.at.1), similarity };
-        (similarity > 0.0 && similarity >= needed).then_some(found)
+        enough(similarity, needed).then_some(found)
     }
 
     /// What the similarity of `template` to any place in `region` cannot exceed.
     pub(super) fn most_similar(&self, template: &Template, region: Rect) -> f64 {
         let ranges = ranges(self.local(region), template);
         let least = self.bounds().least(&template.blocks, ranges);
-        similarity(least as f64 / template.gray.pixels.len() as f64)
+        similarity(least, template.gray.pixels.len())
     }
 
     fn bounds(&self) -> &Bounds {
@@ -179,13 +179,14 @@ impl Hunt<'_> {
 
     fn by_transform(&self, [x, y, w, h]: [usize; 4]) -> (u64, (usize, usize)) {
         let (screen, template) = (&self.part.gray, &self.template.gray);
+        let limit = |least: f32| (least + AS_GOOD as f32).min(self.worst as f32);
         if (w, h) == (screen.width, screen.height) {
             let spectrum = self.part.spectrum.get_or_init(|| Spectrum::of(screen));
-            let place = spectrum.nearest_best(template, self.origin, AS_GOOD);
+            let place = spectrum.nearest_best(template, self.origin, limit);
             return (screen.whole_difference(template, place), place);
         }
         let origin = (self.origin.0 - x, self.origin.1 - y);
-        let (dx, dy) = matcher::nearest_best(&screen.cut(x, y, w, h), template, origin, AS_GOOD);
+        let (dx, dy) = matcher::nearest_best(&screen.cut(x, y, w, h), template, origin, limit);
         let place = (x + dx, y + dy);
         (screen.whole_difference(template, place), place)
     }
@@ -219,7 +220,8 @@ impl Seeker for Hunt<'_> {
             let worst = self.worst();
             self.kept.retain(|(.., kept)| *kept <= worst);
         }
-        if difference <= AS_GOOD {
+        // None is better than this, so what is good is known.
+        if difference == 0 {
             self.settled = self.settled.min(distance);
         }
         self.kept.push((distance, (y, x), difference));
@@ -244,17 +246,26 @@ pub(super) fn lies_inside(rect: Rect, width: u32, height: u32) -> bool {
     !rect.is_empty() && rect.within(width, height) == rect
 }
 
-/// From 1 for a mean squared difference up to 2, over 0.9 at 40, to 0 at 382.
-fn similarity(difference: f64) -> f64 {
-    (0.9 + (40.0 - difference) / 380.0).clamp(0.0, 1.0)
+/// From 1 for a mean squared difference up to 2, over 0.9 at 40, to 0 at 382. Takes the sum of so
+/// many pixels.
+pub(super) fn similarity(difference: u64, pixels: usize) -> f64 {
+    (0.9 + (40.0 - difference as f64 / pixels as f64) / 380.0).clamp(0.0, 1.0)
 }
 
-/// The sum of squared differences over so many pixels that gives a similarity; a little more, for
-/// the caller to be exact.
+/// The largest sum of squared differences of so many pixels that gives a similarity, or any at all
+/// where none is needed.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut to what fits")]
-fn worst_difference(similarity: f64, pixels: usize) -> u64 {
-    let mean = 40.0 - 380.0 * (similarity.clamp(0.0, 1.0) - 0.9);
-    (mean * pixels as f64) as u64 + 1
+fn worst_difference(needed: f64, pixels: usize) -> u64 {
+    let mean = 40.0 - 380.0 * (needed.clamp(0.0, 1.0) - 0.9);
+    let about = (mean * pixels as f64) as u64;
+    // The floats of `similarity` round in their own way.
+    let enough = |sum: &u64| enough(similarity(*sum, pixels), needed);
+    (about.saturating_sub(1)..=about + 1).rev().find(enough).unwrap_or_default()
+}
+
+/// Whether a similarity is one that is looked for.
+pub(super) fn enough(similarity: f64, needed: f64) -> bool {
+    similarity > 0.0 && similarity >= needed
 }
 
 #[cfg(test)]
@@ -277,17 +288,22 @@ mod tests {
     #[test]
     fn similarity_falls_with_the_mean_squared_difference() {
         for (difference, want) in [
-            (0.0, 1.0),
-            (2.0, 1.0),
-            (17.2, 0.96),
-            (40.0, 0.9),
-            (78.0, 0.8),
-            (382.0, 0.0),
-            (9e9, 0.0),
+            (0, 1.0),
+            (20_000, 1.0),
+            (172_000, 0.96),
+            (400_000, 0.9),
+            (780_000, 0.8),
+            (3_820_000, 0.0),
+            (90_000_000_000, 0.0),
         ] {
-            assert!((similarity(difference) - want).abs() < 1e-9, "{difference}");
-            let sum = worst_difference(want, 1000) as f64 / 1000.0;
-            assert!((sum - difference.clamp(2.0, 382.0)).abs() < 0.01, "{difference}: {sum}");
+            assert!((similarity(difference, 10_000) - want).abs() < 1e-9, "{difference}");
+            let worst = worst_difference(want, 10_000);
+            assert!(
+                worst.abs_diff(difference.clamp(20_000, 3_820_000)) <= 1,
+                "{difference}: {worst}"
+            );
+            assert!(enough(similarity(worst, 10_000), want), "{want}");
+            assert!(!enough(similarity(worst + 1, 10_000), want), "{want}");
         }
     }
 

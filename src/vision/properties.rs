@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{
     matcher,
     needle_set::LoadedNeedle,
-    place::{AS_GOOD, Found, Part, Template},
+    place::{AS_GOOD, Found, Part, Template, enough, similarity},
     screen::{find, nearest, search},
 };
 use crate::picture::{Picture, Rect, write_image};
@@ -74,22 +74,51 @@ fn hard(kind: u32, seed: u64, noise: u32) -> Picture {
     hard
 }
 
-/// The transform's floats may take a neighbour for the best place, which is hardly worse.
+/// How far the transform's floats may be from the true similarity.
 const NOISE: f64 = 0.001;
 
-/// The answer by looking everywhere: the nearest of the best, and its difference.
-fn everywhere(part: &Part, template: &Template, origin: (usize, usize)) -> (u64, (usize, usize)) {
-    let gray = &template.gray;
-    let (across, down) = (part.gray.width - gray.width, part.gray.height - gray.height);
-    let places = (0..=down).flat_map(|y| (0..=across).map(move |x| (x, y)));
-    let difference = |at| part.gray.whole_difference(gray, at);
-    let all: Vec<_> = places.map(|at| (difference(at), at)).collect();
-    let least = all.iter().map(|(difference, _)| *difference).min().unwrap();
-    let good = all.into_iter().filter(|(difference, _)| *difference <= least + AS_GOOD);
-    good.min_by_key(|(_, (x, y))| {
-        (x.abs_diff(origin.0).pow(2) + y.abs_diff(origin.1).pow(2), *y, *x)
-    })
-    .unwrap()
+/// How much a template differs from a part at every place.
+struct Everywhere {
+    pixels: usize,
+    /// From the origin outwards, and of those as far in reading order: as places are chosen.
+    all: Vec<(u64, (usize, usize))>,
+}
+
+impl Everywhere {
+    fn of(part: &Part, template: &Template, origin: (usize, usize)) -> Self {
+        let gray = &template.gray;
+        let (across, down) = (part.gray.width - gray.width, part.gray.height - gray.height);
+        let places = (0..=down).flat_map(|y| (0..=across).map(move |x| (x, y)));
+        let difference = |at| (part.gray.whole_difference(gray, at), at);
+        let mut all: Vec<_> = places.map(difference).collect();
+        all.sort_by_key(|(_, (x, y))| {
+            (x.abs_diff(origin.0).pow(2) + y.abs_diff(origin.1).pow(2), *y, *x)
+        });
+        Self { pixels: gray.pixels.len(), all }
+    }
+
+    fn at(&self, place: (usize, usize)) -> u64 {
+        self.all.iter().find(|(_, at)| *at == place).unwrap().0
+    }
+
+    fn most_similar(&self) -> f64 {
+        let least = self.all.iter().map(|(difference, _)| *difference).min().unwrap();
+        similarity(least, self.pixels)
+    }
+
+    /// Whether a place is the nearest of those that are about as good as the best and similar
+    /// enough, but for the noise.
+    fn is_chosen(&self, place: (usize, usize), needed: f64) -> bool {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few levels")]
+        let noise = (NOISE * 380.0 * self.pixels as f64).ceil() as u64;
+        let good = self.all.iter().map(|(difference, _)| *difference).min().unwrap() + AS_GOOD;
+        let surely = |difference: u64| {
+            difference + noise <= good
+                && enough(similarity(difference + noise, self.pixels), needed)
+        };
+        let mut nearer = self.all.iter().take_while(|(_, at)| *at != place);
+        self.at(place) <= good + noise && !nearer.any(|(difference, _)| surely(*difference))
+    }
 }
 
 proptest! {
@@ -114,36 +143,27 @@ proptest! {
         let origin = (moved(to.0, whole.w - w), moved(to.1, whole.h - h));
         let at = (origin.0 as usize, origin.1 as usize);
 
-        let (difference, place) = everywhere(&part, &template, at);
-        let pixels = template.gray.pixels.len() as f64;
-        let similarity = |difference: u64| (0.9 + (40.0 - difference as f64 / pixels) / 380.0).clamp(0.0, 1.0);
-        let want = similarity(difference);
-        // Unchanged where it was is enough, though it may be more like itself elsewhere.
-        let here = part.gray.shows(&template.gray, at.0, at.1);
-        let place = if here { at } else { place };
-        let found = Found {
-            x: i32::try_from(place.0).unwrap(),
-            y: i32::try_from(place.1).unwrap(),
-            similarity: want,
-        };
+        let everywhere = Everywhere::of(&part, &template, at);
+        let unmoved = part.gray.shows(&template.gray, at.0, at.1);
         for needed in [0.0, 0.5, 0.96, 1.0] {
-            let ours = part.find(&template, origin, whole, needed);
-            if (want - needed).abs() > NOISE {
-                prop_assert_eq!(ours.is_some(), want > needed, "{:?} {:?} {}", ours, found, needed);
+            let found = part.find(&template, origin, whole, needed);
+            let Some(Found { x, y, similarity: claimed }) = found else {
+                prop_assert!(!unmoved && everywhere.most_similar() < needed + NOISE);
+                continue;
+            };
+            let place = (x.cast_unsigned() as usize, y.cast_unsigned() as usize);
+            // Unchanged where it was is enough, though it may be more like itself elsewhere.
+            if unmoved {
+                prop_assert_eq!((place, claimed), (at, 1.0));
+                continue;
             }
-            if let Some(ours) = ours {
-                // Not by the similarity, which is 1 for all that differs by less than noise.
-                let at = (ours.x.cast_unsigned() as usize, ours.y.cast_unsigned() as usize);
-                let taken = part.gray.whole_difference(&template.gray, at);
-                let apart = taken.abs_diff(difference) as f64 / pixels / 380.0;
-                prop_assert!(ours == found || taken != difference && apart < NOISE, "{ours:?} {found:?}");
-                prop_assert!((ours.similarity - want).abs() < NOISE, "{ours:?} {found:?}");
-            }
+            prop_assert_eq!(claimed, similarity(everywhere.at(place), everywhere.pixels));
+            prop_assert!(enough(claimed, needed));
+            prop_assert!(everywhere.is_chosen(place, needed), "{place:?} for {needed}");
         }
-        let theirs = matcher::nearest_best(&part.gray, &template.gray, at, AS_GOOD);
-        let theirs = part.gray.whole_difference(&template.gray, theirs);
-        prop_assert!(difference <= theirs + AS_GOOD);
-        prop_assert!((want - similarity(theirs)).abs() < NOISE, "{difference} {theirs}");
+        let limit = |least| least + AS_GOOD as f32;
+        let place = matcher::nearest_best(&part.gray, &template.gray, at, limit);
+        prop_assert!(everywhere.is_chosen(place, 0.0), "{place:?} by OpenCV");
     }
 
     #[test]

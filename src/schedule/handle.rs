@@ -10,7 +10,7 @@ use crate::model::{JobId, no_job};
 /// What the owner is asked.
 #[derive(Debug)]
 pub(super) enum Request {
-    Cancel { job: JobId, by: String, answer: oneshot::Sender<Result<(), Refused>> },
+    Cancel { job: JobId, by: String, hurry: bool, answer: oneshot::Sender<Result<(), Refused>> },
 }
 
 /// Why a request was not carried out.
@@ -35,10 +35,11 @@ pub struct Handle {
 
 impl Handle {
     /// Asks for a job to end. A waiting one has ended when this returns; a running one has been
-    /// told, and its end comes as a change in the store.
-    pub async fn cancel(&self, job: JobId, by: String) -> Result<(), Refused> {
+    /// told, and its end comes as a change in the store. Told again it stops at once, but only when
+    /// whoever asks is in a `hurry`: a double click is not.
+    pub async fn cancel(&self, job: JobId, by: String, hurry: bool) -> Result<(), Refused> {
         let (answer, answered) = oneshot::channel();
-        let request = Request::Cancel { job, by, answer };
+        let request = Request::Cancel { job, by, hurry, answer };
         self.requests.send(request).await.map_err(|_| Refused::Closing)?;
         answered.await.map_err(|_| Refused::Closing)?
     }

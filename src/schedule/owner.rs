@@ -260,8 +260,8 @@ impl Owner {
     }
 
     async fn answer(&mut self, request: Request, stop: &CancellationToken) -> Result<(), Over> {
-        let Request::Cancel { job, by, answer } = request;
-        let done = match self.cancel(job, &by).await {
+        let Request::Cancel { job, by, hurry, answer } = request;
+        let done = match self.cancel(job, &by, hurry).await {
             Ok(None) => Ok(()),
             Ok(Some(wish)) => {
                 self.room(stop).await?.send(wish);
@@ -280,12 +280,20 @@ impl Owner {
         Ok(())
     }
 
-    async fn cancel(&mut self, id: JobId, by: &str) -> Result<Option<Wish>, StoreError> {
+    async fn cancel(
+        &mut self,
+        id: JobId,
+        by: &str,
+        hurry: bool,
+    ) -> Result<Option<Wish>, StoreError> {
         let job = self.store.job(id).await?.ok_or(StoreError::NoSuchJob(id))?;
         if job.state == JobState::Waiting {
             let words = format!("canceled by {by} before it started");
             let cause = Cause::new(Who::Author, Code::Canceled, words);
             self.end_waiting(id, Verdict::Canceled, cause).await?;
+            return Ok(None);
+        }
+        if job.cancel_asked && !hurry && job.state != JobState::Ended {
             return Ok(None);
         }
         self.store.change(id, Change::CancelAsked).await?;

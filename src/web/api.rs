@@ -165,7 +165,7 @@ pub(super) async fn cancel(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let job = web.decidable(&who, &name).await?;
-    web.schedule.cancel(job.id, called(&who)).await?;
+    web.schedule.cancel(job.id, called(&who), true).await?;
     let asked = Asked { number: job.id, uuid: job.uuid, stops: Stops::of(&job) };
     Ok((StatusCode::ACCEPTED, Json(asked)).into_response())
 }

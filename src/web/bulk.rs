@@ -82,7 +82,8 @@ pub(super) struct Once {
     /// With the same key no job is made twice.
     pub key: Option<String>,
     /// Those of which whoever is sure was shown that they had been asked to stop before: no other is
-    /// stopped at once. None where nothing was shown; then every one that was asked before is.
+    /// stopped at once. None where nothing was shown, and nothing may be sent twice by itself; then
+    /// every one that was asked before is.
     pub asked: Option<BTreeSet<JobId>>,
 }
 
@@ -129,7 +130,8 @@ pub(super) async fn api(
     body: Body,
 ) -> Result<Response, Problem> {
     may(&who, Act::Submit)?;
-    let once = Once { key: submit::key(&headers)?, asked: None };
+    let key = submit::key(&headers)?;
+    let once = Once { asked: key.is_some().then(BTreeSet::new), key };
     let Bulk { action, jobs, preview } = read(body).await?;
     let results = each(&web, &who, &action, jobs, preview, &once).await?;
     let mut response = Json(Results { preview, results: &results }).into_response();
@@ -265,11 +267,11 @@ async fn one(
             is_live()?;
             let stops = Stops::of(job);
             if !is_preview {
-                let is_meant = once.asked.as_ref().is_none_or(|asked| asked.contains(&id));
-                if matches!(stops, Stops::AtOnce) && !is_meant {
+                let hurry = once.asked.as_ref().is_none_or(|asked| asked.contains(&id));
+                if matches!(stops, Stops::AtOnce) && !hurry {
                     return Err(WebError::Conflict(format!("job {id} is being stopped already")));
                 }
-                web.schedule.cancel(id, called(who)).await?;
+                web.schedule.cancel(id, called(who), hurry).await?;
             }
             Ok(Done::said(match stops {
                 Stops::BeforeItStarts => "ends before it has started",

@@ -240,6 +240,9 @@ pub(super) fn controls(job: &Job, who: &Identity) -> Markup {
                 @if decides && job.verdict.is_none() {
                     form method="post" action=(format!("{url}/cancel")) {
                         (form_key())
+                        @if job.cancel_asked {
+                            input type="hidden" name="hurry" value="true";
+                        }
                         button.danger type="submit" {
                             @if job.cancel_asked { "Stop at once" } @else { "Cancel" }
                         }
@@ -268,7 +271,11 @@ pub(super) fn controls(job: &Job, who: &Identity) -> Markup {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Nothing {}
+pub(super) struct ToCancel {
+    /// The page had shown that the job was asked to stop before. Else this is one click too many.
+    #[serde(default)]
+    hurry: bool,
+}
 
 /// `POST /jobs/{id}/cancel`
 pub(super) async fn cancel(
@@ -276,10 +283,10 @@ pub(super) async fn cancel(
     Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
-    Form(Nothing {}): Form<Nothing>,
+    Form(ToCancel { hurry }): Form<ToCancel>,
 ) -> Result<Redirect, PageError> {
     let job = web.decidable(&who, &name).await?;
-    web.schedule.cancel(job.id, called(&who)).await?;
+    web.schedule.cancel(job.id, called(&who), hurry).await?;
     Ok(Redirect::to(&job_url(job.id)))
 }
 
@@ -302,6 +309,9 @@ pub(super) async fn priority(
     prioritise(&web, &job, priority).await?;
     Ok(Redirect::to(&job_url(job.id)))
 }
+
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
 
 /// `POST /jobs/{id}/resubmit`: as it is.
 pub(super) async fn again(

@@ -40,7 +40,12 @@ pub trait Queue: Send + Sync {
     /// How the queue stands.
     fn standing(&self) -> Arc<Standing>;
     /// See [`schedule::Handle::cancel`].
-    fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>>;
+    fn cancel(
+        &self,
+        job: JobId,
+        by: String,
+        hurry: bool,
+    ) -> BoxFuture<'static, Result<(), Refused>>;
 }
 
 impl Queue for schedule::Handle {
@@ -48,9 +53,14 @@ impl Queue for schedule::Handle {
         Self::standing(self)
     }
 
-    fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
+    fn cancel(
+        &self,
+        job: JobId,
+        by: String,
+        hurry: bool,
+    ) -> BoxFuture<'static, Result<(), Refused>> {
         let handle = self.clone();
-        Box::pin(async move { Self::cancel(&handle, job, by).await })
+        Box::pin(async move { Self::cancel(&handle, job, by, hurry).await })
     }
 }
 

@@ -302,7 +302,7 @@ async fn a_check_that_is_canceled_is_not_run_again_before_it_is_due_or_asked_for
     house.hold().await;
     house.end(first, Verdict::Passed, None).await;
     let waits = house.becomes(|one| one.state.checking.is_some()).await.state.checking.unwrap();
-    house.handle.cancel(waits, "ann".into()).await.unwrap();
+    house.handle.cancel(waits, "ann".into(), true).await.unwrap();
     let state = house.status().await.state;
     assert_eq!((state.checking, state.jobs_since_check), (None, 0));
     house.hold.send_replace(None);

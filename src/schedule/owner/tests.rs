@@ -165,21 +165,29 @@ async fn canceling_ends_who_waits_and_tells_who_runs() {
     lab.next_start().await;
     let waiting = lab.submit(4096).await;
 
-    lab.handle.cancel(waiting, "ada".into()).await.unwrap();
+    lab.handle.cancel(waiting, "ada".into(), true).await.unwrap();
     let ended = lab.store.job(waiting).await.unwrap().unwrap();
     assert_eq!(ended.verdict, Some(Verdict::Canceled));
     assert_eq!(ended.cause.unwrap().words, "canceled by ada before it started");
 
-    lab.handle.cancel(running, "ada".into()).await.unwrap();
+    lab.handle.cancel(running, "ada".into(), true).await.unwrap();
     assert_eq!(lab.next().await, Wish::Cancel { job: running, by: "ada".into() });
     assert!(lab.store.job(running).await.unwrap().unwrap().cancel_asked);
 
-    assert_eq!(lab.handle.cancel(waiting, "ada".into()).await, Err(Refused::Ended(waiting)));
+    // What a double click asks for does not arrive; what is asked for after it does.
+    lab.handle.cancel(running, "a double click".into(), false).await.unwrap();
+    lab.handle.cancel(running, "bob".into(), true).await.unwrap();
+    assert_eq!(lab.next().await, Wish::Cancel { job: running, by: "bob".into() });
+
+    assert_eq!(lab.handle.cancel(waiting, "ada".into(), true).await, Err(Refused::Ended(waiting)));
     let nobody = JobId(99);
-    assert_eq!(lab.handle.cancel(nobody, "ada".into()).await, Err(Refused::NoSuchJob(nobody)));
+    assert_eq!(
+        lab.handle.cancel(nobody, "ada".into(), true).await,
+        Err(Refused::NoSuchJob(nobody))
+    );
     let handle = lab.handle.clone();
     lab.close().await;
-    assert_eq!(handle.cancel(running, "ada".into()).await, Err(Refused::Closing));
+    assert_eq!(handle.cancel(running, "ada".into(), true).await, Err(Refused::Closing));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     people::{Browser, deeds, logged_in},
-    site::{Answer, Site},
+    site::{Answer, Asked, Site},
 };
 use crate::{
     markup::samples,
@@ -82,6 +82,28 @@ async fn a_page_that_is_loaded_again_stops_no_job_at_once() {
     let result = confirm(&mut olga, &site, &preview).await;
     assert!(result.text().contains("is stopped at once"), "{}", result.text());
     assert_eq!(asked(), 2, "who asks again means it");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_button_that_is_pressed_twice_stops_no_job_at_once() {
+    let site = Site::furnished().await;
+    let mut olga = logged_in(&site, "olga", "operator", &[]).await;
+    let page = olga.get(&site, "/jobs/3").await;
+    assert_eq!(values(&page, "hurry"), [""; 0], "{}", page.text());
+    for _ in 0..2 {
+        assert_eq!(olga.post(&site, "/jobs/3/cancel", page.text(), &[]).await.status, 303);
+    }
+    let asked = || std::mem::take(&mut *site.asked.lock().unwrap());
+    let Asked { cancel, hurried, .. } = asked();
+    assert_eq!((cancel.len(), hurried.len()), (2, 0));
+
+    site.store.change(JobId(3), Change::CancelAsked).await.unwrap();
+    let page = olga.get(&site, "/jobs/3").await;
+    assert!(page.text().contains("Stop at once"), "{}", page.text());
+    assert_eq!(values(&page, "hurry"), ["true"]);
+    olga.post(&site, "/jobs/3/cancel", page.text(), &[("hurry", "true")]).await;
+    assert_eq!(asked().hurried, [JobId(3)]);
     site.close().await;
 }
 

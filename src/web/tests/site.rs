@@ -33,6 +33,8 @@ use crate::{
 pub(super) struct Asked {
     pub watch: Vec<(JobId, bool)>,
     pub cancel: Vec<(JobId, String)>,
+    /// Those of them that were to stop at once, had they been asked before.
+    pub hurried: Vec<JobId>,
     pub submit: Vec<(Vec<u8>, Submitter, bool)>,
     /// The keys of jobs that were to be taken in again.
     pub again: Vec<String>,
@@ -58,8 +60,15 @@ impl web::Queue for Queue {
         self.1.clone()
     }
 
-    fn cancel(&self, job: JobId, by: String) -> BoxFuture<'static, Result<(), Refused>> {
-        self.0.lock().unwrap().cancel.push((job, by));
+    fn cancel(
+        &self,
+        job: JobId,
+        by: String,
+        hurry: bool,
+    ) -> BoxFuture<'static, Result<(), Refused>> {
+        let mut asked = self.0.lock().unwrap();
+        asked.cancel.push((job, by));
+        asked.hurried.extend(hurry.then_some(job));
         let answer = if job == JobId(1) { Err(Refused::Ended(job)) } else { Ok(()) };
         Box::pin(std::future::ready(answer))
     }

@@ -225,6 +225,14 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
     assert_eq!(said, "device type board is as you say\n");
     let types = lab.says(&["device", "types"]);
     assert!(types.contains(&format!("{check}, every 24 h, after 20 jobs")), "{types}");
+    // What is not said stays as it is.
+    lab.says(&["device", "type", "board", "--description", "on the desk"]);
+    let types = lab.says(&["device", "types"]);
+    assert!(types.contains("on the desk") && types.contains("after 20 jobs"), "{types}");
+    lab.says(&["device", "type", "board", "--no-health-check"]);
+    let types = lab.says(&["device", "types"]);
+    assert!(types.contains("on the desk") && !types.contains("after 20 jobs"), "{types}");
+    lab.says(&[&["device", "type", "board"][..], &checked[..]].concat());
 
     lab.says(&["device", "bad", "small-1", "it smells"]);
     let said = lab.says(&["device", "check", "small-1", "the window is open"]);

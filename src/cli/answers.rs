@@ -148,6 +148,7 @@ pub(super) struct DeviceKind {
     pub name: String,
     pub architecture: String,
     pub origin: String,
+    pub description: String,
     pub health_check: Option<DeviceCheck>,
 }
 

@@ -54,6 +54,8 @@ pub(super) enum DeviceCommand {
     /// List the device types
     Types,
     /// Say what a device type is, and what checks its devices
+    ///
+    /// Of a type that is there, what is not said stays as it is.
     Type(Kind),
     /// Take away a device type that no device is of any more
     RemoveType(Named),
@@ -105,13 +107,16 @@ pub(super) struct Kind {
     #[command(flatten)]
     kind: Named,
     /// What others should know of it
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    description: String,
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
     /// The job that finds out whether a device is well, an absolute path on the box
     ///
     /// It is looked at now: one that is not there, or that no device of the type could run, is refused.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_health_check")]
     health_check: Option<PathBuf>,
+    /// No job finds that out any longer
+    #[arg(long)]
+    no_health_check: bool,
     /// Check each device when the last check is so long ago
     #[arg(long, value_name = "TIME", requires = "health_check", value_parser = seconds)]
     every: Option<u64>,
@@ -214,13 +219,17 @@ impl Add {
 
 impl Kind {
     fn document(&self) -> Value {
-        let check = self
-            .health_check
-            .as_ref()
-            .map(|job| json!({ "job": job, "every_s": self.every, "after_jobs": self.after_jobs }));
-        json!({
-            "name": self.kind.name, "description": self.description, "health_check": check,
-        })
+        let mut document = json!({ "name": self.kind.name });
+        if let Some(description) = &self.description {
+            document["description"] = json!(description);
+        }
+        if let Some(job) = &self.health_check {
+            document["health_check"] =
+                json!({ "job": job, "every_s": self.every, "after_jobs": self.after_jobs });
+        } else if self.no_health_check {
+            document["health_check"] = Value::Null;
+        }
+        document
     }
 }
 

@@ -14,10 +14,10 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use super::{
+    body::read,
     errors::{Problem, WebError, refused},
     estimates,
     guard::Asks,
-    known::read,
     layout::job_url,
     params::{NoParams, Params, Path},
     plan::Ahead,

@@ -19,9 +19,9 @@ use utoipa::ToSchema;
 use super::{
     actions::{AskedPriority, prioritise},
     api::{Stops, called},
+    body::read,
     errors::{Problem, WebError, refused},
     guard::{About, Asks, CHANGE_JOBS, Failed, NothingToNote},
-    known::read,
     params::{NoParams, Params},
     state::{ComposeRequest, Composed, SubmitRefused, Web, Wishes},
     submit,

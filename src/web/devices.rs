@@ -15,11 +15,12 @@ use utoipa::ToSchema;
 
 use super::{
     api::called,
+    body::{given, read},
     device_forms::Entry,
     device_pages::{DeviceView, DevicesView, device_page, devices_page},
     errors::{PageError, Problem, WebError, refused},
     guard::{About, Asks},
-    known::{Removed, read},
+    known::Removed,
     params::{NoParams, Params, Path},
     state::{DevicesTaken, Web},
 };
@@ -356,17 +357,19 @@ pub(super) async fn types(
     Ok(Json(DeviceTypes { device_types }).into_response())
 }
 
+/// What a device type is. Of one that is there, what is not said stays as it is; its health check may
+/// be null: none any more.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = SentDeviceType)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutType {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
     name: String,
-    #[serde(default)]
-    architecture: Architecture,
-    #[serde(default)]
-    description: String,
-    health_check: Option<PutCheck>,
+    architecture: Option<Architecture>,
+    description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<PutCheck>)]
+    health_check: Option<Option<PutCheck>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -379,6 +382,21 @@ struct PutCheck {
     every_s: Option<std::num::NonZeroU32>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
     after_jobs: Option<std::num::NonZeroU32>,
+}
+
+impl PutCheck {
+    fn read(self) -> Result<HealthCheck, WebError> {
+        let Self { job, every_s, after_jobs } = self;
+        if !job.is_absolute() {
+            let words = "the job of a health check is an absolute path on the box".to_owned();
+            return Err(WebError::BadRequest(words));
+        }
+        Ok(HealthCheck {
+            job,
+            every: every_s.map(|s| std::time::Duration::from_secs(u32::from(s).into())),
+            after_jobs: after_jobs.map(Into::into),
+        })
+    }
 }
 
 /// `POST /api/device-types`: says what a device type is, and what checks its devices.
@@ -398,24 +416,18 @@ pub(super) async fn put_type(
     let by = operator(&who)?;
     let PutType { name, architecture, description, health_check } = read(body).await?;
     fine_name(&name)?;
-    if health_check.is_some() {
-        may(&who, Act::HealthChecks).map_err(WebError::from)?;
+    let types = web.store.device_types().await?;
+    let known = types.into_iter().map(|(kind, _)| kind).find(|kind| kind.name == name);
+    let mut kind = known.unwrap_or_else(|| DeviceType::plain(&name));
+    kind.architecture = architecture.unwrap_or(kind.architecture);
+    if let Some(description) = description {
+        kind.description = fine_words(description)?;
     }
-    let health_check = match health_check {
-        Some(PutCheck { job, .. }) if !job.is_absolute() => {
-            let words = "the job of a health check is an absolute path on the box".to_owned();
-            return Err(WebError::BadRequest(words).into());
-        }
-        Some(PutCheck { job, every_s, after_jobs }) => Some(HealthCheck {
-            job,
-            every: every_s.map(|s| std::time::Duration::from_secs(u32::from(s).into())),
-            after_jobs: after_jobs.map(Into::into),
-        }),
-        None => None,
-    };
-    let description = fine_words(description)?;
-    let kind = DeviceType { name, architecture, description, health_check };
-    try_check(&web, &kind).await?;
+    if let Some(health_check) = health_check {
+        may(&who, Act::HealthChecks).map_err(WebError::from)?;
+        kind.health_check = health_check.map(PutCheck::read).transpose()?;
+        try_check(&web, &kind).await?;
+    }
     change(&web, DeviceChange::Type { kind: kind.clone() }, by).await?;
     let record = TypeRecord::new(&kind, DeviceOrigin::Command);
     Ok((StatusCode::CREATED, Json(record)).into_response())

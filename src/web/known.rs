@@ -6,19 +6,20 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::{Body, to_bytes},
+    body::Body,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     api::called,
+    body::read,
     errors::{Problem, WebError, refused},
     failures::{Asked, FailuresView, command},
     guard::{About, Asks},
@@ -39,8 +40,6 @@ use crate::{
     },
 };
 
-/// Bytes of a rule as it is sent.
-const BODY: usize = 64 << 10;
 /// Jobs that are listed at most. An answer says when there are more.
 const JOBS: usize = 2_000;
 
@@ -442,10 +441,4 @@ pub(super) async fn retry(
 async fn rule(web: &Web, name: &str) -> Result<KnownRule, WebError> {
     let found = web.store.rules().await?.into_iter().find(|rule| rule.name == name);
     found.ok_or(WebError::NotFound("known failure"))
-}
-
-pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {
-    let bytes = to_bytes(body, BODY).await;
-    let bytes = bytes.map_err(|_| WebError::TooLong { limit: BODY })?;
-    serde_json::from_slice(&bytes).map_err(|error| WebError::BadRequest(error.to_string()))
 }

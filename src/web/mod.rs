@@ -14,6 +14,7 @@ mod addresses;
 mod api;
 mod assets;
 mod audit;
+mod body;
 mod bulk;
 mod bulk_pages;
 mod compose;

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    body::read,
     errors::{Problem, WebError, refused},
     guard::{About, Asks},
-    known::read,
     params::{NoParams, Params, Path},
     state::Web,
 };

@@ -13,13 +13,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    body::{given, read},
     errors::{Problem, WebError, refused},
     guard::{About, Asks},
-    known::{Removed, read},
+    known::Removed,
     params::{NoParams, Params, Path},
     state::Web,
 };
@@ -186,11 +187,6 @@ pub(super) struct Changes {
     #[schema(value_type = Option<String>)]
     pub account: Option<Option<String>>,
     pub disabled: Option<bool>,
-}
-
-/// Tells null from nothing.
-fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 /// `POST /api/users/{name}`

@@ -1,9 +1,15 @@
 //! Devices.
 
+use std::time::Duration;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::words::{clean, columns, size, time};
-use crate::cli::answers::{Device, DeviceKind, DeviceLine};
+use crate::{
+    cli::answers::{Device, DeviceKind, DeviceLine},
+    markup::words::count,
+    model::spoken,
+};
 
 pub(in crate::cli) fn devices(devices: &[Device], zone: &TimeZone) -> String {
     let rows = devices.iter().map(|one| {
@@ -61,14 +67,17 @@ pub(in crate::cli) fn device_types(kinds: &[DeviceKind]) -> String {
         let check = match &kind.health_check {
             None => "none".to_owned(),
             Some(check) => {
-                let every = check.every_s.map(|seconds| format!(", every {} h", seconds / 3600));
-                let jobs = check.after_jobs.map(|jobs| format!(", after {jobs} jobs"));
+                let every =
+                    check.every_s.map(|s| format!(", every {}", spoken(Duration::from_secs(s))));
+                let jobs =
+                    check.after_jobs.map(|jobs| format!(", after {}", count(jobs.into(), "job")));
                 clean(&check.job) + &every.unwrap_or_default() + &jobs.unwrap_or_default()
             }
         };
-        [kind.name.clone(), kind.architecture.clone(), kind.origin.clone(), check]
+        let described = clean(&kind.description);
+        [kind.name.clone(), kind.architecture.clone(), kind.origin.clone(), check, described]
     });
-    columns(["TYPE", "ARCHITECTURE", "NAMED BY", "HEALTH CHECK"], rows)
+    columns(["TYPE", "ARCHITECTURE", "NAMED BY", "HEALTH CHECK", "DESCRIPTION"], rows)
 }
 
 fn limits(one: &Device) -> String {

@@ -159,7 +159,6 @@ const fn outcome(result: Option<Outcome>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::answers::SetTimeouts;
 
     fn failed() -> Record {
         let step = |verb: &str, subject: &str, took: Option<u64>, result: &str, words: &str| {
@@ -200,7 +199,7 @@ mod tests {
             data: "/lab".into(),
             listen: vec!["127.0.0.1:8470".into()],
             roots: Vec::new(),
-            timeouts: SetTimeouts::default(),
+            timeouts: Default::default(),
         }
     }
 

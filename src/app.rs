@@ -201,11 +201,7 @@ impl Parts {
         let (owner, schedule) =
             schedule::Owner::new(store.clone(), labs, settings.order, wishes, held.clone()).await?;
         queue.spawn(owner.run(queue.stop.clone()));
-        let (keeper, estimates) = {
-            let schedule = schedule.clone();
-            let lent = Arc::new(move || schedule.standing().scene());
-            estimates::Keeper::new(store.clone(), lent, held.clone())
-        };
+        let (keeper, estimates) = estimates::Keeper::new(store.clone(), schedule.standings());
         doors.spawn(keeper.run(doors.stop.clone()));
         queue.spawn(schedule::Retries::new(store.clone()).run(queue.stop.clone()));
 

@@ -50,6 +50,9 @@ impl Takes {
     }
 }
 
+/// What a job that has outrun all known runs is given: such a part of the time it has taken.
+const LONGER: u32 = 5;
+
 /// A job that has not started.
 #[derive(Debug, Clone)]
 pub struct Upcoming {
@@ -66,6 +69,30 @@ pub struct Underway {
     pub running: Running,
     pub started: Timestamp,
     pub takes: Takes,
+}
+
+impl Underway {
+    /// When it ends, for all that is known now.
+    ///
+    /// One that has taken longer than half of the runs ends, for all we know, in the middle of what is
+    /// left until nearly all have. One that has taken longer than those is like none of them: the
+    /// longer it has gone on, the longer it may, up to its limit.
+    fn end(&self, now: Timestamp) -> Foretold {
+        let usual = after(self.started, self.takes.usual);
+        let late = after(self.started, self.takes.long).max(usual);
+        let limit = self.running.expected_end.max(now);
+        let since = |from: Timestamp, to: Timestamp| {
+            Duration::try_from(to.duration_since(from)).unwrap_or_default()
+        };
+        match now {
+            _ if now < usual => Foretold { usual, late },
+            _ if now < late => Foretold { usual: after(now, since(now, late) / 2), late },
+            _ => {
+                let more = since(self.started, now) / LONGER;
+                Foretold { usual: after(now, more).min(limit), late: limit }
+            }
+        }
+    }
 }
 
 /// Where the queue is played forward from.
@@ -86,8 +113,9 @@ pub fn outlook(
     underway: &[Underway],
     scene: &Scene,
 ) -> BTreeMap<JobId, Outlook> {
-    let usual = play(now, waiting, underway, scene, |takes| takes.usual);
-    let late = play(now, waiting, underway, scene, |takes| takes.long);
+    let ends = |pick: fn(Foretold) -> Timestamp| move |job: &Underway| pick(job.end(now));
+    let usual = play(now, waiting, underway, scene, |takes| takes.usual, ends(|end| end.usual));
+    let late = play(now, waiting, underway, scene, |takes| takes.long, ends(|end| end.late));
     let both = usual.into_iter().filter_map(|(id, (start, end))| {
         let (late_start, late_end) = late.get(&id)?;
         // Longer times may bring a job forward: a gap it fits into opens elsewhere.
@@ -118,14 +146,13 @@ fn play(
     underway: &[Underway],
     scene: &Scene,
     time: impl Fn(Takes) -> Duration,
+    ends: impl Fn(&Underway) -> Timestamp,
 ) -> BTreeMap<JobId, (Timestamp, Timestamp)> {
     let mut played = BTreeMap::new();
     // (expected end, number, what it holds until then)
     let mut running = Vec::new();
     for job in underway {
-        let takes = time(job.takes);
-        // One that has taken longer than expected is about to end, for all we know.
-        let end = after(job.started, takes).max(after(now, takes / 20));
+        let end = ends(job);
         played.insert(job.id, (job.started, end));
         running.push((end, job.id, job.running.clone()));
     }
@@ -264,11 +291,24 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_late_already_is_about_to_end() {
-        let found =
-            outlook(at(100), &[job(2, 100, 10, 10)], &[underway(1, 40, 20)], &scene(100, 1));
-        assert_eq!(told(&found, 1), Some([40, 40, 101, 101]));
-        assert_eq!(told(&found, 2), Some([101, 101, 111, 111]));
+    fn one_that_is_late_already_may_go_on_as_it_did() {
+        let job = job(2, 100, 10, 10);
+        let late = |started: u32, usual: u32, long: u32| {
+            let takes = Takes { usual: MINUTE * usual, long: MINUTE * long };
+            let late = Underway { takes, ..underway(1, started, usual) };
+            let found = outlook(at(100), std::slice::from_ref(&job), &[late], &scene(100, 1));
+            (told(&found, 1).unwrap(), told(&found, 2).unwrap())
+        };
+        // Half of the runs have ended, nearly all within 20 minutes more.
+        let want = ([80, 80, 110, 120], [110, 120, 120, 130]);
+        assert_eq!(late(80, 10, 40), want);
+        // All have ended; its limit is an hour.
+        let want = ([80, 80, 104, 140], [104, 140, 114, 150]);
+        assert_eq!(late(80, 10, 20), want);
+        let want = ([41, 41, 101, 101], [101, 101, 111, 111]);
+        assert_eq!(late(41, 10, 10), want, "no later than its limit");
+        let want = ([30, 30, 100, 100], [100, 100, 110, 110]);
+        assert_eq!(late(30, 10, 10), want, "its end is overdue");
     }
 
     #[test]

@@ -9,15 +9,16 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{Past, keeper::Lent};
+use super::Past;
 use crate::{
     clock,
     decide::{
         Queued, Waiting,
-        outlook::{Scene, Takes, Underway, Upcoming, behind, outlook},
+        outlook::{Takes, Underway, Upcoming, behind, outlook},
         progress::{Planned, Progress, progress},
     },
     model::{Foretold, JobId, Outlook, Priority, Run},
+    schedule::Standing,
     tasks,
 };
 
@@ -99,8 +100,6 @@ pub(super) struct Play {
     /// How many of them do not.
     pub in_line: u64,
     pub underway: Arc<[Underway]>,
-    pub scene: Option<Scene>,
-    pub is_held: bool,
 }
 
 /// A job that has not been played.
@@ -135,8 +134,17 @@ impl Wanted {
 }
 
 impl Snapshot {
-    /// None of a job that it does not know: one that has ended, or has come in since.
-    pub fn get(&self, id: JobId) -> Option<Estimate> {
+    /// As it is read `now`. None of a job that it does not know: one that has ended, or has come in
+    /// since.
+    pub fn get(&self, id: JobId, now: Timestamp) -> Option<Estimate> {
+        let mut estimate = self.said(id)?;
+        let has_started = estimate.position.is_none() && estimate.after.is_none();
+        estimate.outlook = estimate.outlook.map(|said| said.read_at(now, has_started));
+        Some(estimate)
+    }
+
+    /// As it was said then.
+    fn said(&self, id: JobId) -> Option<Estimate> {
         if let Some(known) = self.jobs.get(&id) {
             return Some(known.clone());
         }
@@ -209,7 +217,7 @@ impl Estimate {
 #[derive(Clone)]
 pub struct Handle {
     told: watch::Receiver<Arc<Snapshot>>,
-    lent: Lent,
+    standings: watch::Receiver<Arc<Standing>>,
     recent: Arc<Mutex<Recent>>,
 }
 
@@ -249,8 +257,11 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(told: watch::Receiver<Arc<Snapshot>>, lent: Lent) -> Self {
-        Self { told, lent, recent: Arc::default() }
+    pub(super) fn new(
+        told: watch::Receiver<Arc<Snapshot>>,
+        standings: watch::Receiver<Arc<Standing>>,
+    ) -> Self {
+        Self { told, standings, recent: Arc::default() }
     }
 
     pub fn now(&self) -> Arc<Snapshot> {
@@ -267,7 +278,7 @@ impl Handle {
     /// played.
     pub async fn of_taken(&self, wanted: Wanted) -> Estimate {
         let (told, id) = (self.now(), wanted.queued.id);
-        if let Some(played) = told.get(id) {
+        if let Some(played) = told.get(id, clock::now()) {
             return played;
         }
         let before = {
@@ -301,8 +312,10 @@ impl Handle {
         before: Vec<Arc<Upcoming>>,
         wanted: &Wanted,
     ) -> Estimate {
-        let Play { waiting, underway, scene, is_held, .. } = told.play.clone();
-        let scene = scene.unwrap_or_else(|| (self.lent)());
+        let Play { waiting, underway, .. } = told.play.clone();
+        // As it is now: a device may be out of service since the last play.
+        let standing = self.standings.borrow().clone();
+        let (scene, is_held) = (standing.scene(), standing.is_held());
         let id = wanted.queued.id;
         let (estimate, upcoming) = (wanted.estimate(), wanted.upcoming());
         let mut position = None;

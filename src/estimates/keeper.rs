@@ -35,6 +35,7 @@ use crate::{
     },
     job_file::{Options, read},
     model::{After, Definition, Foretold, Job, JobId, JobState, Outlook, Stage},
+    schedule::Standing,
     store::{Changed, Changes, Heard, Store, StoreError, TOGETHER},
     tasks,
 };
@@ -52,16 +53,12 @@ const MOST_PASTS: usize = 20_000;
 /// Before the store is asked again after its disk has refused.
 const REFUSED: Duration = Duration::from_secs(5);
 
-/// What this box gives to jobs now, and in which order.
-pub type Lent = Arc<dyn Fn() -> Scene + Send + Sync>;
-
 /// Plays the queue and tells what comes of it.
 pub struct Keeper {
     store: Store,
     changes: Changes,
-    lent: Lent,
-    /// While it says something nothing starts.
-    hold: watch::Receiver<Option<String>>,
+    /// What this box gives to jobs, in which order, and whether anything starts.
+    standings: watch::Receiver<Arc<Standing>>,
     told: watch::Sender<Arc<Snapshot>>,
     queue: Queue,
     active: BTreeMap<JobId, Active>,
@@ -99,15 +96,15 @@ struct Active {
 }
 
 impl Keeper {
-    pub fn new(store: Store, lent: Lent, hold: watch::Receiver<Option<String>>) -> (Self, Handle) {
+    pub fn new(store: Store, standings: watch::Receiver<Arc<Standing>>) -> (Self, Handle) {
+        let order = standings.borrow().scene().order;
         let (told, heard) = watch::channel(Arc::default());
-        let handle = Handle::new(heard, lent.clone());
+        let handle = Handle::new(heard, standings.clone());
         let keeper = Self {
             changes: store.changes_together(),
             store,
-            queue: Queue::new(lent().order),
-            lent,
-            hold,
+            queue: Queue::new(order),
+            standings,
             told,
             active: BTreeMap::new(),
             pasts: HashMap::new(),
@@ -143,7 +140,8 @@ impl Keeper {
             let is_idle = self.queue.jobs.is_empty() && self.active.is_empty();
             tokio::select! {
                 heard = self.changes.next() => self.heard(heard).await,
-                Ok(()) = self.hold.changed() => {}
+                // Devices are others, or in another state; or it has decided since the last play.
+                Ok(()) = self.standings.changed() => {}
                 () = tokio::time::sleep(AGAIN), if !is_idle => {}
             }
         }
@@ -237,7 +235,7 @@ impl Keeper {
     async fn read_all(&mut self) -> Result<(), StoreError> {
         // What changes from here on is heard once more: the store is asked after the subscription.
         self.changes = self.store.changes_together();
-        self.queue = Queue::new((self.lent)().order);
+        self.queue = Queue::new(self.standings.borrow().scene().order);
         self.active.clear();
         self.pasts.clear();
         self.devices.clear();
@@ -263,8 +261,8 @@ impl Keeper {
         if self.pasts.len() > MOST_PASTS {
             self.pasts.clear();
         }
-        let hold = self.hold.borrow_and_update().clone();
-        let turn = self.turn(hold.is_some()).await?;
+        let standing = self.standings.borrow_and_update().clone();
+        let turn = self.turn(standing.scene(), standing.is_held()).await?;
         let snapshot = tasks::blocking(move || turn.play()).await;
         let played = self.told.borrow().played + 1;
         let took = since.elapsed();
@@ -275,8 +273,7 @@ impl Keeper {
     }
 
     /// All that one play needs.
-    async fn turn(&mut self, is_held: bool) -> Result<Turn, StoreError> {
-        let scene = (self.lent)();
+    async fn turn(&mut self, scene: Scene, is_held: bool) -> Result<Turn, StoreError> {
         let Line { ahead, behind, blocked } = self.line_up(&scene).await;
         let first = ahead.iter().chain(blocked.iter().map(|(id, _)| id).take(AHEAD));
         let names: Vec<_> = first
@@ -351,13 +348,13 @@ impl Keeper {
         let mut all: Vec<(JobId, Stage, Outlook)> = Vec::new();
         let waiting = self.queue.jobs.iter_mut().filter(|(_, job)| !job.is_kept);
         for (id, job) in waiting.take(AHEAD) {
-            if let Some(outlook) = said.get(*id).and_then(|said| said.outlook) {
+            if let Some(outlook) = said.get(*id, said.at).and_then(|said| said.outlook) {
                 job.is_kept = true;
                 all.push((*id, Stage::Submitted, outlook));
             }
         }
         for (id, job) in self.active.iter_mut().filter(|(_, job)| !job.is_kept) {
-            if let Some(outlook) = said.get(*id).and_then(|said| said.outlook) {
+            if let Some(outlook) = said.get(*id, said.at).and_then(|said| said.outlook) {
                 job.is_kept = true;
                 all.push((*id, Stage::Started, outlook));
             }
@@ -514,13 +511,7 @@ impl Turn {
             played: 0,
             jobs,
             behind: Behind { from, machines: scene.lab.machines, jobs: far, work: ahead },
-            play: Play {
-                waiting: queue.into(),
-                in_line,
-                underway: underway.into(),
-                scene: Some(scene),
-                is_held,
-            },
+            play: Play { waiting: queue.into(), in_line, underway: underway.into() },
         }
     }
 }

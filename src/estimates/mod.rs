@@ -19,5 +19,5 @@ mod past;
 mod tests;
 
 pub use board::{Estimate, Handle, Snapshot, Wanted};
-pub use keeper::{AHEAD, Keeper, Lent};
+pub use keeper::{AHEAD, Keeper};
 pub use past::{Basis, Past};

@@ -7,18 +7,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{AHEAD, Basis, Estimate, Handle, Keeper, Past, Wanted};
+use super::{AHEAD, Basis, Estimate, Handle, Keeper, Past, Snapshot, Wanted};
 use crate::{
     clock,
     config::Order,
-    decide::{
-        Demand, Device, Lab, Open, Queued, Shares,
-        outlook::{Scene, Takes},
-    },
+    decide::{Demand, Device, Lab, Open, Queued, outlook::Takes},
     model::{
         After, Conditions, Digest, JobId, JobState, Lineage, Measure, Must, Needs, NewJob, Part,
         PartDuration, Priority, Run, Sample, Spot, Stage, Submitter, Verdict, Visibility, WayIn,
     },
+    schedule::Standing,
     store::{Change, Store, StoreSettings, Writer},
     tasks::Tasks,
 };
@@ -31,7 +29,7 @@ struct House {
     writer: Writer,
     tasks: Tasks,
     handle: Handle,
-    hold: watch::Sender<Option<String>>,
+    standings: watch::Sender<Arc<Standing>>,
     _folder: tempfile::TempDir,
 }
 
@@ -53,13 +51,25 @@ impl House {
         let devices = vec![device("qemu-1", "qemu-x86_64"), device("arm-1", "qemu-aarch64")];
         let lab = Lab { memory_mib: 4096, cores: 4, machines: 1, devices };
         let order = Order::default();
-        let shares = Shares::new(order.half_life);
-        let scene = Scene { lab: Arc::new(lab), shares, order, blocked: Arc::default() };
-        let (hold, held) = watch::channel(None);
-        let (keeper, handle) = Keeper::new(store.clone(), Arc::new(move || scene.clone()), held);
+        let standing = Arc::new(Standing::new(Arc::new(lab), order));
+        let (standings, standing) = watch::channel(standing);
+        let (keeper, handle) = Keeper::new(store.clone(), standing);
         let tasks = Tasks::new(CancellationToken::new());
         tasks.spawn(keeper.run(tasks.stop.clone()));
-        Self { store, writer, tasks, handle, hold, _folder: folder }
+        Self { store, writer, tasks, handle, standings, _folder: folder }
+    }
+
+    fn stand(&self, change: impl FnOnce(Standing) -> Standing) {
+        self.standings.send_modify(|standing| *standing = Arc::new(change((**standing).clone())));
+    }
+
+    fn lend(&self, open: impl Fn() -> Open) {
+        self.stand(|standing| {
+            let scene = standing.scene();
+            let mut lab = (*scene.lab).clone();
+            lab.devices.iter_mut().for_each(|device| device.open = open());
+            Standing::new(Arc::new(lab), scene.order)
+        });
     }
 
     async fn submit(&self, name: &str, device_type: &str, priority: u8) -> JobId {
@@ -125,8 +135,9 @@ impl House {
     /// What is expected of a job once that fits.
     async fn expects(&self, id: JobId, fits: impl Fn(&Estimate) -> bool) -> Estimate {
         let mut told = self.handle.changes();
-        let told = told.wait_for(|told| told.get(id).is_some_and(|one| fits(&one))).await;
-        told.unwrap().get(id).unwrap()
+        let said = |told: &Snapshot| told.get(id, told.at);
+        let told = told.wait_for(|told| said(told).is_some_and(|one| fits(&one))).await;
+        said(&told.unwrap()).unwrap()
     }
 
     async fn close(self) {
@@ -246,7 +257,15 @@ async fn what_is_foretold_follows_what_happens_and_is_compared_with_it() {
     let missed = accuracy.end.quantile(0.5).unwrap();
     assert!((29_000.0..=31_000.0).contains(&missed), "{missed}");
 
-    house.hold.send_replace(Some("no QEMU".into()));
+    // A device that goes out of service is known of before anything else happens, and by whoever comes
+    // next even before the next play.
+    house.lend(|| Open::Nobody { why: "it smells".into() });
+    assert_eq!(house.handle.if_submitted(wanted(50, &[])).await.outlook, None);
+    house.expects(first, |one| one.outlook.is_none()).await;
+    house.lend(|| Open::Jobs);
+    house.expects(first, |one| one.outlook.is_some()).await;
+
+    house.stand(|standing| standing.held("no QEMU"));
     let held = house.expects(first, |one| one.outlook.is_none()).await;
     assert_eq!(held.position, Some(1), "it has its place all the same");
     house.close().await;

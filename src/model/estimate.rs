@@ -1,6 +1,6 @@
 //! What was foretold of a job, and how right it turned out.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +17,25 @@ pub struct Foretold {
 pub struct Outlook {
     pub start: Foretold,
     pub end: Foretold,
+}
+
+impl Outlook {
+    /// The same for whoever reads it later: what has not come by then is not in the past. Of a job that
+    /// has not started, all is put off by as much.
+    #[must_use]
+    pub fn read_at(self, now: Timestamp, has_started: bool) -> Self {
+        let Self { start, end } = self;
+        let not_before = |foretold: Foretold, first: Timestamp| {
+            let usual = foretold.usual.max(first);
+            Foretold { usual, late: foretold.late.max(usual) }
+        };
+        if has_started {
+            return Self { start, end: not_before(end, now) };
+        }
+        let delay = now.duration_since(start.usual).max(SignedDuration::ZERO);
+        let delayed = end.usual.checked_add(delay).unwrap_or(Timestamp::MAX);
+        Self { start: not_before(start, now), end: not_before(end, delayed) }
+    }
 }
 
 /// When something was foretold.
@@ -69,6 +88,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_has_not_come_is_not_in_the_past() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let from_to = |usual, late| Foretold { usual: at(usual), late: at(late) };
+        let said = Outlook { start: from_to(10, 20), end: from_to(30, 60) };
+        for (now, has_started, start, end) in [
+            (5, false, (10, 20), (30, 60)),
+            (15, false, (15, 20), (35, 60)),
+            (50, false, (50, 50), (70, 70)),
+            (15, true, (10, 20), (30, 60)),
+            (40, true, (10, 20), (40, 60)),
+            (99, true, (10, 20), (99, 99)),
+        ] {
+            let want = Outlook { start: from_to(start.0, start.1), end: from_to(end.0, end.1) };
+            assert_eq!(said.read_at(at(now), has_started), want, "{now} {has_started}");
+        }
+    }
 
     proptest! {
         #[test]

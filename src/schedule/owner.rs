@@ -85,7 +85,8 @@ impl Owner {
     ) -> Result<(Self, Handle), StoreError> {
         let (sender, requests) = mpsc::channel(REQUESTS);
         let lab = labs.borrow_and_update().clone();
-        let (standing, published) = watch::channel(Arc::new(Standing::new(lab.clone(), order)));
+        let first = Standing { hold: hold.borrow().clone(), ..Standing::new(lab.clone(), order) };
+        let (standing, published) = watch::channel(Arc::new(first));
         let mut owner = Self {
             changes: store.changes_together(),
             store,

@@ -77,6 +77,12 @@ impl Standing {
     }
 
     /// One in which a job says so.
+    /// One under which nothing starts.
+    #[cfg(test)]
+    pub(crate) fn held(self, why: &str) -> Self {
+        Self { hold: Some(why.to_owned()), ..self }
+    }
+
     #[cfg(test)]
     pub(crate) fn saying(mut self, id: JobId, words: &str) -> Self {
         self.not_started.insert(id, words.to_owned());
@@ -86,6 +92,11 @@ impl Standing {
     /// The first jobs of the queue, best first; not of all, where many wait.
     pub fn first(&self) -> &[JobId] {
         &self.first
+    }
+
+    /// Whether nothing starts for now.
+    pub const fn is_held(&self) -> bool {
+        self.hold.is_some()
     }
 
     /// Where to play the queue forward from.

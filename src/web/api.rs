@@ -144,9 +144,10 @@ pub(super) async fn show(
     let reason = web.schedule.standing().reason(&job);
     let standing = web.standing(&who, job.id).await?;
     let limited = timeouts::of_job(&web, &job).await;
-    let estimate = foretold(&web.estimates.now(), &job);
+    let now = clock::now();
+    let estimate = foretold(&web.estimates.now(), &job, now);
     let expected = (limited.as_slice(), estimate.as_ref());
-    let record = Record::new(&job, reason.as_deref(), &run, &standing, expected, clock::now());
+    let record = Record::new(&job, reason.as_deref(), &run, &standing, expected, now);
     Ok(Json(record).into_response())
 }
 

@@ -147,10 +147,11 @@ async fn job_view(web: &Web, who: &Identity, id: JobId) -> Result<job::JobView, 
     let found = tasks::blocking(move || on_disk(id, &folder)).await?;
     let reason = web.schedule.standing().reason(&job);
     let usual = usual(web, &job).await?;
-    let ahead = foretold(&web.estimates.now(), &job);
+    let moment = web.moment();
+    let ahead = foretold(&web.estimates.now(), &job, moment.now);
     let limited = timeouts::of_job(web, &job).await;
     Ok(job::JobView {
-        moment: web.moment(),
+        moment,
         who: who.clone(),
         ahead,
         limited,

@@ -327,7 +327,7 @@ pub(super) async fn api(
     let all: Vec<_> = all.map(|job| (queue.reason(&job), veil(&who, job))).collect();
     let jobs = all.iter().map(|(reason, job)| {
         // Of one that can never run nothing is expected.
-        let estimate = foretold(&estimates, job).filter(|estimate| estimate.outlook.is_some());
+        let estimate = foretold(&estimates, job, now).filter(|estimate| estimate.outlook.is_some());
         let expected = estimate.as_ref().map(Ahead::from);
         PlannedJob { job: Summary::new(job, reason.as_deref(), now), expected }
     });

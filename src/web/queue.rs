@@ -125,7 +125,7 @@ fn welcome(view: &QueueView) -> Markup {
 
 fn card(job: &Job, run: &Run, view: &QueueView) -> Markup {
     let moment = &view.moment;
-    let ahead = foretold(&view.ahead, job);
+    let ahead = foretold(&view.ahead, job, view.moment.now);
     let last = run.steps().filter_map(|step| step.screens.last()).last();
     html! {
         article.card {
@@ -193,7 +193,7 @@ fn waiting(view: &QueueView) -> Markup {
                     td data-label="By" { bdi { (words::shorten(&job.submitter.name, 40)) } }
                     td.figure data-label="Priority" { (job.priority.0) }
                     td data-label="Since" { (view.moment.ago(job.submitted)) }
-                    td data-label="Expected to start" { (plan::starts(foretold(&view.ahead, job).as_ref(), &view.moment)) }
+                    td data-label="Expected to start" { (plan::starts(foretold(&view.ahead, job, view.moment.now).as_ref(), &view.moment)) }
                 } } }
             }
             @if hidden > 0 {

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use jiff::Timestamp;
+
 use super::{errors::WebError, params::number, state::Web};
 use crate::{
     decide::access::{Act, may, sees},
@@ -291,8 +293,8 @@ pub(super) fn veil(who: &Identity, job: Job) -> Job {
 
 /// What is expected of a job. Of a veiled one nothing is told: how long it takes is known from others of
 /// its name.
-pub(super) fn foretold(told: &Snapshot, job: &Job) -> Option<Estimate> {
-    if is_veiled(job) { None } else { told.get(job.id) }
+pub(super) fn foretold(told: &Snapshot, job: &Job, now: Timestamp) -> Option<Estimate> {
+    if is_veiled(job) { None } else { told.get(job.id, now) }
 }
 
 /// Whether nothing of a job is shown: one that is shown has a name, for job files without one are

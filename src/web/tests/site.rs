@@ -120,10 +120,8 @@ impl Site {
         let composed = asked.clone();
         let limits = asked.clone();
         let (grown, heard) = watch::channel(0);
-        let (_, held) = watch::channel(None);
-        let scene = standing.scene();
-        let lent = Arc::new(move || scene.clone());
-        let (keeper, estimates) = Keeper::new(store.clone(), lent, held);
+        let (_, standings) = watch::channel(Arc::new(standing.clone()));
+        let (keeper, estimates) = Keeper::new(store.clone(), standings);
         tasks.spawn(keeper.run(tasks.stop.clone()));
         let expected = estimates.changes();
         let router = router(Web {
@@ -206,7 +204,7 @@ impl Site {
     /// Returns when it is said of a job what is to come of it.
     pub(super) async fn foretold(&self, id: JobId) {
         let mut expected = self.expected.clone();
-        drop(expected.wait_for(|told| told.get(id).is_some()).await.unwrap());
+        drop(expected.wait_for(|told| told.get(id, told.at).is_some()).await.unwrap());
     }
 
     /// Puts a job into the store by the way real ones take.

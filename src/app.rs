@@ -12,6 +12,7 @@
 
 mod doors;
 mod entrance;
+mod folders;
 mod service;
 
 use std::{
@@ -162,10 +163,11 @@ struct Parts {
 impl Parts {
     async fn build(settings: &Settings, root: &CancellationToken) -> Result<Self, AppError> {
         let data = &settings.data;
-        prepare_folders(data)?;
+        folders::prepare(data)?;
         let (store, writer) = open_store(data.join(store::FILE)).await?;
         // Only now is it certain that no other appliance uses the folder.
-        clear_half_written(data)?;
+        folders::close_store(data);
+        folders::clear_half_written(data)?;
         let tasks = || Tasks::new(root.child_token());
         let (doors, intake, queue, engines) = (tasks(), tasks(), tasks(), tasks());
         let upkeep = tasks();
@@ -280,28 +282,6 @@ impl Parts {
         self.upkeep.close().await;
         self.writer.close().await;
     }
-}
-
-fn prepare_folders(data: &Path) -> Result<(), AppError> {
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| AppError::Folder { path, source }
-    };
-    for folder in ["jobs", "bundles", "staging"].map(|name| data.join(name)) {
-        fs::create_dir_all(&folder).map_err(failed(&folder))?;
-    }
-    Ok(())
-}
-
-/// Removes what a crash has left half written.
-fn clear_half_written(data: &Path) -> Result<(), AppError> {
-    let failed = |path: PathBuf| move |source| AppError::Folder { path, source };
-    let bundles = data.join("bundles");
-    bundle::clean(&bundles).map_err(failed(bundles.clone()))?;
-    let staging = data.join("staging");
-    let left = fs::read_dir(&staging).map_err(failed(staging.clone()))?;
-    left.flatten().for_each(|entry| drop(fs::remove_file(entry.path())));
-    Ok(())
 }
 
 /// Makes the store's devices those of the file, or the box itself one where none is named.

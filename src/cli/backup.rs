@@ -1,8 +1,9 @@
 //! `sutler backup` and `sutler restore`
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -99,7 +100,9 @@ pub(super) async fn backup(args: &BackupArgs, common: &Common) -> Result<u8, Cli
     }
     let make = |source| ArchiveError::Make { path: file.clone(), source };
     let part = Passing(part_of(file));
-    let out = File::create_new(&part.0).map_err(make)?;
+    // It has what only those see who may see a job, and everybody's keys.
+    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part.0);
+    let out = out.map_err(make)?;
     let without =
         Without { videos: *without_videos || *without_results, results: *without_results };
 

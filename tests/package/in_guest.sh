@@ -57,6 +57,9 @@ passes() { timeout 900 sutler wait "$1"; }
 
 quick() { drop quick && wait_until sutler show 1 && passes 1; }
 
+# Their folder is there, and only the appliance tells what is in it.
+closed() { [ -e /var/lib/sutler/jobs/1/events.jsonl ] && ! runuser -u ada -- ls /var/lib/sutler/jobs; }
+
 # What the devices file says is so after a reload, and what it no longer says is not.
 reloads() {
     printf '[[device]]\nname = "bench"\ndevice_type = "qemu-x86_64"\n' > /etc/sutler/devices.toml
@@ -118,6 +121,7 @@ truth "little is open" systemd-analyze security --no-pager --threshold=20 sutler
 truth "the page answers" wait_until curl -fsS http://127.0.0.1:8470/
 usermod --append --groups sutler ada
 truth "a job of a member of the group passes" quick
+truth "a member of the group reads no results in the folder" closed
 truth "a reload reads the devices file" reloads
 runs 2 > /dev/null || fail "the slow job runs"
 truth "its video is encoded at idle priority" wait_until is_idle encode-video

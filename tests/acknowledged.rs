@@ -218,8 +218,10 @@ fn a_definition_by_itself_is_looked_at_or_taken() {
     let (status, taken) = ask("/api/jobs?priority=high", "yaml", "a", yaml);
     assert_eq!((status, &taken["number"]), (201, &1.into()), "{taken}");
     assert_eq!(appliance.json("/api/jobs/1")["priority"], 100);
-    let (status, again) = ask("/api/jobs", "yaml", "a", yaml);
+    let (status, again) = ask("/api/jobs?priority=high", "yaml", "a", yaml);
     assert_eq!((status, &again["number"], &again["repeated"]), (200, &1.into(), &true.into()));
+    let (status, less) = ask("/api/jobs", "yaml", "a", yaml);
+    assert_eq!(status, 409, "it asks for something else: {less}");
     let (status, other) = ask("/api/jobs", "yaml", "a", &yaml.replace("alone", "another"));
     assert_eq!(status, 409, "{other}");
     let (status, after) = ask("/api/jobs?after=1", "yaml", "b", yaml);

@@ -12,8 +12,8 @@ use crate::{
     intake::{Content, Examine, Explanation, Found},
     job_file::{Admission, Arrival, Problems, Refusal, bundle},
     model::{
-        After, Conditions, Door, Idempotency, Identity, Job, JobId, Lineage, NewJob, Submitter,
-        WayIn, no_job,
+        After, Conditions, Digest, Door, Idempotency, Identity, Job, JobId, Lineage, NewJob,
+        Submitter, WayIn, no_job,
         problem::{Place, Problem},
         with_causes,
     },
@@ -210,15 +210,16 @@ fn wished(mut job: NewJob, wishes: Wishes) -> NewJob {
 /// By the sender's key, or by all that was sent: the same a moment later is an answer that was lost, or
 /// a finger that was too quick.
 fn idempotency(key: Option<String>, job: &NewJob) -> Idempotency {
+    let NewJob { bundle, definition_hash, priority, conditions, lineage, .. } = job;
+    let (after, from) = (&conditions.after, lineage.resubmitted_from);
+    let said = format!("{bundle} {definition_hash} {priority:?} {after:?} {from:?}");
     match key {
-        Some(key) => Idempotency { key: format!("key {key}"), within: store::LONGEST_IDEMPOTENCY },
-        None => {
-            let NewJob { bundle, definition_hash, priority, conditions, lineage, .. } = job;
-            let after = &conditions.after;
-            let from = lineage.resubmitted_from;
-            let key = format!("bytes {bundle} {definition_hash} {priority:?} {after:?} {from:?}");
-            Idempotency { key, within: A_MOMENT }
-        }
+        Some(key) => Idempotency {
+            key: format!("key {key}"),
+            within: store::LONGEST_IDEMPOTENCY,
+            said: Some(Digest::of(said.as_bytes()).to_string()),
+        },
+        None => Idempotency { key: format!("bytes {said}"), within: A_MOMENT, said: None },
     }
 }
 

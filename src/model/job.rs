@@ -310,6 +310,9 @@ pub struct Idempotency {
     pub key: String,
     /// What comes later is another job.
     pub within: Duration,
+    /// What it must ask for again, where the key is no more than a name. Without, the key itself says all,
+    /// and what has been canceled since is meant anew.
+    pub said: Option<String>,
 }
 
 /// The inbox file a job came from: committed with the job, so that a crash before the file is

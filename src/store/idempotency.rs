@@ -14,12 +14,16 @@ use super::{
 };
 use crate::model::{JobId, NewJob};
 
-/// (submitter, key) to (time in microseconds since 1970, job number).
+/// (submitter, key) to (time in microseconds since 1970, job number). Behind a key that is only a name
+/// stand [`SAID`] and what was asked for with it; older versions have not noted that.
 pub(super) const KEYS: TableDefinition<'_, (&str, &str), (i64, u64)> =
     TableDefinition::new("idempotency-keys-1");
 /// (time, submitter, key): the oldest first.
 pub(super) const KEYS_BY_TIME: TableDefinition<'_, (i64, &str, &str), ()> =
     TableDefinition::new("idempotency-keys-by-time-1");
+
+/// No key of a sender has it.
+const SAID: char = '\0';
 
 /// No key is good for longer.
 pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -37,24 +41,48 @@ impl<'txn> Keys<'txn> {
     }
 
     /// The job that the same sender has submitted with this key not too long ago.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyUsed`] when something else was asked for with it.
     pub(super) fn known(&self, new: &NewJob) -> Result<Option<JobId>, StoreError> {
         let Some(asked) = &new.idempotency else { return Ok(None) };
-        let name = (new.submitter.name.as_str(), asked.key.as_str());
-        let Some(found) = self.keys.get(name)? else { return Ok(None) };
-        let (at, id) = found.value();
+        let Some((name, at, id)) = self.find(&new.submitter.name, &asked.key)? else {
+            return Ok(None);
+        };
         let age = new.submitted.as_microsecond().saturating_sub(at);
-        Ok((age <= micros(asked.within)).then_some(JobId(id)))
+        if age > micros(asked.within) {
+            return Ok(None);
+        }
+        let said = name.split_once(SAID).map(|(_, said)| said);
+        match (said, asked.said.as_deref()) {
+            (Some(said), Some(now)) if said != now => Err(StoreError::KeyUsed(id)),
+            _ => Ok(Some(id)),
+        }
+    }
+
+    /// As it stands in the table, its time, and its job.
+    fn find(&self, submitter: &str, key: &str) -> Result<Option<(String, i64, JobId)>, StoreError> {
+        let behind = format!("{key}\u{1}");
+        let mut found = self.keys.range((submitter, key)..(submitter, behind.as_str()))?;
+        let Some((name, value)) = found.next().transpose()? else { return Ok(None) };
+        let (at, id) = value.value();
+        Ok(Some((name.value().1.to_owned(), at, JobId(id))))
     }
 
     pub(super) fn note(&mut self, new: &NewJob, id: JobId) -> Result<(), StoreError> {
         let Some(asked) = &new.idempotency else { return Ok(()) };
-        let (submitter, key) = (new.submitter.name.as_str(), asked.key.as_str());
-        let at = new.submitted.as_microsecond();
-        let before = self.keys.insert((submitter, key), (at, id.0))?;
-        if let Some((before, _)) = before.map(|before| before.value()) {
-            self.by_time.remove((before, submitter, key))?;
+        let submitter = new.submitter.name.as_str();
+        if let Some((name, before, _)) = self.find(submitter, &asked.key)? {
+            self.keys.remove((submitter, name.as_str()))?;
+            self.by_time.remove((before, submitter, name.as_str()))?;
         }
-        self.by_time.insert((at, submitter, key), ())?;
+        let name = match &asked.said {
+            Some(said) => format!("{}{SAID}{said}", asked.key),
+            None => asked.key.clone(),
+        };
+        let at = new.submitted.as_microsecond();
+        self.keys.insert((submitter, name.as_str()), (at, id.0))?;
+        self.by_time.insert((at, submitter, name.as_str()), ())?;
         self.sweep(new.submitted)
     }
 

@@ -29,7 +29,7 @@ use crate::{
     clock::Stopwatch,
     model::{
         Deed, Digest, DiskSample, Holdings, Job, JobId, JobState, NewJob, Outlook, Scope,
-        SetThreshold, Shelved, Stage,
+        SetThreshold, Shelved, Stage, Verdict,
     },
 };
 
@@ -325,7 +325,11 @@ fn submit(
         if (known.bundle, known.definition_hash) != (new.bundle, new.definition_hash) {
             return Err(StoreError::KeyUsed(id));
         }
-        return Ok(Outcome::Job { job: known, new: false });
+        let meant_anew = new.idempotency.as_ref().is_some_and(|asked| asked.said.is_none())
+            && known.verdict == Some(Verdict::Canceled);
+        if !meant_anew {
+            return Ok(Outcome::Job { job: known, new: false });
+        }
     }
     // What it came with may have been removed since it was looked at.
     if let Some(from) = new.lineage.resubmitted_from

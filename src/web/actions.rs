@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use super::{
     params::{NoParams, Params, Path},
     plan::Ahead,
     state::{ComposeRequest, Composed, Web, Wishes},
+    submit::{self, Key},
 };
 use crate::{
     decide::access::{Act, Denied, may},
@@ -130,6 +131,8 @@ pub(super) struct Resubmitted {
     uuid: Uuid,
     url: String,
     resubmitted_from: JobId,
+    /// The same was asked for before, and this is what came of it then.
+    repeated: bool,
     /// When it is expected to start and end, where that was found out in a moment.
     expected: Option<Ahead>,
 }
@@ -143,17 +146,23 @@ pub(super) struct Resubmitted {
     request_body(content = Option<AskedAgain>),
     params(
         ("id" = String, Path, description = "Number or uuid of the job", example = "7"),
+        Key,
     ),
-    responses((status = 201, description = "The same once more", body = Resubmitted)),
+    responses(
+        (status = 201, description = "The same once more", body = Resubmitted),
+        (status = 200, description = "It had been asked for before", body = Resubmitted),
+    ),
 )]
 pub(super) async fn resubmit(
     State(web): State<Arc<Web>>,
     Asks(who): Asks,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     may(&who, Act::Submit)?;
+    let key = submit::key(&headers)?;
     let submitter = who.submitter().ok_or(Denied::Unnamed)?;
     let from = web.find(&who, &name).await?;
     let rights = web.people.rights(who.clone()).await?;
@@ -172,7 +181,7 @@ pub(super) async fn resubmit(
         submitter,
         rights,
         way_in: WayIn::Command,
-        wishes: Wishes::default(),
+        wishes: Wishes { key, ..Wishes::default() },
         only_check: false,
     };
     let Composed::Submitted(job) = (web.compose)(request).await? else {
@@ -180,7 +189,9 @@ pub(super) async fn resubmit(
     };
     let url = job_url(job.id);
     let expected = estimates::of_taken(&web, &who, job.id).await;
-    let (number, uuid) = (job.id, job.uuid);
-    let answer = Resubmitted { number, uuid, url: url.clone(), resubmitted_from, expected };
-    Ok((StatusCode::CREATED, [(header::LOCATION, url)], Json(answer)).into_response())
+    let (number, uuid, repeated) = (job.id, job.uuid, !job.fresh);
+    let answer =
+        Resubmitted { number, uuid, url: url.clone(), resubmitted_from, repeated, expected };
+    let status = if repeated { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, [(header::LOCATION, url)], Json(answer)).into_response())
 }

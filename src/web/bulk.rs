@@ -120,6 +120,7 @@ pub(super) struct Results<'a> {
     path = "/jobs/bulk",
     tag = "Jobs",
     request_body(content = Bulk),
+    params(submit::Key),
     responses((status = 200, description = "What came of each", body = Results)),
 )]
 pub(super) async fn api(

@@ -173,6 +173,10 @@ pub(super) async fn foresee(
 pub(super) async fn of_taken(web: &Web, who: &Identity, id: JobId) -> Option<Ahead> {
     // It is taken in, whatever cannot be found out about it now.
     let (job, past) = web.seen_with_past(who, id).await.ok()?;
+    // One that is sent again may have ended.
+    if job.state == JobState::Ended {
+        return None;
+    }
     let wanted = wanted(web, who, past, Queued::of(&job), &job.conditions.after).await.ok()?;
     Some(Ahead::from(&web.estimates.of_taken(wanted).await))
 }

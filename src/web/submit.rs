@@ -84,6 +84,18 @@ pub(super) enum Accepted {
 
 /// By which a sender knows a submission that it may have to send twice.
 pub(super) const KEY: &str = "idempotency-key";
+
+/// The same for the document.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it only describes the header")]
+pub(super) struct Key {
+    /// Made up by the sender, a new one for each new wish. What comes with it once more within a day does
+    /// nothing twice; with another wish it is refused (409).
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
+    idempotency_key: Option<String>,
+}
+
 /// Bytes of such a key.
 const LONGEST_KEY: usize = 255;
 /// Jobs that one may wait for.
@@ -111,7 +123,7 @@ impl Drop for Upload {
         ),
         description = "A bundle, or a definition by itself",
     ),
-    params(Asked),
+    params(Asked, Key),
     responses(
         (status = 201, description = "It was taken in", body = Taken),
         (status = 200, description = "It had been taken in before, or (check) could be", body = Accepted),

@@ -185,7 +185,11 @@ async fn what_is_sent_again_is_the_same_job_and_a_key_is_for_one_thing() {
     let sent = |n: u64, second: u64, key: &str| NewJob {
         uuid: job(n, 50).uuid,
         submitted: at(second),
-        idempotency: Some(Idempotency { key: key.into(), within: Duration::from_secs(10) }),
+        idempotency: Some(Idempotency {
+            key: key.into(),
+            within: Duration::from_secs(10),
+            said: Some("as ever".into()),
+        }),
         intake_key: None,
         ..job(1, 50)
     };
@@ -200,6 +204,29 @@ async fn what_is_sent_again_is_the_same_job_and_a_key_is_for_one_thing() {
     let another = NewJob { definition_hash: Digest::of(b"other"), ..sent(5, 12, "a") };
     let refused = store.submit(another).await;
     assert!(matches!(refused, Err(StoreError::KeyUsed(JobId(2)))), "{refused:?}");
+    let said = |said: Option<&str>, new: NewJob| {
+        let asked = new.idempotency.clone().unwrap();
+        let said = said.map(str::to_owned);
+        NewJob { idempotency: Some(Idempotency { said, ..asked }), ..new }
+    };
+    let refused = store.submit(said(Some("more urgent"), sent(6, 12, "a"))).await;
+    assert!(matches!(refused, Err(StoreError::KeyUsed(JobId(2)))), "{refused:?}");
+    let anew = store.submit(said(Some("more urgent"), sent(7, 30, "a"))).await.unwrap();
+    assert!(anew.fresh, "the key is free again");
+    let again = store.submit(said(Some("more urgent"), sent(8, 31, "a"))).await.unwrap();
+    assert_eq!((again.fresh, again.id), (false, anew.id));
+
+    // What is known by its bytes and was canceled is meant anew; a key stays that of its job.
+    let bytes = store.submit(said(None, sent(10, 40, "bytes"))).await.unwrap();
+    for id in [anew.id, bytes.id] {
+        store.change(id, ended(41, Verdict::Canceled)).await.unwrap();
+    }
+    let new = store.submit(said(None, sent(11, 42, "bytes"))).await.unwrap();
+    assert!(new.fresh);
+    let again = store.submit(said(None, sent(12, 43, "bytes"))).await.unwrap();
+    assert_eq!((again.fresh, again.id), (false, new.id));
+    let kept = store.submit(said(Some("more urgent"), sent(13, 40, "a"))).await.unwrap();
+    assert_eq!((kept.fresh, kept.id), (false, anew.id));
     store.check_consistent().unwrap();
     writer.close().await;
 }

@@ -94,6 +94,30 @@ impl Lab {
 }
 
 #[test]
+fn validate_says_what_would_be_refused_or_skipped() {
+    let lab = Lab::start();
+    assert_eq!(lab.submit(&[]), 1);
+    lab.says(&["cancel", "1"]);
+    lab.appliance.wait_ended(1);
+    let file = lab.file("wrong.yaml");
+    for (more, why) in [
+        ("after: [1]", "it would be skipped at once: job 1 had to pass before it, and ended as"),
+        ("after: [99]", "after: there is no job 99"),
+        ("stream: /private/team/nobody/x/", "nobody is in the group"),
+    ] {
+        fs::write(&file, format!("{more}\n{WAITS}")).unwrap();
+        let said = lab.edits("false", &["validate", &file]);
+        let (said, code) = (String::from_utf8_lossy(&said.stdout).into_owned(), said.status.code());
+        assert!(said.contains("cannot be run on this box") && said.contains(why), "{said}");
+        assert_eq!(code, Some(65), "{said}");
+        assert!(!said.contains("If it were submitted now"), "{said}");
+    }
+    let said = lab.says(&["submit", &lab.file("job.yaml"), "--after", "1"]);
+    assert!(said.contains("job 2") && !said.contains("starts"), "{said}");
+    assert_eq!(lab.appliance.wait_ended(2)["verdict"], "skipped");
+}
+
+#[test]
 fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     let lab = Lab::start();
     assert_eq!(lab.submit(&[]), 1);

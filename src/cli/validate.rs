@@ -18,7 +18,7 @@ use crate::{
     config::{Settings, Timeouts},
     job_file::{Options, Problem, needs},
     markup::words::count,
-    model::{Definition, Limited},
+    model::{Definition, Limited, Must},
     proto::query,
     tasks,
 };
@@ -103,7 +103,7 @@ async fn validate(args: &Args, common: &Common, client: &Client) -> Result<u8, C
         let told = list.len() as u64;
         words += &match (&definition, never, told, omitted) {
             (Some(_), Some(why), ..) => {
-                format!("{name} cannot be run: the appliance would refuse it: {why}\n")
+                format!("{name} cannot be run on this box: {why}\n")
             }
             (Some(_), None, 0, _) => format!("{name} can be run\n"),
             (Some(_), None, ..) => format!("{name} can be run, {}\n", count(told, "warning")),
@@ -169,6 +169,12 @@ async fn past(
     let [memory, cores, priority] =
         [needs.memory_mib, needs.cores, definition.priority.0.into()].map(|n: u32| n.to_string());
     let tags = Some(definition.tags.join(",")).filter(|tags| !tags.is_empty());
+    let after = |must: Must| {
+        let those = definition.after.iter().filter(|after| after.must == must);
+        let numbers: Vec<_> = those.map(|after| after.job.to_string()).collect();
+        Some(numbers.join(",")).filter(|numbers| !numbers.is_empty())
+    };
+    let (passed, ended) = (after(Must::Pass), after(Must::End));
     let pairs = [
         ("tags", tags.as_deref()),
         ("job", Some(&*definition.name)),
@@ -177,6 +183,9 @@ async fn past(
         ("memory_mib", Some(&memory)),
         ("cores", Some(&cores)),
         ("at_most_ms", Some(&at_most)),
+        ("stream", definition.stream.as_deref()),
+        ("after", passed.as_deref()),
+        ("after_ended", ended.as_deref()),
     ];
     let path = query::address("/api/estimates", &pairs);
     match tokio::time::timeout(PATIENCE, client.get::<Estimates>(&path)).await {

@@ -1,5 +1,7 @@
 //! Whether the jobs that a job waits for have come out as it needs them.
 
+use std::fmt;
+
 use crate::model::{After, Cause, Code, JobId, JobState, Must, Verdict, Who};
 
 /// How a job stands that others wait for, or the last of its retries.
@@ -40,13 +42,18 @@ pub struct Broken {
 impl Broken {
     /// As the record of the skipped job has it.
     pub fn cause(self) -> Cause {
-        let words = match self.verdict {
+        Cause::new(Who::Author, Code::NotMet, self.to_string())
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.verdict {
             Some(verdict) => {
-                format!("job {} had to pass before it, and ended as {verdict}", self.job)
+                write!(f, "job {} had to pass before it, and ended as {verdict}", self.job)
             }
-            None => format!("it was to wait for job {}, and there is no such job", self.job),
-        };
-        Cause::new(Who::Author, Code::NotMet, words)
+            None => write!(f, "it was to wait for job {}, and there is no such job", self.job),
+        }
     }
 }
 

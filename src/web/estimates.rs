@@ -20,11 +20,12 @@ use super::{
     plan::{Ahead, Lasting},
     records::millis,
     state::Web,
+    submit,
 };
 use crate::{
     clock,
     config::Timeouts,
-    decide::{Demand, Queued, outlook::Takes, timeouts::suggest},
+    decide::{Broken, Demand, Dependency, Queued, outlook::Takes, timeouts::suggest},
     estimates::{Estimate, Past, Wanted},
     insight::Held,
     job_file::DEVICE_TYPE,
@@ -57,13 +58,19 @@ pub(super) struct Asked {
     /// Its timeout.
     #[param(format = "uint64")]
     at_most_ms: Option<u64>,
+    /// Where its results are to belong.
+    stream: Option<String>,
+    /// Numbers of jobs that must have passed, with commas between them.
+    after: Option<String>,
+    /// Numbers of jobs that must have ended.
+    after_ended: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct Foreseen {
     job: String,
     device_type: String,
-    /// Why no device of this box could ever run it; none where one could.
+    /// Why it would be refused, or never run; none where it could.
     never: Option<String>,
     expected: Ahead,
     /// How long jobs of the device type have waited for their turn.
@@ -106,7 +113,8 @@ pub(super) async fn show(
     Asks(who): Asks,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let Asked { job, device_type, tags, priority, memory_mib, cores, at_most_ms } = asked;
+    let after = submit::after(asked.after.as_deref(), asked.after_ended.as_deref())?;
+    let Asked { job, device_type, tags, priority, memory_mib, cores, at_most_ms, .. } = asked;
     if job.is_empty() || job.len() > LONGEST_NAME {
         let words = format!("job: the name of a job, at most {LONGEST_NAME} bytes");
         return Err(WebError::BadRequest(words).into());
@@ -129,7 +137,10 @@ pub(super) async fn show(
         health_check: false,
         needs,
     };
-    let never = web.schedule.standing().never(&demand).map(|reason| reason.to_string());
+    let never = match never(&web, &who, asked.stream.as_deref(), &after, &demand).await {
+        Err(error @ WebError::NoSuchJob(_)) => Some(format!("after: {error}")),
+        other => other?,
+    };
     let queued = Queued {
         // A number that no job has.
         id: JobId(u64::MAX),
@@ -138,7 +149,8 @@ pub(super) async fn show(
         submitted: clock::now(),
         priority: priority.map_or(Priority::MEDIUM, Priority),
     };
-    let estimate = foresee(&web, &who, &job, queued, &[]).await?;
+    let after = if never.is_none() { &*after } else { &[] };
+    let estimate = foresee(&web, &who, &job, queued, after).await?;
     let past = &estimate.past;
     let held = match web.knows(&who, &job).await? {
         true => web.insight.of_job(&job, Some(&device_type)).await?,
@@ -156,6 +168,38 @@ pub(super) async fn show(
     Ok(Json(Foreseen { job, device_type, never, expected, queue, parts, series }).into_response())
 }
 
+/// Why the box would refuse such a job, or never run it.
+async fn never(
+    web: &Web,
+    who: &Identity,
+    stream: Option<&str>,
+    after: &[After],
+    demand: &Demand,
+) -> Result<Option<String>, WebError> {
+    if stream.is_some()
+        && let Err(denied) = web.people.rights(who.clone()).await?.may_submit(stream)
+    {
+        return Ok(Some(denied.to_string()));
+    }
+    if let Some(reason) = web.schedule.standing().never(demand) {
+        return Ok(Some(reason.to_string()));
+    }
+    let broken = broken(web, who, after).await?;
+    Ok(broken.map(|broken| format!("it would be skipped at once: {broken}")))
+}
+
+/// Why a job that waits for these would be skipped.
+pub(super) async fn broken(
+    web: &Web,
+    who: &Identity,
+    after: &[After],
+) -> Result<Option<Broken>, WebError> {
+    Ok(match web.dependency(who, after).await? {
+        Dependency::Broken(broken) => Some(broken),
+        Dependency::Met | Dependency::Waits(_) => None,
+    })
+}
+
 /// What would come of a job of that name, were it submitted now.
 pub(super) async fn foresee(
     web: &Web,
@@ -166,15 +210,21 @@ pub(super) async fn foresee(
 ) -> Result<Estimate, WebError> {
     let past = web.past_of(who, name, &queued.demand.device_type).await?;
     let wanted = wanted(web, who, past, queued, after).await?;
-    Ok(web.estimates.if_submitted(wanted).await)
+    let estimate = web.estimates.if_submitted(wanted).await;
+    // One that would be skipped has no place and never starts.
+    Ok(match broken(web, who, after).await? {
+        None => estimate,
+        Some(_) => Estimate { position: None, outlook: None, ..estimate },
+    })
 }
 
 /// What is expected of a job that has just come in.
 pub(super) async fn of_taken(web: &Web, who: &Identity, id: JobId) -> Option<Ahead> {
     // It is taken in, whatever cannot be found out about it now.
     let (job, past) = web.seen_with_past(who, id).await.ok()?;
-    // One that is sent again may have ended.
-    if job.state == JobState::Ended {
+    // One that is sent again may have ended, and one is skipped that waits for what can never be.
+    let after = &job.conditions.after;
+    if job.state == JobState::Ended || broken(web, who, after).await.ok()?.is_some() {
         return None;
     }
     let wanted = wanted(web, who, past, Queued::of(&job), &job.conditions.after).await.ok()?;

@@ -10,11 +10,15 @@ use jiff::Timestamp;
 
 use super::{errors::WebError, params::number, state::Web};
 use crate::{
-    decide::access::{Act, may, sees},
+    decide::{
+        Dependency,
+        access::{Act, may, sees},
+        dependency,
+    },
     estimates::{Estimate, Past, Snapshot},
     model::{
-        Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Submitter, Visibility,
-        duration_value, terms,
+        After, Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Must, Submitter,
+        Visibility, duration_value, terms,
     },
     store::{HistoryKey, HistoryPage, JobPage, JobsAsked, Reader, RuleDays, Standing},
 };
@@ -37,6 +41,23 @@ impl Web {
         let Ok(uuid) = name.parse() else { return self.seen(who, number(name)?).await };
         let job = self.store.job_by_uuid(uuid).await?.filter(|job| sees(who, job));
         job.ok_or_else(|| WebError::no_job(name))
+    }
+
+    /// How a job of `who` would stand to those it is to wait for.
+    ///
+    /// # Errors
+    /// As [`Web::seen`].
+    pub(super) async fn dependency(
+        &self,
+        who: &Identity,
+        after: &[After],
+    ) -> Result<Dependency, WebError> {
+        let mut all = Vec::with_capacity(after.len());
+        for one in after {
+            self.seen(who, one.job).await?;
+            all.push((*one, self.store.stands(one.job, one.must == Must::Pass).await?));
+        }
+        Ok(dependency(&all))
     }
 
     /// A job that `who` may decide about: theirs, or any they see for an operator.

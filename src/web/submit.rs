@@ -160,6 +160,10 @@ pub(super) async fn create(
             match (web.compose)(request).await? {
                 Composed::Submitted(job) => job,
                 Composed::Fine { job, waits } => {
+                    let broken = estimates::broken(&web, &who, &job.conditions.after).await?;
+                    let skipped =
+                        broken.map(|broken| format!("it would be skipped at once: {broken}"));
+                    let waits = skipped.or(waits);
                     let expected = estimates::of_new(&web, &who, &job).await?;
                     let expected = Ahead::from(&expected);
                     let mut response =
@@ -191,25 +195,27 @@ impl Asked {
     fn wishes(&self, headers: &HeaderMap) -> Result<Wishes, WebError> {
         let priority = self.priority.as_deref().map(str::parse::<Priority>).transpose();
         let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
-        Ok(Wishes { strict: self.strict, after: self.after()?, priority, key: key(headers)? })
+        let after = after(self.after.as_deref(), self.after_ended.as_deref())?;
+        Ok(Wishes { strict: self.strict, after, priority, key: key(headers)? })
     }
+}
 
-    fn after(&self) -> Result<Vec<After>, WebError> {
-        let mut found = Vec::new();
-        for (text, must) in [(&self.after, Must::Pass), (&self.after_ended, Must::End)] {
-            for number in text.iter().flat_map(|text| text.split(',')) {
-                let job = number.trim().parse().map_err(|_| {
-                    let words = format!("after: {number:?} is no number of a job");
-                    WebError::BadRequest(words.chars().take(120).collect())
-                })?;
-                found.push(After { job, must });
-            }
+/// The jobs to wait for, as a query names them.
+pub(super) fn after(passed: Option<&str>, ended: Option<&str>) -> Result<Vec<After>, WebError> {
+    let mut found = Vec::new();
+    for (text, must) in [(passed, Must::Pass), (ended, Must::End)] {
+        for number in text.iter().flat_map(|text| text.split(',')) {
+            let job = number.trim().parse().map_err(|_| {
+                let words = format!("after: {number:?} is no number of a job");
+                WebError::BadRequest(words.chars().take(120).collect())
+            })?;
+            found.push(After { job, must });
         }
-        if found.len() > MOST_AFTER {
-            return Err(WebError::BadRequest(format!("after: at most {MOST_AFTER} jobs")));
-        }
-        Ok(found)
     }
+    if found.len() > MOST_AFTER {
+        return Err(WebError::BadRequest(format!("after: at most {MOST_AFTER} jobs")));
+    }
+    Ok(found)
 }
 
 /// The key that came with a request.

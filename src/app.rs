@@ -308,15 +308,7 @@ fn reload_devices(store: Store, path: PathBuf) -> ReloadDevices {
 
 /// The box itself, as a device.
 fn usual_device() -> Device {
-    Device {
-        name: "local".into(),
-        device_type: job_file::DEVICE_TYPE.into(),
-        tags: [].into(),
-        memory_mib: None,
-        cores: None,
-        at_once: None,
-        description: "this box".into(),
-    }
+    Device { description: "this box".into(), ..Device::plain("local", job_file::DEVICE_TYPE) }
 }
 
 /// Reads the job that checks a device, as the appliance's own submission to it.

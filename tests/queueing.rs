@@ -240,7 +240,11 @@ fn devices_and_their_types_are_told_and_taken_out_of_service() {
     assert_eq!((&device["memory_mib"], &device["at_once"]), (&json!(2048), &json!(1)));
     assert_eq!(lab.json(&[&add[..7], &["--cores", "3"]].concat())["cores"], 3);
     let device = lab.json(&["device", "show", "small-1"]);
-    assert_eq!((&device["at_once"], &device["description"]), (&json!(null), &json!("")));
+    // What is not said stays as it is.
+    let as_before = (&json!(1), &json!("by the window"));
+    assert_eq!((&device["at_once"], &device["description"]), as_before);
+    lab.says(&["device", "add", "small-1", "--no-tags"]);
+    assert_eq!(lab.json(&["device", "show", "small-1"])["tags"], json!([]));
 
     let check = lab.file("job.yaml");
     let kind = ["device", "type", "board", "--description", "under the desk"];

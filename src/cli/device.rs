@@ -36,6 +36,8 @@ pub(super) enum DeviceCommand {
     /// Show one device
     Show(Named),
     /// Add a device, or change one that was added so
+    ///
+    /// Of a device that is there, what is not said stays as it is.
     Add(Add),
     /// Take a device away; jobs that run on it go on
     Remove(Named),
@@ -82,12 +84,15 @@ pub(super) struct Why {
 pub(super) struct Add {
     #[command(flatten)]
     device: Named,
-    /// Its device type
-    #[arg(long = "type", value_name = "TYPE", default_value = crate::job_file::DEVICE_TYPE, value_parser = name)]
-    device_type: String,
-    /// What it has, for jobs that ask for it; may be said more than once
-    #[arg(long = "tag", value_name = "TAG", value_parser = name)]
+    /// Its device type [default: qemu-x86_64]
+    #[arg(long = "type", value_name = "TYPE", value_parser = name)]
+    device_type: Option<String>,
+    /// What it has, for jobs that ask for it; may be said more than once, and is then all it has
+    #[arg(long = "tag", value_name = "TAG", value_parser = name, conflicts_with = "no_tags")]
     tags: Vec<String>,
+    /// It has nothing special any longer
+    #[arg(long)]
+    no_tags: bool,
     /// The largest guest it can be, as 2G or 512M [default: what the box lends]
     #[arg(long, value_name = "SIZE", value_parser = memory_mib)]
     memory: Option<u32>,
@@ -98,8 +103,8 @@ pub(super) struct Add {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     at_once: Option<u32>,
     /// What others should know of it
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    description: String,
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -209,11 +214,21 @@ impl DevicesFile {
 
 impl Add {
     fn document(&self) -> Value {
-        json!({
-            "name": self.device.name, "device_type": self.device_type, "tags": self.tags,
-            "memory_mib": self.memory, "cores": self.cores, "at_once": self.at_once,
-            "description": self.description,
-        })
+        let mut document = json!({ "name": self.device.name });
+        let tags = (self.no_tags || !self.tags.is_empty()).then(|| json!(self.tags));
+        for (field, said) in [
+            ("device_type", self.device_type.as_ref().map(|said| json!(said))),
+            ("tags", tags),
+            ("memory_mib", self.memory.map(|said| json!(said))),
+            ("cores", self.cores.map(|said| json!(said))),
+            ("at_once", self.at_once.map(|said| json!(said))),
+            ("description", self.description.as_ref().map(|said| json!(said))),
+        ] {
+            if let Some(said) = said {
+                document[field] = said;
+            }
+        }
+        document
     }
 }
 

@@ -66,6 +66,15 @@ pub struct Device {
     pub description: String,
 }
 
+impl Device {
+    /// One that lends all that the box does.
+    pub fn plain(name: &str, device_type: &str) -> Self {
+        let (name, device_type) = (name.into(), device_type.into());
+        let (tags, description) = (BTreeSet::new(), String::new());
+        Self { name, device_type, tags, memory_mib: None, cores: None, at_once: None, description }
+    }
+}
+
 /// Where a device or a type comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

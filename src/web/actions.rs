@@ -17,7 +17,7 @@ use super::{
     body::read,
     errors::{Problem, WebError, refused},
     estimates,
-    guard::Asks,
+    guard::{About, Asks},
     layout::job_url,
     params::{NoParams, Params, Path},
     plan::Ahead,
@@ -110,7 +110,9 @@ pub(super) async fn priority(
     let SetPriority { priority: AskedPriority(priority) } = read(body).await?;
     let job = prioritise(&web, &job, priority).await?;
     let answer = Prioritised { number: job.id, uuid: job.uuid, priority: job.priority };
-    Ok(Json(answer).into_response())
+    let mut response = Json(answer).into_response();
+    response.extensions_mut().insert(About(format!("{}: {}", job.id, job.priority.0)));
+    Ok(response)
 }
 
 pub(super) async fn prioritise(web: &Web, job: &Job, priority: Priority) -> Result<Job, WebError> {

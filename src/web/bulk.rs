@@ -63,6 +63,15 @@ impl Action {
             Self::Release => "release",
         }
     }
+
+    /// As it is noted with the numbers of its jobs.
+    fn noted(&self, jobs: &[String]) -> String {
+        let to = match self {
+            Self::Priority(AskedPriority(priority)) => format!(" {}", priority.0),
+            Self::Cancel | Self::Resubmit | Self::Keep | Self::Release => String::new(),
+        };
+        format!("{}{to}: {}", self.name(), jobs.join(" "))
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -149,7 +158,9 @@ pub(super) fn noted(response: &mut Response, action: &Action, told: &[Told], is_
         return;
     }
     extensions.insert(Failed("every job was left alone".into()));
-    extensions.insert(About(format!("{}: ", action.name())));
+    let numbers: Vec<_> =
+        told.iter().take(Deeds::TOGETHER).map(|one| one.number.to_string()).collect();
+    extensions.insert(About(action.noted(&numbers)));
 }
 
 /// What comes of each of the jobs, in their order; of a preview, what would.
@@ -228,7 +239,7 @@ impl<'a> Deeds<'a> {
 
     async fn note(&mut self) {
         if !self.done.is_empty() {
-            let on = format!("{}: {}", self.action.name(), self.done.join(" "));
+            let on = self.action.noted(&self.done);
             self.web.people.did(self.who, CHANGE_JOBS, &on, "done").await;
             self.done.clear();
         }

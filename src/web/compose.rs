@@ -20,7 +20,7 @@ use super::{
     errors::{PageError, WebError},
     estimates,
     form::{Form, LongForm},
-    guard::{Asks, Failed, NothingToNote, of_submitted},
+    guard::{About, Asks, Failed, NothingToNote, of_submitted},
     layout::{self, Frame, Tab, form_key, job_url},
     params::{NoParams, Params, Path, number},
     plan,
@@ -302,12 +302,14 @@ pub(super) async fn priority(
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     Form(NewPriority { priority }): Form<NewPriority>,
-) -> Result<Redirect, PageError> {
+) -> Result<Response, PageError> {
     let job = web.decidable(&who, &name).await?;
     let priority = Priority::of_points(priority).ok_or(NotAPriority);
     let priority = priority.map_err(|wrong| WebError::BadRequest(wrong.to_string()))?;
     prioritise(&web, &job, priority).await?;
-    Ok(Redirect::to(&job_url(job.id)))
+    let mut response = Redirect::to(&job_url(job.id)).into_response();
+    response.extensions_mut().insert(About(format!("{}: {}", job.id, priority.0)));
+    Ok(response)
 }
 
 #[derive(Deserialize)]

@@ -85,10 +85,12 @@ pub(super) async fn set_health(
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     Form(NewHealth { health, why, back }): Form<NewHealth>,
-) -> Result<Redirect, PageError> {
+) -> Result<Response, PageError> {
     let by = operator(&who)?;
-    put_health(&web, name, SetHealth { health, why }, by).await?;
-    Ok(Redirect::to(login::place(Some(&back))))
+    let about = put_health(&web, name, SetHealth { health, why }, by).await?;
+    let mut response = Redirect::to(login::place(Some(&back))).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
 }
 
 /// What a browser is told of names and sizes. The last word has who reads them.
@@ -178,12 +180,12 @@ impl NewDevice {
     fn read(&self) -> Result<Put, WebError> {
         Ok(Put {
             name: self.name.clone(),
-            device_type: self.device_type.clone(),
-            tags: names(&self.tags),
-            memory_mib: optional("memory", &self.memory, memory_mib)?,
-            cores: optional("processors", &self.cores, FromStr::from_str)?,
-            at_once: optional("guests at the same time", &self.at_once, FromStr::from_str)?,
-            description: self.description.clone(),
+            device_type: Some(self.device_type.clone()),
+            tags: Some(names(&self.tags)),
+            memory_mib: Some(optional("memory", &self.memory, memory_mib)?),
+            cores: Some(optional("processors", &self.cores, FromStr::from_str)?),
+            at_once: Some(optional("guests at the same time", &self.at_once, FromStr::from_str)?),
+            description: Some(self.description.clone()),
         })
     }
 }

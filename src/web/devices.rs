@@ -1,6 +1,11 @@
 //! Devices: what there is to run jobs on, how it is, and what has happened to it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 use axum::{
     Json,
@@ -28,6 +33,7 @@ use crate::{
     clock,
     config::is_device_name,
     decide::access::{Act, may},
+    job_file::DEVICE_TYPE,
     model::{
         Architecture, Device, DeviceEvent, DeviceHealth, DeviceOrigin, DeviceState, DeviceStatus,
         DeviceType, HealthCheck, Identity, JobId, JobState, quantity::LEAST_MEMORY_MIB,
@@ -168,7 +174,8 @@ pub(super) async fn show(
     Ok(Json(Record::new(&status, &running)).into_response())
 }
 
-/// What is said of a device that is added or changed.
+/// What is said of a device that is added or changed. Of one that is there, what is not said stays as it
+/// is; a limit may be null: what the box lends.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = SentDevice)]
 #[serde(deny_unknown_fields)]
@@ -176,18 +183,19 @@ pub(super) struct Put {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
     pub name: String,
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,59}$")]
-    pub device_type: String,
-    #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    pub tags: std::collections::BTreeSet<String>,
-    #[schema(format = "uint32", minimum = 4)]
-    pub memory_mib: Option<u32>,
+    pub device_type: Option<String>,
+    #[schema(value_type = Option<Vec<String>>)]
+    pub tags: Option<BTreeSet<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, format = "uint32", minimum = 4)]
+    pub memory_mib: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    pub cores: Option<std::num::NonZeroU32>,
+    pub cores: Option<Option<NonZeroU32>>,
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    pub at_once: Option<std::num::NonZeroU32>,
-    #[serde(default)]
-    pub description: String,
+    pub at_once: Option<Option<NonZeroU32>>,
+    pub description: Option<String>,
 }
 
 /// `POST /api/devices`: adds a device, or changes one that a command has added.
@@ -218,24 +226,25 @@ pub(super) async fn put_device(
     asked: Put,
     by: String,
 ) -> Result<DeviceStatus, WebError> {
-    for name in [&asked.name, &asked.device_type].into_iter().chain(&asked.tags) {
+    let Put { name, device_type, tags, memory_mib, cores, at_once, description } = asked;
+    for name in iter::once(&name).chain(&device_type).chain(tags.iter().flatten()) {
         fine_name(name)?;
     }
-    if let Some(mib) = asked.memory_mib.filter(|mib| *mib < LEAST_MEMORY_MIB) {
+    if let Some(mib) = memory_mib.flatten().filter(|mib| *mib < LEAST_MEMORY_MIB) {
         let words =
             format!("memory_mib: {mib} MiB are too little, a guest has {LEAST_MEMORY_MIB} or more");
         return Err(WebError::BadRequest(words));
     }
-    let device = Device {
-        name: asked.name,
-        device_type: asked.device_type,
-        tags: asked.tags,
-        memory_mib: asked.memory_mib,
-        cores: asked.cores.map(Into::into),
-        at_once: asked.at_once.map(Into::into),
-        description: fine_words(asked.description)?,
-    };
-    let name = device.name.clone();
+    let known = web.store.devices().await?.into_iter().find(|one| one.device.name == name);
+    let mut device = known.map_or_else(|| Device::plain(&name, DEVICE_TYPE), |one| one.device);
+    device.device_type = device_type.unwrap_or(device.device_type);
+    device.tags = tags.unwrap_or(device.tags);
+    device.memory_mib = memory_mib.unwrap_or(device.memory_mib);
+    device.cores = cores.map_or(device.cores, |cores| cores.map(Into::into));
+    device.at_once = at_once.map_or(device.at_once, |at_once| at_once.map(Into::into));
+    if let Some(description) = description {
+        device.description = fine_words(description)?;
+    }
     change(web, DeviceChange::Put { device }, by).await?;
     find(web, &name).await
 }
@@ -289,24 +298,28 @@ pub(super) async fn set_health(
     body: Body,
 ) -> Result<Response, Problem> {
     let by = operator(&who)?;
-    put_health(&web, name.clone(), read(body).await?, by).await?;
+    let about = put_health(&web, name.clone(), read(body).await?, by).await?;
     let status = find(&web, &name).await?;
     let running = running(&web).await?.remove(&name).unwrap_or_default();
-    Ok(Json(Record::new(&status, &running)).into_response())
+    let mut response = Json(Record::new(&status, &running)).into_response();
+    response.extensions_mut().insert(about);
+    Ok(response)
 }
 
+/// Tells what was done for the note of it.
 pub(super) async fn put_health(
     web: &Web,
     name: String,
     SetHealth { health, why }: SetHealth,
     by: String,
-) -> Result<(), WebError> {
+) -> Result<About, WebError> {
     let why = fine_words(why)?;
     if why.trim().is_empty() {
         return Err(WebError::BadRequest("say why, in a few words".into()));
     }
+    let about = About(format!("{name}: {health}, {why}"));
     change(web, DeviceChange::Health { name, health, why }, by).await?;
-    Ok(())
+    Ok(about)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -379,9 +392,9 @@ struct PutCheck {
     #[schema(value_type = String, pattern = "^/")]
     job: std::path::PathBuf,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    every_s: Option<std::num::NonZeroU32>,
+    every_s: Option<NonZeroU32>,
     #[schema(value_type = Option<u32>, format = "uint32", minimum = 1)]
-    after_jobs: Option<std::num::NonZeroU32>,
+    after_jobs: Option<NonZeroU32>,
 }
 
 impl PutCheck {
@@ -430,7 +443,9 @@ pub(super) async fn put_type(
     }
     change(&web, DeviceChange::Type { kind: kind.clone() }, by).await?;
     let record = TypeRecord::new(&kind, DeviceOrigin::Command);
-    Ok((StatusCode::CREATED, Json(record)).into_response())
+    let mut response = (StatusCode::CREATED, Json(record)).into_response();
+    response.extensions_mut().insert(About(kind.name));
+    Ok(response)
 }
 
 /// Refuses a health check that no device could pass: it would only be heard of when it is due.

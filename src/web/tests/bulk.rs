@@ -138,7 +138,7 @@ async fn each_job_that_is_left_alone_says_why() {
     assert!(result.text().contains("Changed the priority of 1 job to 70"), "{}", result.text());
     let priority = async |id| site.store.job(JobId(id)).await.unwrap().unwrap().priority.0;
     assert_eq!((priority(4).await, priority(5).await), (70, 50));
-    assert_eq!(changes(&site).await, ["priority: 4"]);
+    assert_eq!(changes(&site).await, ["priority 70: 4"]);
     let again = olga.post(&site, PATH, queue.text(), &fields).await;
     assert!(again.text().contains("has 70 already"), "{}", again.text());
     site.close().await;

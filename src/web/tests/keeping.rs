@@ -94,7 +94,7 @@ async fn an_operator_takes_a_device_out_of_service_and_puts_it_back() {
     let told = told(&site).await;
     assert_eq!(told[1], ["set device", "", "there is a device bench-2 already"]);
     assert_eq!(told[6], ["set device", "bench-2", "done"]);
-    assert_eq!(told[10], ["set health of device", "bench-1", "done"]);
+    assert_eq!(told[10], ["set health of device", "bench-1: maintenance, a new disk", "done"]);
     site.close().await;
 }
 

@@ -91,8 +91,11 @@ impl Unfit {
     fn refusal(self, text: &str) -> SubmitRefused {
         let (key, found, expected, help) = match self {
             Self::Never(reason) => {
+                let is_type = matches!(*reason, Reason::NoSuchDevice { .. });
                 let is_tag = matches!(*reason, Reason::NoSuchTag { .. });
-                let key = if is_tag { "tags" } else { "device_type" };
+                // A size is said somewhere in the actions, or nowhere.
+                let other = if is_type { "device_type" } else { "" };
+                let key = if is_tag { "tags" } else { other };
                 let help = "`sutler device list` shows what there is";
                 (key, reason.to_string(), "a device of this box", help)
             }
@@ -102,18 +105,19 @@ impl Unfit {
             }
             Self::Store(error) => return unavailable(&error),
         };
-        refused(line_of(text, key), key, found, expected, help)
+        // What is sent beside the text is not in it.
+        match line_of(text, key) {
+            Some(place) => refused(place, key, found, expected, help),
+            None => refused(Place::start(), "", found, expected, help),
+        }
     }
 }
 
-/// Where the text has a key of the job, or its begin: what is sent beside it is not in it.
-fn line_of(text: &str, key: &str) -> Place {
+/// Where the text has a key of the job.
+fn line_of(text: &str, key: &str) -> Option<Place> {
     let is_it = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
-    let line = text.lines().position(is_it);
-    line.map_or_else(Place::start, |line| Place {
-        length: key.len(),
-        ..Place::of(text, line + 1, 1)
-    })
+    let line = text.lines().position(is_it).filter(|_| !key.is_empty())?;
+    Some(Place { length: key.len(), ..Place::of(text, line + 1, 1) })
 }
 
 impl Entrance {
@@ -312,7 +316,7 @@ mod tests {
         for (unfit, path, line) in [
             (Unfit::Never(Box::new(tag)), "tags", 2),
             (Unfit::NoSuchJob(JobId(7)), "after", 3),
-            (Unfit::Never(Box::new(none)), "device_type", 1),
+            (Unfit::Never(Box::new(none)), "", 1),
         ] {
             let SubmitRefused::Invalid { problems } = unfit.refusal(text) else { panic!("{path}") };
             let told = (problems[0]["path"].as_str(), problems[0]["line"].as_u64());

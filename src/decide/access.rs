@@ -9,7 +9,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::model::{
-    Audience, Belongs, Identity, Person, Role, Stream, StreamOwner, Submitter, Visibility,
+    Audience, Belongs, Identity, Person, Role, Stream, StreamOwner, Submitter, TokenScope,
+    Visibility,
 };
 
 /// What somebody wants to do.
@@ -51,6 +52,10 @@ pub enum Denied {
     NoRole { name: String },
     #[error("that takes the role {needed}, and {name} has {role} here")]
     Role { name: String, role: Role, needed: Role },
+    #[error(
+        "that takes the role {needed}, and a token of the scope {scope} gives less; one that gives more: sutler token new --help"
+    )]
+    Scope { scope: TokenScope, needed: Role },
     #[error("it is {owner}'s; only they and an operator may do that")]
     NotYours { owner: String },
     #[error(
@@ -193,6 +198,10 @@ fn at_least(who: &Identity, needed: Role) -> Result<(), Denied> {
         (_, Some(role)) if role >= needed => Ok(()),
         (None, _) => Err(Denied::Unnamed),
         (Some(name), None) => Err(Denied::NoRole { name: name.to_owned() }),
+        (Some(_), Some(_)) if who.scope.is_some_and(|scope| scope.most() < needed) => {
+            let scope = who.scope.expect("it is one");
+            Err(Denied::Scope { scope, needed })
+        }
         (Some(name), Some(role)) => Err(Denied::Role { name: name.to_owned(), role, needed }),
     }
 }

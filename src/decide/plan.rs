@@ -342,8 +342,13 @@ impl House {
             cores: tagged.iter().map(|one| one.cores).max().unwrap_or(0),
             machines: 1,
         };
+        if let Some((resource, needs, lends)) = Free::all_of(&self.lab).short_of(&demand.needs) {
+            return Reason::NeverFits { resource, needs, lends };
+        }
         match largest.short_of(&demand.needs) {
-            Some((resource, needs, lends)) => Reason::NeverFits { resource, needs, lends },
+            Some((resource, needs, lends)) => {
+                Reason::NoDeviceFits { device_type: device_type(), resource, needs, lends }
+            }
             // One has the memory, another the cores.
             None => Reason::NoOneDevice { device_type: device_type() },
         }

@@ -29,6 +29,8 @@ pub enum Reason {
     TheseBusy { device: String, others: usize, machines: u32 },
     /// More than this box has, even when nothing else runs.
     NeverFits { resource: Resource, needs: u32, lends: u32 },
+    /// The box has as much, and no device of the type with all its tags.
+    NoDeviceFits { device_type: String, resource: Resource, needs: u32, lends: u32 },
     /// It is next: nothing that could make it start later is started before it.
     Reserved { resource: Resource, needs: u32, free: u32, expected: Timestamp },
     /// Less is free than it needs, and a better job is next.
@@ -142,6 +144,10 @@ impl fmt::Display for Reason {
                 let [needs, lends] = beside(*resource, *needs, *lends);
                 write!(f, "needs {needs}, this box lends {lends}")
             }
+            Self::NoDeviceFits { device_type, resource, needs, lends } => {
+                let [needs, lends] = beside(*resource, *needs, *lends);
+                write!(f, "needs {needs}, and the largest {device_type} it may run on has {lends}")
+            }
             Self::Reserved { resource: Resource::Machines, expected, .. } => {
                 write!(f, "next: waits for a free machine, expected by {}", clock(*expected))
             }
@@ -181,6 +187,15 @@ mod tests {
             (
                 Reason::NeverFits { resource: memory, needs: 65_536, lends: 20_480 },
                 "needs 64 GiB, this box lends 20 GiB",
+            ),
+            (
+                Reason::NoDeviceFits {
+                    device_type: "board".into(),
+                    resource: memory,
+                    needs: 4_096,
+                    lends: 2_048,
+                },
+                "needs 4 GiB, and the largest board it may run on has 2 GiB",
             ),
             (
                 Reason::NeverFits { resource: cores, needs: 8, lends: 1 },

@@ -202,30 +202,40 @@ pub struct Identity {
     pub role: Option<Role>,
     pub groups: BTreeSet<String>,
     pub door: Door,
+    /// The token they came with lets them do no more than this, whoever they are.
+    pub scope: Option<TokenScope>,
 }
 
 impl Identity {
     /// Somebody who has not said who they are.
     pub const fn nobody(role: Option<Role>) -> Self {
-        Self { person: Person::Nobody, role, groups: BTreeSet::new(), door: Door::Unnamed }
+        Self {
+            person: Person::Nobody,
+            role,
+            groups: BTreeSet::new(),
+            door: Door::Unnamed,
+            scope: None,
+        }
     }
 
     /// An account of this box that is no user; in no group.
     pub const fn account(uid: u32, name: String, role: Option<Role>, door: Door) -> Self {
-        Self { person: Person::Account { uid, name }, role, groups: BTreeSet::new(), door }
+        let person = Person::Account { uid, name };
+        Self { person, role, groups: BTreeSet::new(), door, scope: None }
     }
 
     /// A user; one who is disabled may do nothing.
     pub fn user(user: User, door: Door) -> Self {
         let role = (!user.disabled).then_some(user.role);
         let person = Person::User { name: user.name, uid: user.uid };
-        Self { person, role, groups: user.groups, door }
+        Self { person, role, groups: user.groups, door, scope: None }
     }
 
     /// The same, with no more than a token of that scope gives.
     #[must_use]
     pub fn capped(self, scope: TokenScope) -> Self {
-        Self { role: self.role.map(|role| role.min(scope.most())), ..self }
+        let role = self.role.map(|role| role.min(scope.most()));
+        Self { role, scope: Some(scope), ..self }
     }
 
     /// Whether they have this role, or one that may do more.

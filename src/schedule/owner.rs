@@ -31,7 +31,7 @@ use crate::{
     config::Order,
     decide::{Dependency, Lab, Start, dependency},
     gauges,
-    model::{Cause, Code, Job, JobId, JobState, Must, Verdict, Who},
+    model::{Cause, Code, Job, JobId, JobState, Must, Verdict, Who, spoken},
     store::{Change, Changed, Changes, Heard, Store, StoreError, TOGETHER},
     supervise::Wish,
 };
@@ -176,7 +176,10 @@ impl Owner {
     async fn end_overdue(&mut self) -> Option<Timestamp> {
         let now = clock::now();
         for id in self.queue.overdue(now) {
-            let words = "it was not started in the time its queue timeout gave it";
+            let limit = self.store.job(id).await.ok().flatten();
+            let limit = limit.and_then(|job| job.conditions.queue_timeout).map(spoken);
+            let limit = limit.unwrap_or_else(|| "time".into());
+            let words = format!("it was not started in the {limit} of its queue timeout");
             let cause = Cause::new(Who::Lab, Code::QueueTimeout, words);
             if let Err(error) = self.end_waiting(id, Verdict::TimedOut, cause).await {
                 tracing::error!(%id, error = &error as &dyn std::error::Error, "not ended");

@@ -48,7 +48,9 @@ pub enum WebError {
     BadRule(#[from] crate::decide::known::BadRule),
     #[error("this address does not answer that method; Allow says which it does")]
     OtherMethod,
-    #[error("a bundle is sent with Content-Type: application/x-tar")]
+    #[error(
+        "a job is sent with Content-Type: application/x-tar (a bundle), application/yaml or application/json"
+    )]
     MediaType,
     #[error("the document is larger than {limit} bytes")]
     TooLong { limit: usize },

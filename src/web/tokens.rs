@@ -49,6 +49,8 @@ pub(super) struct Me<'a> {
     role: Option<Role>,
     groups: &'a BTreeSet<String>,
     door: Door,
+    /// Of the token that was sent: the role is no more than it gives.
+    scope: Option<TokenScope>,
 }
 
 /// `GET /api/me`: who one is here.
@@ -63,8 +65,9 @@ pub(super) async fn me(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let (name, uid, is_user) = (who.name(), who.uid(), who.user_name().is_some());
-    let Identity { role, groups, door, person: _ } = &who;
-    Ok(Json(Me { name, is_user, uid, role: *role, groups, door: *door }).into_response())
+    let Identity { role, groups, door, person: _, scope } = &who;
+    Ok(Json(Me { name, is_user, uid, role: *role, groups, door: *door, scope: *scope })
+        .into_response())
 }
 
 /// Whose tokens are meant: one's own, or for an administrator somebody's.

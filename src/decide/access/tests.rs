@@ -103,6 +103,18 @@ fn what_may_be_done_goes_by_role_and_says_what_is_lacking() {
         ),
         ("a guest", of(Role::Guest), Act::Submit, lacks(Role::Guest, Role::Submitter)),
         ("a submitter", of(Role::Submitter), Act::Submit, Ok(())),
+        (
+            "with a token that only looks",
+            of(Role::Submitter).capped(TokenScope::Read),
+            Act::Submit,
+            Err(Denied::Scope { scope: TokenScope::Read, needed: Role::Submitter }),
+        ),
+        (
+            "a token gives no more than its user has",
+            of(Role::Guest).capped(TokenScope::Operate),
+            Act::Submit,
+            lacks(Role::Guest, Role::Submitter),
+        ),
         ("their own", of(Role::Submitter), own, Ok(())),
         ("as guest", of(Role::Guest), own, lacks(Role::Guest, Role::Submitter)),
         ("another's", of(Role::Submitter), other, not_yours),
@@ -181,7 +193,7 @@ prop_compose! {
     ) -> Identity {
         // Who is no user is in no group.
         let groups = if matches!(person, Person::User { .. }) { groups } else { BTreeSet::new() };
-        Identity { person, role, groups, door: Door::Socket }
+        Identity { person, role, groups, door: Door::Socket, scope: None }
     }
 }
 

@@ -367,7 +367,7 @@ proptest! {
                 reason,
                 Some(
                     Reason::NoSuchDevice { .. } | Reason::NoSuchTag { .. } | Reason::NeverFits { .. }
-                        | Reason::DeviceBusy { .. } | Reason::TheseBusy { .. }
+                        | Reason::NoDeviceFits { .. } | Reason::DeviceBusy { .. } | Reason::TheseBusy { .. }
                 )
             )
         };

@@ -46,7 +46,7 @@ pub fn timeline(run: &Run, until: Duration) -> Markup {
                 }
                 line.playhead x1="-9" x2="-9" y1="0" y2="34" {}
             }
-            figcaption { ul.parts { @for part in &run.parts { (part_legend(part, until)) } } }
+            figcaption { ul.eras { @for part in &run.parts { (part_legend(part, until)) } } }
         }
     }
 }

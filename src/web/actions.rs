@@ -14,7 +14,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use super::{
-    body::read,
+    body::{self, read},
     errors::{Problem, WebError, refused},
     estimates,
     guard::{About, Asks},
@@ -172,9 +172,7 @@ pub(super) async fn resubmit(
     let bytes = bytes.map_err(|_| WebError::BadRequest("the definition is too long".into()))?;
     let AskedAgain { definition } = match bytes.is_empty() {
         true => AskedAgain::default(),
-        false => serde_json::from_slice::<Option<_>>(&bytes)
-            .map_err(|error| WebError::BadRequest(error.to_string()))?
-            .unwrap_or_default(),
+        false => body::parse::<Option<_>>(&bytes)?.unwrap_or_default(),
     };
     let resubmitted_from = from.id;
     let request = ComposeRequest {

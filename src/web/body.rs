@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use super::errors::WebError;
+use super::{errors::WebError, misread};
 
 /// Bytes of a body that holds no job.
 const MOST: usize = 64 << 10;
@@ -15,7 +15,13 @@ const MOST: usize = 64 << 10;
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, WebError> {
     let bytes = to_bytes(body, MOST).await;
     let bytes = bytes.map_err(|_| WebError::TooLong { limit: MOST })?;
-    serde_json::from_slice(&bytes).map_err(|error| WebError::BadRequest(error.to_string()))
+    parse(&bytes)
+}
+
+/// A body that was read already.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WebError> {
+    let parsed = serde_json::from_slice(bytes);
+    parsed.map_err(|error| WebError::BadRequest(misread::of_json(bytes, &error)))
 }
 
 /// Tells null from nothing, for a field that may be taken away.

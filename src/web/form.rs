@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, rejection::FormRejection},
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
@@ -14,6 +14,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     errors::{PageError, WebError, sentence},
     guard::{Failed, SessionKey, form_key},
+    misread,
 };
 use crate::job_file::MAX_TEXT;
 
@@ -61,15 +62,24 @@ async fn read<S: Send + Sync, T: DeserializeOwned>(
     let bytes = bytes.map_err(|_| refused(format!("a form has at most {most} bytes")))?;
     let again = || Request::from_parts(head.clone(), Body::from(bytes.clone()));
     let read = axum::Form::<Keyed>::from_request(again(), state).await;
-    let axum::Form(Keyed { form }) = read.map_err(|error| refused(error.body_text()))?;
+    let axum::Form(Keyed { form }) = read.map_err(|error| refused(misread(&error)))?;
     if let Some(session) = session
         && !form.is_some_and(|given| form_key(&session).is(&given))
     {
         return Err(PageError(WebError::Forged));
     }
     let read = axum::Form::<T>::from_request(again(), state).await;
-    let axum::Form(read) = read.map_err(|error| refused(error.body_text()))?;
+    let axum::Form(read) = read.map_err(|error| refused(misread(&error)))?;
     Ok(read)
+}
+
+fn misread(error: &FormRejection) -> String {
+    if matches!(error, FormRejection::InvalidFormContentType(_)) {
+        return "a form is sent with Content-Type: application/x-www-form-urlencoded".into();
+    }
+    let text = error.body_text();
+    let fact = text.strip_prefix("Failed to deserialize form body: ").unwrap_or(&text);
+    misread::spoken(fact, "field")
 }
 
 /// Why a form comes back, with what was written in it, to whoever has sent it.

@@ -45,6 +45,7 @@ mod listing;
 mod live;
 mod login;
 mod metrics;
+mod misread;
 mod openapi;
 mod pages;
 mod params;

@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::errors::WebError;
+use super::{errors::WebError, misread};
 use crate::model::JobId;
 
 /// The query, as a type that denies unknown fields.
@@ -23,7 +23,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, BadParams> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => Err(BadParams { words: rejection.body_text(), api: is_api(parts) }),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let fact = text.strip_prefix("Failed to deserialize query string: ");
+                let words = misread::spoken(fact.unwrap_or(&text), "parameter");
+                Err(BadParams { words, api: is_api(parts) })
+            }
         }
     }
 }
@@ -37,7 +42,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, BadParams> {
         match extract::Path::from_request_parts(parts, state).await {
             Ok(extract::Path(found)) => Ok(Self(found)),
-            Err(rejection) => Err(BadParams { words: rejection.body_text(), api: is_api(parts) }),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let fact = text.strip_prefix("Invalid URL: ").unwrap_or(&text);
+                let words = format!("the address cannot be read: {fact}");
+                Err(BadParams { words, api: is_api(parts) })
+            }
         }
     }
 }

@@ -34,9 +34,10 @@ use self::sought::{
 };
 use super::{StoreError, read, table::Rows as _, terms};
 use crate::{
-    decide::access::sees,
+    decide::access::{memberships, sees},
     model::{
-        Cursor, Field, Identity, Job, JobFilter, JobId, JobState, Priority, Sort, SortBy, Wanted,
+        Audience, Cursor, Field, Identity, Job, JobFilter, JobId, JobState, Priority, Sort, SortBy,
+        Wanted,
     },
 };
 
@@ -71,7 +72,8 @@ pub struct JobPage {
     pub next: Option<Cursor>,
     /// Whether it ended early, because it would have cost too much. The next one goes on.
     pub is_cut: bool,
-    /// How many there are in all, where that is counted.
+    /// How many there are in all that its reader sees, where that is counted; of one value all there
+    /// are, which only administrators may be told.
     pub in_all: Option<u64>,
 }
 
@@ -432,11 +434,32 @@ impl Walk<'_> {
             return Ok(None);
         }
         match filter.wanted.as_slice() {
-            [] => Ok(Some(read::counts(txn)?.state(JobState::Ended))),
+            [] if self.reader.who.is_administrator() => {
+                Ok(Some(read::counts(txn)?.state(JobState::Ended)))
+            }
+            [] => self.ended_seen(),
             [Wanted { field, key, any }] if any.len() == 1 && !any[0].contains('*') => {
                 Ok(Some(self.index.term(*field, key, &any[0])?.map_or(0, |(_, jobs)| jobs)))
             }
             _ => Ok(None),
         }
+    }
+
+    /// How many ended jobs the reader sees, where that is known without looking at them: what everyone
+    /// may look at is of no other audience, but others have jobs in common, and not everybody in a
+    /// group sees all that is for it.
+    fn ended_seen(&self) -> Result<Option<u64>, StoreError> {
+        let (mut everyones, mut own) = (0, None);
+        for audience in memberships(&self.reader.who) {
+            let Some((_, jobs)) = terms::of_audience(&self.index.terms, &audience)? else {
+                continue;
+            };
+            match audience {
+                Audience::Everyone => everyones = jobs,
+                Audience::Account(_) | Audience::User(_) if own.is_none() => own = Some(jobs),
+                Audience::Account(_) | Audience::User(_) | Audience::Group(_) => return Ok(None),
+            }
+        }
+        Ok(Some(everyones + own.unwrap_or(0)))
     }
 }

@@ -85,12 +85,13 @@ pub(super) struct Snapshot<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status<'a> {
     version: &'static str,
-    /// Jobs in each state.
+    /// Jobs in each state; those that have ended are counted for administrators only.
     #[schema(value_type = BTreeMap<String, u64>)]
     states: BTreeMap<&'static str, u64>,
-    /// Ended jobs of each verdict.
-    #[schema(value_type = BTreeMap<String, u64>)]
-    verdicts: BTreeMap<&'static str, u64>,
+    /// Ended jobs of each verdict, for administrators: others may not see all of them.
+    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdicts: Option<BTreeMap<&'static str, u64>>,
     /// None while it is being found out.
     acceleration: Option<Acceleration>,
     #[schema(value_type = String)]
@@ -248,13 +249,17 @@ pub(super) async fn snapshot(
 )]
 pub(super) async fn status(
     State(web): State<Arc<Web>>,
+    Asks(who): Asks,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let counts = web.store.counts().await?;
+    let of_all = who.is_administrator();
+    let states = JobState::ALL.into_iter().filter(|state| of_all || *state != JobState::Ended);
+    let verdicts = Verdict::ALL.map(|verdict| (verdict.name(), counts.verdict(verdict)));
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
-        states: JobState::ALL.map(|state| (state.name(), counts.state(state))).into(),
-        verdicts: Verdict::ALL.map(|verdict| (verdict.name(), counts.verdict(verdict))).into(),
+        states: states.map(|state| (state.name(), counts.state(state))).collect(),
+        verdicts: of_all.then(|| verdicts.into()),
         acceleration: *web.about.acceleration.borrow(),
         data: &web.data,
         inbox: &web.inbox,

@@ -28,8 +28,6 @@ pub(super) const DAYS: usize = 30;
 pub(super) const JOBS: usize = 5;
 pub(super) const GROUPS: usize = 50;
 const PENDING: usize = 20;
-/// The latest jobs of a group, among which one is looked for that may be shown.
-const LOOKED_AT: usize = 50;
 
 /// All the page shows.
 pub(super) struct FailuresView {
@@ -37,8 +35,8 @@ pub(super) struct FailuresView {
     pub rules: Vec<(KnownRule, RuleDays)>,
     /// Largest first, and the one that was asked for.
     pub groups: Vec<GroupView>,
-    /// How many there are.
-    pub all_groups: u64,
+    /// How many there are, where that is counted.
+    pub all_groups: Option<u64>,
     pub settings: Retry,
     /// Retries the box has decided on today.
     pub today: u64,
@@ -74,22 +72,18 @@ impl FailuresView {
             let days = web.rule_days(who, &rule.name, DAYS, JOBS).await?;
             rules.push((rule, days));
         }
-        let mut found = store.failure_groups(GROUPS).await?;
+        let (mut found, all_groups) = web.failure_groups(who, GROUPS).await?;
         if let Some(wanted) = asked.group
-            && found.iter().all(|group| group.signature != wanted)
+            && found.iter().all(|(group, _)| group.signature != wanted)
         {
-            found.extend(store.failure_group(wanted).await?);
+            found.extend(web.failure_group(who, wanted).await?);
         }
         let mut groups = Vec::new();
-        for group in found {
-            let latest = store.group_jobs(group.signature, LOOKED_AT).await?;
-            let mut jobs = web.visible(who, latest).await?;
-            // Of a group nobody is shown a job of, nothing is; and the last of it may have gone since.
-            let Some(sample) = jobs.first().copied() else { continue };
-            let Some((_, failure)) = store.failure(sample).await? else { continue };
+        for (group, mut jobs) in found {
+            // The last of it may have gone since.
+            let Some((_, failure)) = store.failure(group.sample).await? else { continue };
             jobs.truncate(JOBS);
-            let has_files = web.seen(who, sample).await?.holdings.has_results();
-            let group = FailureGroup { sample, ..group };
+            let has_files = web.seen(who, group.sample).await?.holdings.has_results();
             groups.push(GroupView { group, failure, jobs, has_files });
         }
         let mut pending = store.pending_retries(usize::MAX).await?;
@@ -100,7 +94,7 @@ impl FailuresView {
             moment: web.moment(),
             rules,
             groups,
-            all_groups: store.failure_group_count().await?,
+            all_groups,
             settings: web.retry,
             today: store.retries_today().await?,
             pending,
@@ -131,7 +125,10 @@ pub(super) fn render(view: &FailuresView) -> Markup {
             (known(view))
         }
         section #unknown data-live {
-            h2 { "Not known yet" span.tally { (view.all_groups) } }
+            h2 {
+                "Not known yet"
+                @if let Some(all) = view.all_groups { span.tally { (all) } }
+            }
             (unknown(view))
         }
     };
@@ -289,10 +286,17 @@ fn unknown(view: &FailuresView) -> Markup {
                 } }
                 tbody { @for one in &view.groups { (group_row(one, &view.moment)) } }
             }
-            @let more = view.all_groups.saturating_sub(view.groups.len() as u64);
-            @if more > 0 {
-                p.hint { (more) " smaller groups are not shown; the page of a job links its own." }
-            }
+        }
+        @match view.all_groups.map(|all| all.saturating_sub(view.groups.len() as u64)) {
+            Some(0) => {},
+            Some(more) => p.hint {
+                (words::count(more, "smaller group"))
+                (if more == 1 { " is" } else { " are" })
+                " not shown; the page of a job links its own."
+            },
+            None => p.hint {
+                "Smaller groups were not looked at; the page of a job links its own."
+            },
         }
     }
 }

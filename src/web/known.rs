@@ -87,8 +87,8 @@ struct GroupTold<'a> {
 pub(super) struct GroupsTold<'a> {
     /// The largest first.
     groups: Vec<GroupTold<'a>>,
-    /// How many there are.
-    all: u64,
+    /// How many there are of the failures you may see; none where there are too many to look at all.
+    all: Option<u64>,
 }
 
 /// A job in short with its retries.
@@ -111,8 +111,8 @@ pub(super) struct RuleJobs {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Tried {
-    /// Failures it was tried on.
-    looked: u64,
+    /// Failures it was tried on, of those you may see.
+    looked: usize,
     matched: usize,
     /// Of very many the latest.
     #[schema(value_type = Vec<JobTold>)]
@@ -259,9 +259,7 @@ pub(super) async fn try_pattern(
     may(&who, Act::Rule)?;
     let pattern: Pattern = read(body).await?;
     Matcher::new(&pattern).map_err(WebError::from)?;
-    let (ids, looked) = web.store.try_pattern(pattern, asked.time()?, usize::MAX).await?;
-    // How many it matches of what one may not see would tell what is in that.
-    let ids = web.visible(&who, ids).await?;
+    let (ids, looked) = web.try_pattern(&who, pattern, asked.time()?).await?;
     let matched = ids.len();
     // Of very many the latest are told.
     let ids = ids.into_iter().rev().take(JOBS).collect();
@@ -402,7 +400,7 @@ pub(super) async fn apply(
     }
     let before = seen_of(&web, &who, &name).await?;
     let all = web.store.apply_rule(&name).await.map_err(refused)?;
-    // The same reason as of trying one.
+    // How many it marks of what one may not see would tell what is in that.
     let marked = match who.is_administrator() {
         true => all,
         false => seen_of(&web, &who, &name).await?.saturating_sub(before),

@@ -4,7 +4,10 @@
 //! a place among others, in the queue, it is a row without anything of its own ([`veil`]). A test
 //! reads the sources of this room: nobody else in it asks the store for jobs.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashSet},
+};
 
 use jiff::Timestamp;
 
@@ -17,11 +20,17 @@ use crate::{
     },
     estimates::{Estimate, Past, Snapshot},
     model::{
-        After, Cursor, Digest, Field, Identity, Job, JobId, JobState, Lineage, Must, Submitter,
-        Visibility, duration_value, terms,
+        After, Cursor, Digest, FailureGroup, Field, Identity, Job, JobId, JobState, Lineage, Must,
+        Pattern, Signature, Submitter, Visibility, duration_value, terms,
     },
     store::{HistoryKey, HistoryPage, JobPage, JobsAsked, Reader, RuleDays, Standing},
 };
+
+/// The latest failures of a kind that are looked at for somebody who may not see all.
+const LOOKED_AT: usize = 1_000;
+/// The same of all kinds together, and the kinds.
+const LOOKED_AT_IN_ALL: usize = 20_000;
+const LOOKED_AT_GROUPS: usize = 200;
 
 impl Web {
     /// A job by its number.
@@ -204,7 +213,87 @@ impl Web {
         let mut standing = self.store.standing(id).await?;
         standing.retried_as = self.visible(who, standing.retried_as).await?;
         standing.resubmitted_as = self.visible(who, standing.resubmitted_as).await?;
+        standing.group = match standing.group {
+            Some(group) => self.group_of(who, group, LOOKED_AT).await?.map(|(group, _)| group),
+            None => None,
+        };
         Ok(standing)
+    }
+
+    /// At most `limit` kinds of failures that no rule knows, the largest first, each with the latest
+    /// jobs of it; and how many kinds there are, where that is counted. Of the failures that `who`
+    /// does not see nothing is counted.
+    pub(super) async fn failure_groups(
+        &self,
+        who: &Identity,
+        limit: usize,
+    ) -> Result<(Vec<(FailureGroup, Vec<JobId>)>, Option<u64>), WebError> {
+        let of_all = who.is_administrator();
+        let there = self.store.failure_group_count().await?;
+        let asked = if of_all { limit } else { LOOKED_AT_GROUPS };
+        let mut left = LOOKED_AT_IN_ALL;
+        let mut groups = Vec::new();
+        let found = self.store.failure_groups(asked).await?;
+        let mut is_whole = of_all || there <= found.len() as u64;
+        for group in found {
+            if left == 0 {
+                is_whole = false;
+                break;
+            }
+            let most = LOOKED_AT.min(left);
+            if !of_all {
+                left -= most.min(usize::try_from(group.count).unwrap_or(most));
+            }
+            groups.extend(self.group_of(who, group, most).await?);
+        }
+        let all = if of_all { there } else { groups.len() as u64 };
+        groups.sort_by_key(|(group, _)| Reverse((group.count, group.last, group.sample)));
+        groups.truncate(limit);
+        Ok((groups, is_whole.then_some(all)))
+    }
+
+    /// The kind of failures that a signature is of; as [`Web::group_of`].
+    pub(super) async fn failure_group(
+        &self,
+        who: &Identity,
+        of: Signature,
+    ) -> Result<Option<(FailureGroup, Vec<JobId>)>, WebError> {
+        match self.store.failure_group(of).await? {
+            Some(group) => self.group_of(who, group, LOOKED_AT).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What `who` sees of failures of one kind, of the latest `most` of them, as if there were no
+    /// others; with the jobs, newest first. None when that is nothing.
+    async fn group_of(
+        &self,
+        who: &Identity,
+        group: FailureGroup,
+        most: usize,
+    ) -> Result<Option<(FailureGroup, Vec<JobId>)>, WebError> {
+        let latest = self.store.group_jobs(group.signature, most).await?;
+        let jobs = self.visible(who, latest).await?;
+        let (Some(&sample), Some(&first)) = (jobs.first(), jobs.last()) else { return Ok(None) };
+        if who.is_administrator() {
+            return Ok(Some((FailureGroup { sample, ..group }, jobs)));
+        }
+        let ends = self.store.jobs_of(vec![first, sample]).await?;
+        let ends: Vec<_> = ends.iter().filter_map(|job| job.ended).collect();
+        let (Some(&first), Some(&last)) = (ends.first(), ends.last()) else { return Ok(None) };
+        let count = jobs.len() as u64;
+        Ok(Some((FailureGroup { count, first, last, sample, ..group }, jobs)))
+    }
+
+    /// Failures that a pattern matches, oldest first, and how many it was tried on.
+    pub(super) async fn try_pattern(
+        &self,
+        who: &Identity,
+        pattern: Pattern,
+        since: Timestamp,
+    ) -> Result<(Vec<JobId>, usize), WebError> {
+        let (found, looked) = self.store.try_pattern(pattern, since, usize::MAX).await?;
+        Ok((self.visible(who, found).await?, self.visible(who, looked).await?.len()))
     }
 
     /// How often a rule has matched what `who` sees. The rest is not counted: whoever writes a rule
@@ -350,6 +439,9 @@ mod tests {
             "store.history",
             "store.list(",
             "store.values(",
+            "store.failure_group",
+            "store.group_jobs(",
+            "store.try_pattern(",
             "Past::",
             "estimates.now().get(",
             "estimates.get(",

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Failures that ended at `since` or later and look like `pattern`, oldest first; at most
-    /// `limit`. How many were looked at, too.
+    /// `limit`. All that were looked at, too.
     ///
     /// A pattern that cannot be used finds none.
     pub async fn try_pattern(
@@ -138,14 +138,14 @@ impl Store {
         pattern: Pattern,
         since: Timestamp,
         limit: usize,
-    ) -> Result<(Vec<JobId>, u64), StoreError> {
-        let Ok(matcher) = Matcher::new(&pattern) else { return Ok((Vec::new(), 0)) };
+    ) -> Result<(Vec<JobId>, Vec<JobId>), StoreError> {
+        let Ok(matcher) = Matcher::new(&pattern) else { return Ok((Vec::new(), Vec::new())) };
         let mut from = Some((since.as_microsecond(), 0));
-        let (mut found, mut looked) = (Vec::new(), 0);
+        let (mut found, mut looked) = (Vec::new(), Vec::new());
         while let Some(place) = from {
             let matcher = matcher.clone();
-            let (jobs, count, next) = self.matching_from(matcher, place).await?;
-            looked += count;
+            let (jobs, all, next) = self.matching_from(matcher, place).await?;
+            looked.extend(all);
             found.extend(jobs);
             from = next;
         }
@@ -175,17 +175,17 @@ impl Store {
         Ok(marked)
     }
 
-    /// Of the next failures, those that match; how many there were; where to go on.
+    /// Of the next failures, those that match; all that there were; where to go on.
     async fn matching_from(
         &self,
         matcher: Matcher,
         from: (i64, u64),
-    ) -> Result<(Vec<JobId>, u64, Option<(i64, u64)>), StoreError> {
+    ) -> Result<(Vec<JobId>, Vec<JobId>, Option<(i64, u64)>), StoreError> {
         self.read(move |txn| {
             let (failures, next) = read::failures(txn, from, STEP)?;
-            let count = failures.len() as u64;
+            let all = failures.iter().map(|(id, _)| *id).collect();
             let fits = |(id, failure): &(JobId, Failure)| matcher.matches(failure).then_some(*id);
-            Ok((failures.iter().filter_map(fits).collect(), count, next))
+            Ok((failures.iter().filter_map(fits).collect(), all, next))
         })
         .await
     }

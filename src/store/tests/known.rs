@@ -150,9 +150,9 @@ async fn a_rule_made_later_is_tried_and_applied_to_what_was_kept_and_can_be_take
     }
     let pattern = rule("even", "even").pattern;
     let (found, looked) = store.try_pattern(pattern.clone(), at(0), 1_000).await.unwrap();
-    assert_eq!((found.len(), looked), (300, 600));
+    assert_eq!((found.len(), looked.len()), (300, 600));
     let (found, looked) = store.try_pattern(pattern, at(590), 3).await.unwrap();
-    assert_eq!((found, looked), (vec![JobId(590), JobId(592), JobId(594)], 11));
+    assert_eq!((found, looked.len()), (vec![JobId(590), JobId(592), JobId(594)], 11));
     assert_eq!(known(&store, JobId(2)).await, None, "trying marks nothing");
 
     store.put_rule(rule("even", "even"), false).await.unwrap();

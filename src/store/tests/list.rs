@@ -366,6 +366,43 @@ async fn a_page_that_would_cost_too_much_says_so_and_goes_on() {
 }
 
 #[tokio::test]
+async fn how_many_have_ended_is_told_where_it_is_all_that_the_reader_sees() {
+    let folder = tempdir().unwrap();
+    let (store, writer) = open(&folder.path().join("s"));
+    let account = |uid: u32, groups: &[&str]| {
+        let mut who = Identity::account(uid, "eve".into(), Some(Role::Submitter), Door::Socket);
+        who.groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        who
+    };
+    let counted = async |who: &Identity| {
+        let said = [("state".to_owned(), "ended".to_owned())];
+        let said = said.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let filter = JobFilter::read(said, at(0)).unwrap();
+        let asked = JobsAsked { filter, limit: 9, ..JobsAsked::default() };
+        let page = store.list(asked, reader(who)).await.unwrap();
+        (page.jobs.len(), page.in_all)
+    };
+    let made = |hidden| Made { hidden, ..LIKE_OTHERS };
+    let (owner, member, other) = (account(1, &[]), account(77, &["a"]), account(77, &["c"]));
+    made(0).enter(&store, 1).await;
+    for who in [&owner, &member, &other] {
+        assert_eq!(counted(who).await, (1, Some(1)), "{who:?}");
+    }
+    made(1).enter(&store, 2).await;
+    assert_eq!(counted(&owner).await, (2, Some(2)), "theirs and everybody's");
+    assert_eq!(counted(&other).await, (1, Some(1)), "what is somebody's is not counted");
+    // A member of the group is not of the team whose stream it is in.
+    made(3).enter(&store, 3).await;
+    assert_eq!(counted(&owner).await, (3, Some(3)));
+    assert_eq!(counted(&member).await, (1, None), "how many of a group's they see is not known");
+    assert_eq!(counted(&other).await, (1, Some(1)));
+    let root = Identity::account(0, "root".into(), Some(Role::Administrator), Door::Socket);
+    assert_eq!(counted(&root).await, (3, Some(3)));
+    store.check_consistent().unwrap();
+    writer.close().await;
+}
+
+#[tokio::test]
 async fn what_is_hidden_costs_a_stranger_nothing_and_tells_them_nothing() {
     let folder = tempdir().unwrap();
     let (store, writer) = open(&folder.path().join("s"));

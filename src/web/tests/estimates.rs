@@ -149,7 +149,8 @@ async fn the_plan_comes_a_page_at_a_time_and_has_each_job_once() {
         ("limit=0", "limit: a number from 1 to 500"),
         ("limit=501", "limit: a number from 1 to 500"),
         ("cursor=7", "cursor: the plan has no such place"),
-        ("page=2", "unknown field `page`"),
+        ("page=2", "there is no parameter page here; there are: cursor, limit"),
+        ("limit=x", "limit: a whole number belongs here"),
     ] {
         let refused = site.get(&format!("/api/plan?{asked}")).await;
         assert_eq!(refused.status, 400, "{asked}");

@@ -90,7 +90,7 @@ fn view(words: &str) -> FailuresView {
             (off, RuleDays { days: vec![0; 30], jobs: vec![] }),
         ],
         groups: vec![group(words)],
-        all_groups: 3,
+        all_groups: Some(3),
         settings: Retry::default(),
         today: 3,
         pending: vec![PendingRetry {

@@ -567,6 +567,57 @@ async fn an_owner_sees_what_is_personal_on_the_socket_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn what_is_counted_is_what_whoever_asks_may_see() {
+    let site = Site::new();
+    let failed = |id, of: &str, visibility| {
+        let mut job = samples::ended(id, "desktop", Verdict::Failed, 9);
+        job.cause.as_mut().unwrap().words = format!("no {of}");
+        job.visibility = visibility;
+        job
+    };
+    let lab = || Visibility::Group(vec!["lab".into()]);
+    site.add(&failed(1, "mouse", Visibility::Public)).await;
+    site.add(&failed(2, "mouse", lab())).await;
+    site.add(&failed(3, "quetzal", lab())).await;
+    let member = logged_in(&site, "mia", "submitter", &["lab"]).await;
+    let stranger = logged_in(&site, "sam", "operator", &["other"]).await;
+    let nobody = Browser::default();
+    let counts = |told: &Value| -> Vec<u64> {
+        let groups = told["groups"].as_array().unwrap().iter();
+        groups.map(|group| group["count"].as_u64().unwrap()).collect()
+    };
+    for (who, kinds, all) in
+        [(&member, vec![2, 1], 2), (&stranger, vec![1], 1), (&nobody, vec![1], 1)]
+    {
+        let told = who.get(&site, "/api/failures").await.json();
+        assert_eq!((counts(&told), &told["all"]), (kinds, &json!(all)), "{told}");
+        let job = who.get(&site, "/api/jobs/1").await.json();
+        assert_eq!(job["standing"]["group"]["count"], told["groups"][0]["count"], "{job}");
+    }
+    let root = site.on_socket(ROOT, Method::GET, "/api/failures", Value::Null).await.json();
+    assert_eq!((counts(&root), &root["all"]), (vec![2, 1], &json!(2)));
+    let page = stranger.get(&site, "/failures").await;
+    assert!(page.text().contains("Not known yet<span class=\"tally\">1</span>"), "{}", page.text());
+    assert!(!page.text().contains("not shown;"), "{}", page.text());
+
+    let pattern = json!({ "words": "no" });
+    let token = token(&site, "sam", "operate").await;
+    let body = pattern.to_string().into();
+    let tried = with_token(&site, &token, Method::POST, "/api/failures/try", body).await.json();
+    assert_eq!((&tried["looked"], &tried["matched"]), (&json!(1), &json!(1)), "{tried}");
+    let tried = site.on_socket(ROOT, Method::POST, "/api/failures/try", pattern).await.json();
+    assert_eq!((&tried["looked"], &tried["matched"]), (&json!(3), &json!(3)), "{tried}");
+
+    let list = "/history?whose=all";
+    assert!(stranger.get(&site, list).await.text().contains("1 ended job<"));
+    assert!(nobody.get(&site, list).await.text().contains("1 ended job<"));
+    assert!(!member.get(&site, list).await.text().contains("ended job"), "it may not be exact");
+    let root = site.on_socket(ROOT, Method::GET, list, Value::Null).await;
+    assert!(root.text().contains("3 ended jobs<"), "{}", root.text());
+    site.close().await;
+}
+
+#[tokio::test]
 async fn no_list_tells_a_stranger_of_a_private_job() {
     let site = Site::new();
     let mut private = samples::ended(1, SECRET, Verdict::Failed, 9);

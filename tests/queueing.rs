@@ -142,7 +142,16 @@ fn a_job_runs_once_more_as_it_was_edited_or_from_a_file() {
     let kinds: Vec<_> =
         changed_lines.map(|line| &line["kind"]).filter(|kind| **kind != "same").collect();
     assert_eq!(kinds, ["removed", "added"], "{hunks}");
-    assert_eq!(lab.says(&["resubmit", "1", "--dry-run"]), "");
+    fs::write(lab.file("same.yaml"), WAITS).unwrap();
+    for (asked, told) in [
+        (&["resubmit", "1", "--dry-run"][..], "job 1: runs once more\n"),
+        (
+            &["resubmit", "1", "--file", &lab.file("same.yaml"), "--dry-run"],
+            "job 1: runs once more, as it was\n",
+        ),
+    ] {
+        assert_eq!(lab.says(asked), told);
+    }
     assert_eq!(lab.queue(), [2], "to look is to send nothing");
 
     let told = lab.json(&["resubmit", "1", "--file", &lab.file("other.yaml")]);

@@ -234,7 +234,7 @@ impl Cli {
             Command::Restore(args) => on_this_thread(backup::restore(&args, &common)),
             Command::Store(command) => on_this_thread(store::run(&command, &common)),
             Command::StopJobs(_) => stop_jobs::run(&common),
-            Command::Completions(args) => generate::completions(&args),
+            Command::Completions(args) => generate::completions(&args, common.json),
             Command::Generate(command) => generate::generate(&command),
             Command::Handbook(args) => handbook::run(&args, common.json),
             Command::Schema(args) => schema::run(&args),

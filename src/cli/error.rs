@@ -53,6 +53,8 @@ pub(super) enum CliError {
     NotEdited { editor: String },
     #[error("--edit, --file and --wait are for one job")]
     OfOneJob,
+    #[error("what is printed is a shell's own text and has no JSON; leave --json out")]
+    NoJson,
     #[error("{question} There is nobody to ask here, and nothing was done; --yes says yes")]
     NobodyToAsk { question: String },
     #[error("nothing was done")]
@@ -128,6 +130,7 @@ impl CliError {
             | Self::NoPage { .. }
             | Self::NotALimit { .. }
             | Self::OfOneJob
+            | Self::NoJson
             | Self::NobodyToAsk { .. }
             | Self::Declined
             | Self::Needle(_) => 2,
@@ -216,6 +219,7 @@ impl CliError {
             | Self::NotText
             | Self::NotEdited { .. }
             | Self::OfOneJob
+            | Self::NoJson
             | Self::NobodyToAsk { .. }
             | Self::Declined
             | Self::NoResults { .. }

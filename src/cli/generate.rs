@@ -32,7 +32,10 @@ pub(super) enum GenerateCommand {
     },
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, CliError> {
+pub(super) fn completions(args: &CompletionsArgs, json: bool) -> Result<u8, CliError> {
+    if json {
+        return Err(CliError::NoJson);
+    }
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut visible(), "sutler", &mut text);
     output::print(&String::from_utf8_lossy(&text))?;

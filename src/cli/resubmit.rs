@@ -55,6 +55,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, client: &Client, json: bool) -> Result<u8, CliError> {
     match &*args.job {
+        // Where nothing is changed there is nothing to show but what would come of it.
+        [_] if args.many.dry_run && !args.edit && args.file.is_none() => {
+            bulk::run(Action::Resubmit, &args.job, &args.many, client, json).await
+        }
         [job] => one(job, args, client, json).await,
         [_, ..] if args.edit || args.file.is_some() || args.wait => Err(CliError::OfOneJob),
         jobs => bulk::run(Action::Resubmit, jobs, &args.many, client, json).await,
@@ -73,7 +77,9 @@ async fn one(job: &JobName, args: &Args, client: &Client, json: bool) -> Result<
     .await?;
     let changes = diff(&before, &after);
     if args.many.dry_run {
-        if json {
+        if changes.is_empty() && !json {
+            output::print(&format!("job {job}: runs once more, as it was\n"))?;
+        } else if json {
             output::print_json(&json!({ "resubmit": job.to_string(), "hunks": changes }))?;
         } else {
             output::print(&render::diff(&changes))?;

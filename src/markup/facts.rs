@@ -20,6 +20,9 @@ pub fn facts(job: &Job, run: &Run, moment: &Moment, links: &impl Links) -> Marku
             }))
             (fact("Submitted", &moment.stamp(job.submitted)))
             @if let Some(started) = job.started { (fact("Started", &moment.stamp(started))) }
+            @if let Some(why) = &job.decision {
+                (fact("Why then and there", &html! { bdi { (words::shorten(why, 300)) } }))
+            }
             @if let Some(ended) = job.ended { (fact("Ended", &moment.stamp(ended))) }
             @if let Some(took) = job.running_time(moment.now) {
                 (fact("Running time", &html! { (span(took)) }))

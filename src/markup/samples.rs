@@ -80,6 +80,8 @@ pub(crate) fn running(id: u64, name: &str) -> Job {
     job.state = JobState::Running;
     job.started = Some(job.submitted + jiff::SignedDuration::from_secs(9));
     job.device = Some("qemu-2".into());
+    let why = "first in the queue; its device was the only one that was idle";
+    job.decision = Some(why.into());
     job
 }
 

@@ -163,14 +163,20 @@ fn days(from: Timestamp, to: Timestamp) -> String {
 /// Retention in words, a sentence a rule.
 pub(super) fn rules(keep: &Retention) -> Vec<String> {
     let mut rules = Vec::new();
-    for (what, name) in [
-        (Keepsake::Video, "A video"),
-        (Keepsake::Results, "The results of a job"),
-        (Keepsake::Record, "The record of a job"),
+    for (what, [goes, stays]) in [
+        (Keepsake::Video, ["A video goes when it is", "A video stays, whatever its age."]),
+        (
+            Keepsake::Results,
+            ["Results of a job go when they are", "Results of a job stay, whatever their age."],
+        ),
+        (
+            Keepsake::Record,
+            ["The record of a job goes when it is", "The record of a job stays, whatever its age."],
+        ),
     ] {
         rules.push(match age_limit(keep, what) {
-            Some(limit) => format!("{name} goes when it is older than {}.", Age(limit)),
-            None => format!("{name} stays, whatever its age."),
+            Some(limit) => format!("{goes} older than {}.", Age(limit)),
+            None => stays.into(),
         });
     }
     if keep.least_free_mib > 0 {

@@ -201,7 +201,7 @@ fn foot() -> Markup {
             }
             nav aria-label="For programs" {
                 a href="/api/status" { "Status" }
-                a href="/api/jobs" { "API" }
+                a href="/api" { "API" }
             }
         }
     }

@@ -30,6 +30,9 @@ pub(in crate::cli) struct Job {
     pub cause: Option<Cause>,
     /// Why it waits.
     pub reason: Option<String>,
+    /// Why it was started when it was, and there.
+    #[serde(default)]
+    pub decision: Option<String>,
     pub cancel_asked: bool,
     pub submitter: Submitter,
     pub way_in: String,

@@ -81,9 +81,11 @@ pub(in crate::cli) fn device_types(kinds: &[DeviceKind]) -> String {
 }
 
 fn limits(one: &Device) -> String {
-    let at_once = one.at_once.map_or_else(|| "any number".into(), |at_once| at_once.to_string());
+    let at_once = one
+        .at_once
+        .map_or_else(|| "as many as the box lends".into(), |at_once| at_once.to_string());
     let memory = one.memory_mib.map(|mib| format!(", {}", size(u64::from(mib) << 20)));
-    let cores = one.cores.map(|cores| format!(", {cores} cores"));
+    let cores = one.cores.map(|cores| format!(", {}", count(cores.into(), "core")));
     at_once + &memory.unwrap_or_default() + &cores.unwrap_or_default()
 }
 

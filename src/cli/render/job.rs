@@ -43,6 +43,9 @@ pub(in crate::cli) fn record(record: &Record, status: &Status, zone: &TimeZone) 
     if let Some(started) = job.started {
         fact("started", time(started, zone));
     }
+    if let Some(decision) = &job.decision {
+        fact("why then", clean(decision));
+    }
     if let Some(ended) = job.ended {
         let took =
             job.running().map_or_else(String::new, |took| format!(" after {}", duration(took)));
@@ -177,6 +180,7 @@ mod tests {
             },
             "submitter": {"uid": 1000, "name": "ada"}, "way_in": "inbox",
             "submitted": "2026-01-31T12:05:09Z", "started": "2026-01-31T12:05:10Z",
+            "decision": "first in the queue; its device was the only one that was idle",
             "ended": "2026-01-31T12:08:15Z", "running_ms": 185_000, "definition": "…",
             "standing": {
                 "marks": [{"rule": "slow-mirror", "later": true, "bug": "https://bugs.example/7"}],
@@ -217,6 +221,7 @@ mod tests {
           retry due  2026-01-31 12:10:00, by rule slow-mirror
           submitted  2026-01-31 12:05:09 by ada (inbox)
           started    2026-01-31 12:05:10
+          why then   first in the queue; its device was the only one that was idle
           ended      2026-01-31 12:08:15 after 3 min 5 s
           page       http://127.0.0.1:8470/jobs/7
           results    /lab/jobs/7

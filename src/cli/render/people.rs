@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use super::words::{clean, columns, time};
 use crate::{
     cli::answers::{DeedList, Invitation, TokenList, UserList, UserRecord},
+    markup::words::count,
     model::{Token, User},
 };
 
@@ -43,7 +44,8 @@ pub(in crate::cli) fn user(record: &UserRecord) -> String {
         text += &tokens(&TokenList { tokens: record.tokens.clone() });
     }
     if !record.sessions.is_empty() {
-        text += &format!("\nLogged in with {} browsers\n", record.sessions.len());
+        let browsers = count(record.sessions.len() as u64, "browser");
+        text += &format!("\nLogged in with {browsers}\n");
     }
     text
 }

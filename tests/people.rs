@@ -291,8 +291,8 @@ async fn an_administrator_keeps_devices_and_users_on_their_pages() {
     let want = [
         ["change user", "ben: role operator, into lab", "done"],
         ["add user", "ben (submitter)", "done"],
-        ["set health of device", "local", "done"],
-        ["set health of device", "local", "done"],
+        ["set health of device", "local: good, the disk is in", "done"],
+        ["set health of device", "local: maintenance, a new disk", "done"],
     ];
     assert_eq!(told[..4], want, "{audit}");
     appliance.stop();

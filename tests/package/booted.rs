@@ -42,6 +42,7 @@ const TRUTHS: [&str; 13] = [
     "little is open",
     "the page answers",
     "a job of a member of the group passes",
+    "a member of the group reads no results in the folder",
     "a reload reads the devices file",
     "its video is encoded at idle priority",
     "a job goes on through a restart",

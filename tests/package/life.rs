@@ -205,9 +205,14 @@ fn install(lab: &Lab, package: &Path) {
 fn what_others_may_do(lab: &Lab) {
     let dropped = lab.account("eve", "echo > /var/lib/sutler/inbox/eve.yaml").output().unwrap();
     assert!(!dropped.status.success(), "she is not in the group");
-    let results = lab.account("eve", "ls /var/lib/sutler/jobs/1").output().unwrap();
-    assert!(!results.status.success(), "results in the folder are the group's");
-    lab.as_ada("cat /var/lib/sutler/jobs/1/events.jsonl");
+    // Nor for the group: a job may be for one of its members only.
+    for name in ["eve", "ada"] {
+        for file in ["jobs/1/events.jsonl", "sutler.redb"] {
+            let read = format!("cat /var/lib/sutler/{file} > /dev/null");
+            let read = lab.account(name, &read).output().unwrap();
+            assert!(!read.status.success(), "{name}: what is in the folder is the appliance's");
+        }
+    }
     // She may look, as everybody.
     assert!(lab.account("eve", "sutler show 1").output().unwrap().status.success());
 

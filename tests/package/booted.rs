@@ -35,7 +35,7 @@ actions:
 ";
 
 /// Each is said when it was found true, in this order.
-const TRUTHS: [&str; 13] = [
+const TRUTHS: [&str; 14] = [
     "apt installs it",
     "it is active",
     "it is enabled",

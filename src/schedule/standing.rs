@@ -76,13 +76,13 @@ impl Standing {
         reason.map(|reason| reason.to_string())
     }
 
-    /// One in which a job says so.
     /// One under which nothing starts.
     #[cfg(test)]
     pub(crate) fn held(self, why: &str) -> Self {
         Self { hold: Some(why.to_owned()), ..self }
     }
 
+    /// One in which a job says so.
     #[cfg(test)]
     pub(crate) fn saying(mut self, id: JobId, words: &str) -> Self {
         self.not_started.insert(id, words.to_owned());

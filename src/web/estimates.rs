@@ -184,16 +184,21 @@ async fn never(
     if let Some(reason) = web.schedule.standing().never(demand) {
         return Ok(Some(reason.to_string()));
     }
+    skipped(web, who, after).await
+}
+
+/// Why a job that waits for these would be skipped, in words.
+pub(super) async fn skipped(
+    web: &Web,
+    who: &Identity,
+    after: &[After],
+) -> Result<Option<String>, WebError> {
     let broken = broken(web, who, after).await?;
     Ok(broken.map(|broken| format!("it would be skipped at once: {broken}")))
 }
 
 /// Why a job that waits for these would be skipped.
-pub(super) async fn broken(
-    web: &Web,
-    who: &Identity,
-    after: &[After],
-) -> Result<Option<Broken>, WebError> {
+async fn broken(web: &Web, who: &Identity, after: &[After]) -> Result<Option<Broken>, WebError> {
     Ok(match web.dependency(who, after).await? {
         Dependency::Broken(broken) => Some(broken),
         Dependency::Met | Dependency::Waits(_) => None,

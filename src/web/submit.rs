@@ -160,9 +160,7 @@ pub(super) async fn create(
             match (web.compose)(request).await? {
                 Composed::Submitted(job) => job,
                 Composed::Fine { job, waits } => {
-                    let broken = estimates::broken(&web, &who, &job.conditions.after).await?;
-                    let skipped =
-                        broken.map(|broken| format!("it would be skipped at once: {broken}"));
+                    let skipped = estimates::skipped(&web, &who, &job.conditions.after).await?;
                     let waits = skipped.or(waits);
                     let expected = estimates::of_new(&web, &who, &job).await?;
                     let expected = Ahead::from(&expected);
